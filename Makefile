@@ -1,0 +1,37 @@
+# Every target sets up .venv by itself when it is missing or older than the
+# project's requirements.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+RUN_DIR ?= runs/rnn_recognizer
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+
+.PHONY: train test lint bench
+
+train: $(STAMP)
+	$(BIN)/python -m tfspeech.train rnn_recognizer --run-dir $(RUN_DIR) --resume
+	$(BIN)/python -m tfspeech.evaluate $(RUN_DIR)
+	$(BIN)/python -m tfspeech.export $(RUN_DIR)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+$(STAMP): setup.cfg pyproject.toml
+	@python=$$(for name in "$(PYTHON)" python3.11 python3.12 python3; do \
+	    if $$name -c '$(SUPPORTED)' 2>/dev/null; then echo $$name; break; fi; done); \
+	if [ -z "$$python" ]; then \
+	    echo "tfspeech needs Python 3.11 or 3.12: install one, or name it: make PYTHON=/path/to/python3.11" >&2; \
+	    exit 2; fi; \
+	echo "Setting up $(VENV) with $$($$python --version): installing what setup.cfg lists (a few minutes the first time)."; \
+	$$python -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

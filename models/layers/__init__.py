@@ -1,0 +1,18 @@
+"""Layers that models share. All of them leave padding without influence."""
+
+from models.layers.convolution import MaskedConv1D
+from models.layers.masking import mask_frames, sequence_mask
+from models.layers.normalization import FeatureNormalization
+from models.layers.pooling import AttentionPooling, LastPooling, MeanPooling
+from models.layers.recurrent import Recurrent
+
+__all__ = [
+    "AttentionPooling",
+    "FeatureNormalization",
+    "LastPooling",
+    "MaskedConv1D",
+    "MeanPooling",
+    "Recurrent",
+    "mask_frames",
+    "sequence_mask",
+]

@@ -1,0 +1,25 @@
+"""Where the speech of a padded batch ends."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def sequence_mask(lengths: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    """Returns bool [batch, frames], true where a frame is speech, not padding."""
+    return tf.sequence_mask(lengths, tf.shape(frames)[1])
+
+
+def mask_frames(frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """Sets all frames beyond the lengths to zero, whatever they hold.
+
+    Args:
+        frames: [batch, frames, channels].
+        lengths: int32 [batch], in frames.
+
+    Returns:
+        [batch, frames, channels].
+    """
+    # A product would keep NaN and infinities of the padding.
+    mask = sequence_mask(lengths, frames)[:, :, tf.newaxis]
+    return tf.where(mask, frames, tf.zeros_like(frames))

@@ -1,0 +1,35 @@
+"""Feature normalisation by statistics of the training set."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class FeatureNormalization(keras.layers.Layer):
+    """(x - mean) / deviation per feature, with statistics that live in the model.
+
+    They are weights that are not trained, so that checkpoints and exports carry them.
+    Until `set_statistics` is called the layer changes nothing.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates the statistics, float32 [features]."""
+        shape = (input_shape[-1],)
+        self.mean = self.add_weight(
+            shape=shape, initializer="zeros", trainable=False, name="mean"
+        )
+        self.deviation = self.add_weight(
+            shape=shape, initializer="ones", trainable=False, name="deviation"
+        )
+
+    def set_statistics(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+        """Sets mean and standard deviation, each [features], in feature units."""
+        self.mean.assign(mean)
+        # A feature that never changes says nothing; it must not become noise.
+        self.deviation.assign(np.where(deviation > 1e-5, deviation, 1.0))
+
+    def call(self, features: tf.Tensor) -> tf.Tensor:
+        """Normalises [..., features]."""
+        return (features - self.mean) / self.deviation

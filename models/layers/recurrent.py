@@ -1,0 +1,51 @@
+"""Recurrent layers over padded batches."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from models.layers.masking import sequence_mask
+
+CELLS = {
+    "elman": keras.layers.SimpleRNN,
+    "lstm": keras.layers.LSTM,
+    "gru": keras.layers.GRU,
+}
+
+
+class Recurrent(keras.layers.Layer):
+    """One recurrent layer, in one direction or in both.
+
+    Elman is h_t = tanh(W_hh h_(t-1) + W_xh x_t + b) (Elman 1990, "Finding Structure in
+    Time"); LSTM and GRU are Keras's own. States do not move through padding.
+    """
+
+    def __init__(
+        self, cell: str, units: int, bidirectional: bool = False, **kwargs: object
+    ) -> None:
+        super().__init__(**kwargs)
+        layer = CELLS[cell](
+            units, return_sequences=True, dtype=self.dtype_policy, name="cell"
+        )
+        if bidirectional:
+            layer = keras.layers.Bidirectional(
+                layer, dtype=self.dtype_policy, name="both"
+            )
+        self.layer = layer
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates kernels, recurrent kernels and biases of the cells."""
+        self.layer.build(input_shape)
+
+    def call(
+        self, frames: tf.Tensor, lengths: tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
+        """Runs over [batch, frames, channels] with int32 lengths [batch].
+
+        Returns:
+            [batch, frames, units], or twice the units in both directions.
+        """
+        mask = sequence_mask(lengths, frames)
+        # Keras hangs its mask on the result; lengths are what the next layer goes by.
+        return tf.identity(self.layer(frames, mask=mask, training=training))

@@ -1,0 +1,145 @@
+"""A recurrent recogniser of isolated words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from models.config import check_choices, option
+from models.layers import (
+    AttentionPooling,
+    FeatureNormalization,
+    LastPooling,
+    MaskedConv1D,
+    MeanPooling,
+    Recurrent,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class RnnRecognizerConfig:
+    """RNN recogniser: optional convolutions, recurrent layers, pooling, softmax.
+
+    The network of the founding documents, 128 -> 256 -> 10 from the last step, is
+    `RnnRecognizerConfig(cell="elman", units=256, layers=1, bidirectional=False,
+    conv_layers=0, pooling="last", dropout=0.0)` on 128 features.
+    """
+
+    cell: str = option("gru", "recurrent cell", choices=("elman", "lstm", "gru"))
+    layers: int = option(1, "recurrent layers")
+    units: int = option(96, "units of a recurrent layer and direction")
+    bidirectional: bool = option(True, "run each recurrent layer in both directions")
+    conv_layers: int = option(2, "convolutions in front, 0 for none")
+    conv_filters: int = option(96, "filters of each convolution")
+    conv_kernel_size: int = option(5, "width of each convolution", unit="frames")
+    conv_stride: int = option(2, "stride of each convolution", unit="frames")
+    pooling: str = option(
+        "attention", "from frames to one vector", choices=("last", "mean", "attention")
+    )
+    dropout: float = option(0.2, "share of activations dropped in training")
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        for name in ("layers", "units", "conv_filters", "conv_kernel_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1. Received: {self}")
+        if self.conv_layers < 0 or self.conv_stride < 1:
+            raise ValueError(
+                f"conv_layers must be >= 0 and conv_stride >= 1. Received: {self}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1). Received: {self.dropout}")
+
+
+class RnnRecognizer(keras.Model):
+    """Scores the words a padded batch of feature sequences may be.
+
+    Args of the constructor:
+        config: The architecture.
+        feature_dim: Features per frame.
+        num_classes: Words to tell apart.
+    """
+
+    def __init__(
+        self,
+        config: RnnRecognizerConfig,
+        feature_dim: int,
+        num_classes: int,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(name="rnn_recognizer", **kwargs)
+        self.config = config
+        self.feature_dim = feature_dim
+        self.num_classes = num_classes
+        policy = self.dtype_policy
+        # Statistics lose too much in half precision.
+        self.normalization = FeatureNormalization(dtype="float32", name="features")
+        self.convolutions = [
+            MaskedConv1D(
+                config.conv_filters,
+                config.conv_kernel_size,
+                config.conv_stride,
+                dtype=policy,
+                name=f"conv_{index}",
+            )
+            for index in range(config.conv_layers)
+        ]
+        self.norms = [
+            keras.layers.LayerNormalization(dtype=policy, name=f"conv_norm_{index}")
+            for index in range(config.conv_layers)
+        ]
+        self.recurrent = [
+            Recurrent(
+                config.cell,
+                config.units,
+                config.bidirectional,
+                dtype=policy,
+                name=f"recurrent_{index}",
+            )
+            for index in range(config.layers)
+        ]
+        self.dropout = keras.layers.Dropout(config.dropout, dtype=policy)
+        if config.pooling == "attention":
+            self.pooling = AttentionPooling(config.units, dtype=policy, name="pooling")
+        elif config.pooling == "mean":
+            self.pooling = MeanPooling(dtype=policy, name="pooling")
+        else:
+            self.pooling = LastPooling(
+                config.bidirectional, dtype=policy, name="pooling"
+            )
+        self.classifier = keras.layers.Dense(
+            num_classes, dtype=policy, name="classifier"
+        )
+        self(
+            {
+                "features": tf.zeros([1, 1, feature_dim]),
+                "lengths": tf.ones([1], tf.int32),
+            }
+        )
+
+    def call(
+        self, inputs: dict[str, tf.Tensor], training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """Scores a batch.
+
+        Args:
+            inputs: `features` float32 [batch, frames, feature_dim] and `lengths` int32
+                [batch], in frames.
+            training: Whether dropout is on.
+
+        Returns:
+            `logits`, float32 [batch, num_classes].
+        """
+        lengths = inputs["lengths"]
+        frames = self.normalization(inputs["features"])
+        frames = tf.cast(frames, self.compute_dtype)
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            frames, lengths = convolution(frames, lengths)
+            frames = self.dropout(tf.nn.relu(norm(frames)), training=training)
+        for recurrent in self.recurrent:
+            frames = recurrent(frames, lengths, training=training)
+            frames = self.dropout(frames, training=training)
+        pooled = self.pooling(frames, lengths)
+        return {"logits": tf.cast(self.classifier(pooled), tf.float32)}

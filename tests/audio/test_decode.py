@@ -1,0 +1,244 @@
+"""Decoding against libsndfile, and what happens to files that are not right."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+
+from tfspeech.audio.decode import decode_audio, decode_wav, read_audio
+from tfspeech.errors import AudioError
+
+RATE_HZ = 16000
+WAV_SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+
+
+def stereo(seconds=0.25):
+    rng = np.random.default_rng(1)
+    samples = rng.standard_normal((int(seconds * RATE_HZ), 2)) * [0.2, 0.1]
+    return np.clip(samples, -1, 1).astype(np.float32)
+
+
+def encode(samples, container="WAV", subtype="PCM_16", rate_hz=RATE_HZ):
+    contents = io.BytesIO()
+    soundfile.write(contents, samples, rate_hz, format=container, subtype=subtype)
+    return contents.getvalue()
+
+
+def reference(contents):
+    samples, rate_hz = soundfile.read(
+        io.BytesIO(contents), dtype="float32", always_2d=True
+    )
+    return samples.mean(axis=1), rate_hz
+
+
+def chunk(name, body):
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def wav(*chunks):
+    body = b"WAVE" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def pcm_format(channels=1, bits=16, tag=1, rate_hz=RATE_HZ):
+    frame_bytes = channels * ((bits + 7) // 8)
+    return chunk(
+        b"fmt ",
+        struct.pack(
+            "<HHIIHH", tag, channels, rate_hz, rate_hz * frame_bytes, frame_bytes, bits
+        ),
+    )
+
+
+PCM = struct.pack("<4h", 0, 16384, -16384, -32768)
+FOUR_SAMPLES = [0, 0.5, -0.5, -1]
+ID3V2 = b"ID3\x04\0\0" + bytes([0, 0, 1, 5]) + bytes(128 + 5)
+ID3V1 = b"TAG" + b"x" * 125
+
+
+@pytest.mark.parametrize("subtype", WAV_SUBTYPES)
+@pytest.mark.parametrize("container", ["WAV", "WAVEX"])
+def test_every_kind_of_wav_equals_libsndfile(container, subtype):
+    contents = encode(stereo(), container, subtype)
+    expected, _ = reference(contents)
+    for decode in (decode_wav, decode_audio):
+        waveform, rate_hz = decode(contents)
+        assert waveform.dtype == tf.float32
+        assert rate_hz.numpy() == RATE_HZ
+        np.testing.assert_allclose(waveform, expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [
+        ("FLAC", "PCM_S8"),
+        ("FLAC", "PCM_16"),
+        ("FLAC", "PCM_24"),
+        ("OGG", "VORBIS"),
+        ("MP3", "MPEG_LAYER_III"),
+    ],
+)
+@pytest.mark.parametrize("rate_hz", [8000, 22050, 48000])
+def test_compressed_formats_equal_libsndfile(container, subtype, rate_hz):
+    contents = encode(stereo(), container, subtype, rate_hz)
+    expected, _ = reference(contents)
+    waveform, decoded_rate_hz = decode_audio(contents)
+    assert decoded_rate_hz.numpy() == rate_hz
+    np.testing.assert_allclose(waveform, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("before", "container", "subtype", "after"),
+    [
+        (ID3V2, "MP3", "MPEG_LAYER_III", ID3V1),
+        (ID3V2, "FLAC", "PCM_16", b""),
+    ],
+)
+def test_tags_around_the_audio_are_skipped(before, container, subtype, after):
+    contents = encode(stereo(), container, subtype)
+    expected, _ = reference(contents)
+    waveform, rate_hz = decode_audio(before + contents + after)
+    assert rate_hz.numpy() == RATE_HZ
+    np.testing.assert_allclose(waveform, expected, rtol=0, atol=1e-5)
+
+
+def test_other_chunks_and_their_padding_are_skipped():
+    contents = wav(
+        *(chunk(b"LIST", b"odd"), pcm_format(), chunk(b"fact", b"1234")),
+        *(chunk(b"data", PCM), chunk(b"LIST", b"no samples")),
+    )
+    np.testing.assert_array_equal(decode_wav(contents)[0], FOUR_SAMPLES)
+
+
+@pytest.mark.parametrize("announced", [0, 0x7FFFF000, 0xFFFFFFFF])
+def test_streaming_headers_mean_everything_that_follows(announced):
+    header = wav(pcm_format(), chunk(b"data", b""))[:-4]
+    contents = header + struct.pack("<I", announced) + PCM
+    np.testing.assert_array_equal(decode_wav(contents)[0], FOUR_SAMPLES)
+    np.testing.assert_array_equal(decode_wav(contents + b"1")[0], FOUR_SAMPLES)
+
+
+def test_a_complete_wav_without_samples_is_no_streaming_header():
+    contents = wav(pcm_format(), chunk(b"data", b""), chunk(b"LIST", b"no samples"))
+    assert decode_wav(contents)[0].shape == [0]
+
+
+def test_bits_that_do_not_fill_their_bytes_are_the_high_ones():
+    contents = wav(pcm_format(bits=12), chunk(b"data", PCM))
+    np.testing.assert_array_equal(decode_wav(contents)[0], FOUR_SAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("contents", "problem"),
+    [
+        (b"", "do not start as one"),
+        (b"RIFF", "do not start as one"),
+        (b"an essay of some length about wav files", "do not start as one"),
+        (wav(pcm_format()), "no format and data chunks"),
+        (wav(chunk(b"data", PCM)), "no format and data chunks"),
+        (wav(*[chunk(b"junk", b"")] * 1000), "no format and data chunks"),
+        (wav(pcm_format(tag=7, bits=8), chunk(b"data", PCM)), "tag 7"),
+        (wav(pcm_format(channels=0), chunk(b"data", PCM)), "0 channels"),
+        (wav(pcm_format(rate_hz=0), chunk(b"data", PCM)), "rate is 0 Hz"),
+        (wav(pcm_format(), chunk(b"data", PCM))[:-1], "7 of 8 bytes"),
+    ],
+)
+def test_malformed_wav_says_what_was_expected(contents, problem):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="RIFF/WAVE") as error:
+        decode_wav(contents)
+    assert problem in error.value.message
+
+
+@pytest.mark.parametrize("subtype", ["PCM_24", "FLOAT"])
+def test_no_prefix_of_a_wav_is_taken_for_a_wav(subtype):
+    contents = encode(stereo(0.01), "WAVEX", subtype)
+    for size in range(0, len(contents), 13):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="RIFF/WAVE"):
+            decode_wav(contents[:size])
+
+
+def test_decode_wav_exports_without_tensorflow_io(tmp_path):
+    contents = [encode(stereo(), "WAV", subtype) for subtype in WAV_SUBTYPES]
+    module = tf.Module()
+    module.rates = tf.function(
+        lambda batch: tf.map_fn(
+            lambda one: decode_wav(one)[1], batch, fn_output_signature=tf.int32
+        ),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    module.decode = decode_wav
+    tf.saved_model.save(module, str(tmp_path))
+    restored = tf.saved_model.load(str(tmp_path))
+
+    np.testing.assert_array_equal(restored.rates(contents), [RATE_HZ] * len(contents))
+    for one in contents:
+        np.testing.assert_array_equal(restored.decode(one)[0], decode_wav(one)[0])
+    assert b"IO>" not in (tmp_path / "saved_model.pb").read_bytes()
+
+
+def test_decodes_in_parallel_in_tf_data():
+    kinds = [
+        ("WAV", "PCM_24"),
+        ("FLAC", "PCM_16"),
+        ("OGG", "VORBIS"),
+        ("MP3", "MPEG_LAYER_III"),
+    ]
+    files = [encode(stereo(), *kinds[i % 4], 16000 + 8000 * (i % 2)) for i in range(32)]
+    dataset = tf.data.Dataset.from_tensor_slices(files)
+    decoded = list(dataset.map(decode_audio, num_parallel_calls=4))
+    assert len(decoded) == len(files)
+    for contents, (waveform, rate_hz) in zip(files, decoded, strict=True):
+        expected, expected_hz = reference(contents)
+        assert rate_hz.numpy() == expected_hz
+        np.testing.assert_allclose(waveform, expected, rtol=0, atol=1e-5)
+
+
+def test_read_audio_goes_by_the_contents_not_by_the_name(tmp_path):
+    contents = encode(stereo(), "FLAC")
+    (tmp_path / "speech.wav").write_bytes(contents)
+    waveform, rate_hz = read_audio(tmp_path / "speech.wav")
+    assert (waveform.dtype, rate_hz) == (np.float32, RATE_HZ)
+    np.testing.assert_allclose(waveform, reference(contents)[0], rtol=0, atol=1e-7)
+
+
+def without_length(flac):
+    return flac[:21] + bytes([flac[21] & 0xF0, 0, 0, 0, 0]) + flac[26:]
+
+
+def test_read_audio_explains_in_one_line(tmp_path):
+    samples = stereo(4)
+    ogg = encode(samples, "OGG", "VORBIS")
+    mp3 = encode(samples, "MP3", "MPEG_LAYER_III")
+    bad = np.where(np.arange(len(samples))[:, None] == 7, np.nan, samples)
+    cases = {
+        "empty": (b"", "empty"),
+        "text": (b"This is no audio at all.", "Expected wav, flac, ogg"),
+        "cut.wav": (encode(samples)[:-100], "truncated"),
+        "header.wav": (encode(samples)[:30], "RIFF/WAVE"),
+        "silent.wav": (encode(samples[:0]), "no samples"),
+        "nan.wav": (encode(bad, "WAV", "FLOAT"), "not finite"),
+        "cut.flac": (encode(samples, "FLAC")[:-9000], "truncated or damaged"),
+        "stream.flac": (without_length(encode(samples, "FLAC")), "0 samples"),
+        "cut.ogg": (ogg[: len(ogg) // 2], "truncated"),
+        "almost.ogg": (ogg[:-1], "truncated"),
+        "opus.ogg": (encode(samples, "OGG", "OPUS"), "Vorbis"),
+        "cut.mp3": (mp3[: len(mp3) // 2], "truncated or damaged"),
+    }
+    for name, (contents, reason) in cases.items():
+        path = tmp_path / name
+        path.write_bytes(contents)
+        with pytest.raises(AudioError) as error:
+            read_audio(path)
+        message = str(error.value)
+        assert message.startswith(f"{path}: "), name
+        assert reason in message, name
+        assert "\n" not in message, name
+
+
+def test_read_audio_names_paths_that_cannot_be_read(tmp_path):
+    for path in (tmp_path / "missing.wav", tmp_path):
+        with pytest.raises(AudioError, match=f"{path}: cannot be read"):
+            read_audio(path)

@@ -1,0 +1,151 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfspeech.data.checks import AUDIO_FACTS, LEVELS, Problem, check, count_splits
+from tfspeech.data.espeak import SpokenText
+from tfspeech.data.manifest import Corpus, Utterance
+from tfspeech.errors import CorpusError
+
+
+def make(rows, unread=None, **options):
+    """Checks utterances given as (text, split, facts that differ from good ones)."""
+    utterances, facts = [], np.zeros(len(rows), AUDIO_FACTS)
+    for index, (text, split, differing) in enumerate(rows):
+        audio = differing.get("audio", Path(f"{index}.wav"))
+        utterances.append(Utterance(audio, text, "", split))
+        good = {"rate_hz": 8000, "seconds": 1.0, "peak": 0.5, "digest": index + 100}
+        for name, value in (good | differing).items():
+            if name != "audio":
+                facts[index][name] = value
+    corpus = Corpus("small", tuple(utterances))
+    return check(corpus, facts, unread or {}, 30.0, **options)
+
+
+GOOD = [("a", "train", {}), ("a", "validation", {}), ("a", "test", {})]
+
+
+def kinds(report):
+    return {(each.kind, each.path) for each in report.problems}
+
+
+def test_a_good_corpus_has_no_problems():
+    report = make(GOOD)
+    assert report.problems == report.fatal == ()
+    assert report.lines() == []
+    report.raise_if_fatal()
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts"),
+    [
+        ("not finite", {"peak": np.nan}),
+        ("empty", {"seconds": 0.0, "peak": -np.inf}),
+        ("silent", {"peak": 1e-4}),
+        ("clipped", {"clipped_share": 0.02}),
+        ("too short", {"seconds": 0.02}),
+        ("overlong", {"seconds": 30.5}),
+        ("odd rate", {"rate_hz": 16000}),
+    ],
+)
+def test_audio(kind, facts):
+    assert kinds(make([*GOOD, ("a", "train", facts)])) == {(kind, "3.wav")}
+
+
+def test_spoken_text_has_no_odd_rate():
+    spoken = {"audio": SpokenText("a"), "rate_hz": 22050}
+    assert make([*GOOD, ("a", "train", spoken)]).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "path"),
+    [
+        ([("b", "test", {})], "unknown label", "3.wav"),
+        ([("b", "validation", {})], "unknown label", "3.wav"),
+        ([(" ", "train", {})], "no label", "3.wav"),
+        ([("a", "train", {"digest": 100})], "duplicate", "3.wav"),
+        ([("a", "test", {"digest": 100})], "one audio in two splits", "3.wav"),
+        ([("b", "train", {"digest": 100})], "one audio under two labels", "3.wav"),
+    ],
+)
+def test_labels_and_copies(rows, kind, path):
+    assert kinds(make(GOOD + rows)) == {(kind, path)}
+
+
+def test_silent_audio_is_no_copy():
+    silent = {"peak": 0.0, "digest": 1}
+    report = make([*GOOD, ("a", "train", silent), ("a", "test", silent)])
+    assert {each.kind for each in report.problems} == {"silent"}
+
+
+def test_empty_splits():
+    assert kinds(make(GOOD[:1])) == {
+        ("empty split", "validation"),
+        ("empty split", "test"),
+    }
+    assert ("no training split", "train") in kinds(make(GOOD[1:]))
+
+
+def test_given_labels_replace_those_of_training():
+    assert make(GOOD[2:], labels=["a", "b"]).problems == ()
+    (problem,) = make(GOOD[2:], labels=["b", "c"]).fatal
+    assert problem.kind == "unknown label"
+    assert problem.message == "label 'a' in the test split: the known ones are b, c"
+
+
+def test_all_problems_are_reported_at_once_fatal_ones_first():
+    rows = [
+        *GOOD,
+        ("a", "train", {"peak": 1e-5}),
+        ("b", "test", {"clipped_share": 0.5}),
+        ("a", "train", {"peak": 1e-5}),
+        ("a", "train", {}),
+    ]
+    report = make(rows, {6: Problem("missing", "6.wav", "no such file")})
+    assert report.lines() == [
+        "fatal: missing (1)",
+        "  6.wav: no such file",
+        "fatal: unknown label (1)",
+        "  4.wav: label 'b' in the test split: no training utterance has it",
+        "warning: silent (2)",
+        "  3.wav: no sample exceeds 0.001",
+        "  5.wav: no sample exceeds 0.001",
+        "warning: clipped (1)",
+        "  4.wav: 50.0% of its samples are at full scale",
+    ]
+    found = json.loads(json.dumps(report.to_json()))["problems"]
+    assert [each["kind"] for each in found] == [p.kind for p in report.problems]
+    assert {each["level"] for each in found} == {"fatal", "warning"}
+    with pytest.raises(CorpusError) as error:
+        report.raise_if_fatal()
+    assert str(error.value).startswith(
+        "small has fatal problems (missing: 1, unknown label: 1); the first is 6.wav: "
+        "no such file;"
+    )
+    assert "\n" not in str(error.value)
+
+
+def test_fatal_kinds_come_first():
+    levels = list(LEVELS.values())
+    assert levels == sorted(levels)
+
+
+def test_count_splits():
+    utterances = (
+        Utterance(Path("a"), "x", "ann", "train"),
+        Utterance(Path("b"), "y", "", "train"),
+        Utterance(Path("c"), "x", "bob", "test"),
+    )
+    facts = np.zeros(3, AUDIO_FACTS)
+    facts["seconds"] = 1800.0
+    counts = count_splits(Corpus("c", utterances), facts)
+    assert counts["train"] == {
+        "utterances": 2,
+        "speakers": 1,
+        "labels": 2,
+        "hours": 1.0,
+    }
+    assert counts["validation"]["utterances"] == 0
+    assert counts["test"]["hours"] == 0.5

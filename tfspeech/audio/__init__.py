@@ -1,0 +1,1 @@
+"""Audio in, features out: decoding, resampling, features and augmentation."""

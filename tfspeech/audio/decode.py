@@ -1,0 +1,346 @@
+"""Decodes wav, flac, ogg (Vorbis) and mp3 bytes to mono float32 samples.
+
+tensorflow-io decodes flac, ogg and mp3. Its operations give no sample rate and trust
+their input, so the rate, the bit depth and the completeness come from the headers
+here, and only bytes with the right magic reach them: its Vorbis decoder crashes the
+process on an empty string, its FLAC decoder never returns from some truncated files.
+
+Wav has one decoder for training and serving, written with TensorFlow's own
+operations: exported graphs cannot use tensorflow-io, which, as of 0.37.1, also reads
+32-bit integer samples as if they were floats and refuses 64-bit floats.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_io as tfio
+
+from tfspeech.errors import AudioError
+
+FORMATS = "wav, flac, ogg (Vorbis) or mp3"
+
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+# Programs that write to a pipe cannot know the size: they announce nothing, or about
+# as much as the field can hold (sox and eSpeak 0x7FFFF000, ffmpeg 0xFFFFFFFF).
+_STREAMING_BYTES = 0x7FFFF000
+# Bounds the work that a hostile file can cause; recordings have a handful.
+_MAX_CHUNKS = 256
+_MAX_OGG_PAGE_BYTES = 65307
+_CONTENTS = (tf.TensorSpec([], tf.string),)
+
+Decoded = tuple[tf.Tensor, tf.Tensor]
+
+
+@tf.function(input_signature=_CONTENTS, autograph=False)
+def decode_wav(contents: tf.Tensor) -> Decoded:
+    """Decodes a complete RIFF/WAVE file, with TensorFlow's own operations alone.
+
+    Reads PCM of 8, 16, 24 and 32 bits and floats of 32 and 64 bits, plain or as
+    WAVE_FORMAT_EXTENSIBLE, with any other chunks around, and headers of programs that
+    did not know the length (a data size of 0 or of 2 GiB and more).
+
+    Args:
+        contents: The file, a scalar string.
+
+    Returns:
+        The samples, float32 [samples], the mean of the channels, where full scale is
+        1 (float files may exceed it); and the sample rate in Hz, an int32 scalar.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If it is no such file or if it is truncated;
+            the message says what was expected.
+    """
+    is_riff = (_text(contents, 0, 4) == b"RIFF") & (_text(contents, 8, 4) == b"WAVE")
+    checks = [_require(is_riff, "its ", _size(contents), " bytes do not start as one")]
+    with tf.control_dependencies(checks):
+        format_start, data_header = _find_wav_chunks(contents)
+    found = (format_start > 0) & (_text(contents, data_header, 4) == b"data")
+    checks = [_require(found, "no format and data chunks are in it")]
+    with tf.control_dependencies(checks):
+        layout = _bytes(contents, format_start, 40)
+    tag, channels, rate_hz = (_uint(layout, *at) for at in ((0, 2), (2, 2), (4, 4)))
+    tag = tf.where(tag == _EXTENSIBLE, _uint(layout, 24, 2), tag)
+    frame_bytes = _uint(layout, 12, 2)
+    samples = _wav_samples(contents, data_header, tag, channels, frame_bytes)
+    with tf.control_dependencies(
+        [_require((rate_hz > 0) & (rate_hz < 2**31), "its rate is ", rate_hz, " Hz")]
+    ):
+        return _mono(samples), tf.cast(rate_hz, tf.int32)
+
+
+@tf.function(input_signature=_CONTENTS, autograph=False)
+def decode_audio(contents: tf.Tensor) -> Decoded:
+    """Decodes wav, flac, ogg (Vorbis) or mp3, told apart by their first bytes.
+
+    It belongs into `tf.data` pipelines; a graph for export can only hold `decode_wav`.
+
+    Args:
+        contents: The file, a scalar string.
+
+    Returns:
+        As `decode_wav`; lossy formats may exceed full scale a little.
+
+    Raises:
+        tf.errors.OpError: If the bytes are of another format, damaged or truncated.
+    """
+    contents = _skip_id3(contents)
+    magic = _text(contents, 0, 4)
+    kinds = tf.stack(
+        [
+            magic == b"RIFF",
+            magic == b"fLaC",
+            magic == b"OggS",
+            _is_mp3(_bytes(contents, 0, 4)),
+        ]
+    )
+    known = tf.debugging.Assert(
+        tf.reduce_any(kinds), [f"Expected {FORMATS}: the bytes are none of these."]
+    )
+    with tf.control_dependencies([known]):
+        kind = tf.argmax(kinds, output_type=tf.int32)
+    decoders = (decode_wav, _decode_flac, _decode_ogg, _decode_mp3)
+    return tf.switch_case(kind, [lambda d=d: d(contents) for d in decoders])
+
+
+def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
+    """Reads an audio file.
+
+    Args:
+        path: A wav, flac, ogg (Vorbis) or mp3 file, whatever its name ends in.
+
+    Returns:
+        The samples, float32 [samples], mixed to mono; and the sample rate in Hz.
+
+    Raises:
+        AudioError: If the file is missing, empty, not audio, truncated or damaged, or
+            if it holds no samples or samples that are not finite.
+    """
+    try:
+        contents = Path(path).read_bytes()
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read: {error.strerror}.") from error
+    if not contents:
+        raise AudioError(f"{path}: the file is empty (0 bytes). Remove or replace it.")
+    try:
+        waveform, rate_hz = decode_audio(contents)
+    except tf.errors.OpError as error:
+        assertion = re.search(r"assertion failed: \[(.*)\]", error.message)
+        reason = assertion[1] if assertion else "the audio is truncated or damaged."
+        raise AudioError(f"{path}: {reason} Replace or convert the file.") from error
+    waveform = waveform.numpy()
+    if not waveform.size:
+        raise AudioError(f"{path}: the file has no samples. Remove or replace it.")
+    if not np.isfinite(waveform).all():
+        raise AudioError(f"{path}: some samples are not finite. Convert it to PCM.")
+    return waveform, int(rate_hz)
+
+
+def _find_wav_chunks(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns where the format's fields start (0: nowhere) and the data's header."""
+
+    def searching(format_start: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
+        more = header + 8 <= _size(contents)
+        return more & (_text(contents, header, 4) != b"data")
+
+    def advance(format_start: tf.Tensor, header: tf.Tensor) -> Sequence[tf.Tensor]:
+        is_format = _text(contents, header, 4) == b"fmt "
+        chunk_bytes = _uint(_bytes(contents, header + 4, 4), 0, 4)
+        next_header = header + 8 + chunk_bytes + chunk_bytes % 2  # chunks are padded
+        return tf.where(is_format, header + 8, format_start), next_header
+
+    start = (tf.constant(0, tf.int64), tf.constant(12, tf.int64))
+    return tf.while_loop(
+        searching, advance, start, parallel_iterations=1, maximum_iterations=_MAX_CHUNKS
+    )
+
+
+def _wav_samples(
+    contents: tf.Tensor,
+    data_header: tf.Tensor,
+    tag: tf.Tensor,
+    channels: tf.Tensor,
+    frame_bytes: tf.Tensor,
+) -> tf.Tensor:
+    """Returns the samples of the data chunk, float32 [samples, channels]."""
+    start = data_header + 8
+    announced = _uint(_bytes(contents, data_header, 8), 4, 4)
+    present = _size(contents) - start
+    # A file that really has no samples announces 0 as well, but knows its own size.
+    riff_bytes = _uint(_bytes(contents, 0, 8), 4, 4) + 8
+    unknown = (announced == 0) & (riff_bytes != _size(contents))
+    unknown |= announced >= _STREAMING_BYTES
+    data_bytes = tf.where(unknown, present, announced)
+
+    sample_bytes = frame_bytes // tf.maximum(channels, 1)
+    kinds = tf.constant(list(_WAV_SAMPLES), tf.int64)
+    is_kind = tf.reduce_all(kinds == [tag, sample_bytes], axis=1)
+    supported = tf.reduce_any(is_kind) & (sample_bytes * channels == frame_bytes)
+    checks = [
+        _require(
+            supported,
+            *("its samples are neither PCM of 8 to 32 bits nor floats (tag ", tag),
+            *(", ", channels, " channels in ", frame_bytes, " bytes)"),
+        ),
+        _require(
+            data_bytes <= present,
+            *("it is truncated, with ", present, " of ", data_bytes, " bytes of audio"),
+        ),
+    ]
+    with tf.control_dependencies(checks):
+        frames = data_bytes // tf.maximum(frame_bytes, 1)
+        data = tf.strings.substr(contents, start, frames * frame_bytes)
+    convert = [lambda c=c: c(data) for c in _WAV_SAMPLES.values()]
+    samples = tf.switch_case(tf.argmax(is_kind, output_type=tf.int32), convert)
+    return tf.reshape(samples, [-1, channels])
+
+
+def _int24_samples(data: tf.Tensor) -> tf.Tensor:
+    triples = tf.reshape(tf.io.decode_raw(data, tf.uint8), [-1, 3])
+    integers = tf.bitcast(tf.pad(triples, [[0, 0], [1, 0]]), tf.int32)
+    return _full_scale(integers)
+
+
+# (format tag, bytes of a sample) -> bytes to float32 [samples x channels]
+_WAV_SAMPLES = {
+    (_PCM, 1): lambda data: _full_scale(tf.io.decode_raw(data, tf.uint8)),
+    (_PCM, 2): lambda data: _full_scale(tf.io.decode_raw(data, tf.int16)),
+    (_PCM, 3): _int24_samples,
+    (_PCM, 4): lambda data: _full_scale(tf.io.decode_raw(data, tf.int32)),
+    (_FLOAT, 4): lambda data: tf.io.decode_raw(data, tf.float32),
+    (_FLOAT, 8): lambda data: tf.cast(tf.io.decode_raw(data, tf.float64), tf.float32),
+}
+
+
+def _decode_flac(contents: tf.Tensor) -> Decoded:
+    info = _bytes(contents, 18, 8)  # in STREAMINFO, which every stream starts with
+    # 20 bits of rate, 3 of channels, 5 of depth, 36 of length; the highest bit first
+    rate_hz = info[0] * 2**12 + info[1] * 2**4 + info[2] // 2**4
+    bits = info[2] % 2 * 2**4 + info[3] // 2**4 + 1
+    samples = info[3] % 2**4 * 2**32 + _uint(info[::-1], 0, 4)
+    depths = {8: tf.uint8, 16: tf.int16, 24: tf.int32}  # tensorflow-io's types
+    is_depth = tf.constant(list(depths), tf.int64) == bits
+    complete = tf.reduce_any(is_depth) & (samples > 0) & (rate_hz > 0)
+    message = tf.strings.join(
+        [
+            "Expected FLAC of 8, 16 or 24 bits whose header states rate and length. ",
+            *("Received: ", tf.strings.as_string(bits), " bits, "),
+            *(tf.strings.as_string(rate_hz), " Hz, "),
+            *(tf.strings.as_string(samples), " samples."),
+        ]
+    )
+    with tf.control_dependencies([tf.debugging.Assert(complete, [message])]):
+        depth = tf.argmax(is_depth, output_type=tf.int32)
+    # tensorflow-io waits for ever for the samples of a stream that stops between two
+    # frames. The start of one more frame, read only then, turns that into an error.
+    guarded = contents + b"\xff\xf8"
+    waveform = tf.switch_case(
+        depth,
+        [
+            lambda t=t: _full_scale(tfio.audio.decode_flac(guarded, dtype=t))
+            for t in depths.values()
+        ],
+    )
+    return _mono(waveform), tf.cast(rate_hz, tf.int32)
+
+
+def _decode_ogg(contents: tf.Tensor) -> Decoded:
+    is_vorbis = _text(contents, 28, 7) == b"\x01vorbis"
+    checks = [
+        tf.debugging.Assert(is_vorbis, ["Expected Vorbis in the Ogg file."]),
+        tf.debugging.Assert(_ogg_ends(contents), ["The Ogg file is truncated."]),
+    ]
+    with tf.control_dependencies(checks):
+        rate_hz = tf.cast(_uint(_bytes(contents, 40, 4), 0, 4), tf.int32)
+        return _mono(tfio.audio.decode_vorbis(contents)), rate_hz
+
+
+def _ogg_ends(contents: tf.Tensor) -> tf.Tensor:
+    """Returns whether the last page is all there and marked as the last.
+
+    tensorflow-io decodes a truncated file as far as it goes, without a word.
+    """
+    start = tf.maximum(_size(contents) - _MAX_OGG_PAGE_BYTES, 0)
+    tail = tf.io.decode_raw(
+        tf.strings.substr(contents, start, _MAX_OGG_PAGE_BYTES), tf.uint8
+    )
+    pages = tf.where(
+        (tail[:-3] == ord("O"))
+        & (tail[1:-2] == ord("g"))
+        & (tail[2:-1] == ord("g"))
+        & (tail[3:] == ord("S"))
+    )
+    last = tf.reduce_max(tf.concat([[0], pages[:, 0]], 0))
+    page = _bytes(contents, start + last, 27 + 255)
+    page_bytes = 27 + page[26] + tf.reduce_sum(page[27:][: page[26]])
+    return (page[5] // 4 % 2 == 1) & (start + last + page_bytes <= _size(contents))
+
+
+def _is_mp3(header: tf.Tensor) -> tf.Tensor:
+    """Returns whether the four bytes are the header of an MPEG layer III frame."""
+    sync = (header[0] == 0xFF) & (header[1] >= 0xE0)
+    version, layer = header[1] // 8 % 4, header[1] // 2 % 4
+    bit_rate, rate = header[2] // 16, header[2] // 4 % 4
+    return sync & (version != 1) & (layer == 1) & (bit_rate != 15) & (rate != 3)
+
+
+def _decode_mp3(contents: tf.Tensor) -> Decoded:
+    header = _bytes(contents, 0, 4)
+    mpeg1_hz = tf.gather([44100, 48000, 32000], header[2] // 4 % 4)
+    # Version bits: 3 is MPEG 1, 2 is MPEG 2 (half its rates), 0 is MPEG 2.5 (a quarter)
+    rate_hz = mpeg1_hz // tf.gather([4, 1, 2, 1], header[1] // 8 % 4)
+    return _mono(tfio.audio.decode_mp3(contents)), rate_hz
+
+
+def _skip_id3(contents: tf.Tensor) -> tf.Tensor:
+    """Drops an ID3v2 tag, whose size has 7 bits in each of 4 bytes."""
+    header = _bytes(contents, 0, 10)
+    tag_bytes = 10 + tf.reduce_sum(header[6:10] * [2**21, 2**14, 2**7, 1])
+    tag_bytes = tf.where(_text(contents, 0, 3) == b"ID3", tag_bytes, 0)
+    return _text(contents, tag_bytes, _size(contents))
+
+
+def _mono(samples: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(samples, axis=1)
+
+
+def _full_scale(integers: tf.Tensor) -> tf.Tensor:
+    """Returns integer samples as float32 in [-1, 1); uint8 has its zero at 128."""
+    zero = 128.0 if integers.dtype == tf.uint8 else 0.0
+    scale = 2.0 ** (8 * integers.dtype.size - 1)
+    return (tf.cast(integers, tf.float32) - zero) / scale
+
+
+def _require(condition: tf.Tensor, *problem: str | tf.Tensor) -> tf.Operation:
+    """Returns an assertion for `tf.control_dependencies`."""
+    parts = [p if isinstance(p, str) else tf.strings.as_string(p) for p in problem]
+    message = ["Expected a complete RIFF/WAVE file: ", *parts, "."]
+    return tf.debugging.Assert(condition, [tf.strings.join(message)])
+
+
+def _size(contents: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.strings.length(contents), tf.int64)
+
+
+def _text(contents: tf.Tensor, start: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Returns up to `count` bytes from `start`, fewer or none where the string ends."""
+    start = tf.minimum(tf.cast(start, tf.int64), _size(contents))
+    return tf.strings.substr(contents, start, tf.cast(count, tf.int64))
+
+
+def _bytes(contents: tf.Tensor, start: tf.Tensor, count: int) -> tf.Tensor:
+    """Returns int64 [count] bytes from `start`, with zeros where the string ends."""
+    data = tf.io.decode_raw(_text(contents, start, count), tf.uint8)
+    data = tf.pad(data, [[0, count - tf.size(data)]])
+    return tf.cast(tf.ensure_shape(data, [count]), tf.int64)
+
+
+def _uint(data: tf.Tensor, start: int, count: int) -> tf.Tensor:
+    """Returns the little-endian unsigned integer at `start` of a vector of bytes."""
+    place_values = tf.constant([256**i for i in range(count)], tf.int64)
+    return tf.reduce_sum(data[start : start + count] * place_values)

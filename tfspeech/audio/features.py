@@ -1,0 +1,288 @@
+"""Spectrograms, mel energies and MFCC with deltas, in TensorFlow's own operations.
+
+The settings mean what they mean in librosa (https://librosa.org, 0.11), and so do the
+results: `center=True` with zero padding, a periodic Hann window as long as the frame
+inside an FFT of the next power of two, Slaney's mel scale with filters of unit area
+(M. Slaney, "Auditory Toolbox", 1998), `power_to_db` without `top_db`, an orthonormal
+DCT-II, and deltas after A. Savitzky and M. Golay, "Smoothing and Differentiation of
+Data by Simplified Least Squares Procedures", 1964.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from models.config import check_choices, option
+from tfspeech.errors import SpecError
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureConfig:
+    """What `extract_features` computes. Raises SpecError for values out of range."""
+
+    sample_rate_hz: int = option(
+        0, "rate of the audio; 0: the corpus's own, at most 16000", unit="Hz"
+    )
+    features: str = option(
+        "log_mel",
+        "power spectrogram, mel energies, log-mel energies or cepstral coefficients",
+        choices=("spectrogram", "mel", "log_mel", "mfcc"),
+    )
+    frame_length_ms: float = option(25.0, "length of a frame", unit="ms")
+    hop_length_ms: float = option(10.0, "from one frame to the next", unit="ms")
+    num_mels: int = option(40, "mel filters")
+    mel_low_hz: float = option(0.0, "where the mel filters start", unit="Hz")
+    mel_high_hz: float = option(
+        0.0, "where the mel filters end; 0: half the sample rate", unit="Hz"
+    )
+    power_floor: float = option(1e-10, "least mel energy before the logarithm")
+    preemphasis: float = option(0.0, "a in y[t] = x[t] - a x[t-1]; 0: off")
+    num_cepstra: int = option(13, "cepstral coefficients of mfcc")
+    liftering: float = option(0.0, "sinusoidal liftering of mfcc; 0: off")
+    delta_order: int = option(0, "derivatives appended: none, 1st, 1st and 2nd")
+    delta_width: int = option(9, "frames that a derivative is fitted to, odd")
+    utterance_normalization: str = option(
+        "none",
+        "what is normalized over each utterance",
+        choices=("none", "mean", "mean_variance"),
+    )
+
+    def __post_init__(self) -> None:
+        try:
+            check_choices(self)
+        except ValueError as error:
+            raise SpecError(str(error)) from None
+        top_hz = self.sample_rate_hz / 2 or math.inf
+        high_hz = self.mel_high_hz or top_hz
+        is_mfcc = self.features == "mfcc"
+        odd = self.delta_width % 2 == 1
+        for name, valid, wanted in (
+            ("sample_rate_hz", self.sample_rate_hz >= 0, "0 or more"),
+            ("frame_length_ms", 0 < self.frame_length_ms < math.inf, "above 0"),
+            ("hop_length_ms", 0 < self.hop_length_ms < math.inf, "above 0"),
+            ("num_mels", self.num_mels >= 1, "at least 1"),
+            ("mel_high_hz", 0 < high_hz <= top_hz, f"0 or at most {top_hz:g}"),
+            ("mel_low_hz", 0 <= self.mel_low_hz < high_hz, f"in [0, {high_hz:g})"),
+            ("power_floor", 0 < self.power_floor < math.inf, "above 0"),
+            ("preemphasis", 0 <= self.preemphasis <= 1, "in [0, 1]"),
+            ("num_cepstra", self.num_cepstra >= 1, "at least 1"),
+            (
+                "num_cepstra",
+                not is_mfcc or self.num_cepstra <= self.num_mels,
+                f"at most num_mels, {self.num_mels}",
+            ),
+            ("liftering", 0 <= self.liftering < math.inf, "0 or more"),
+            ("delta_order", self.delta_order in (0, 1, 2), "0, 1 or 2"),
+            ("delta_width", odd and self.delta_width >= 3, "odd and at least 3"),
+        ):
+            if not valid:
+                value = getattr(self, name)
+                raise SpecError(f"{name} must be {wanted}. Received: {name}={value!r}")
+        if self.sample_rate_hz:
+            self._samples("frame_length_ms")
+            self._samples("hop_length_ms")
+
+    def _samples(self, name: str) -> int:
+        """Returns a duration in samples; raises SpecError if it is not a whole one."""
+        duration_ms, rate_hz = getattr(self, name), self.sample_rate_hz
+        if not rate_hz:
+            raise SpecError(
+                "The features need a sample rate; set it to that of the audio. "
+                "Received: sample_rate_hz=0"
+            )
+        samples = duration_ms * rate_hz / 1000
+        if abs(samples - round(samples)) > 1e-6:
+            step_ms = 1000 / math.gcd(rate_hz, 1000)
+            raise SpecError(
+                f"{name} must be a whole number of samples: at {rate_hz} Hz a multiple "
+                f"of {step_ms:g} ms; or resample to 8000 or 16000 Hz. Received: "
+                f"{name}={duration_ms:g} ({samples:g} samples)"
+            )
+        return round(samples)
+
+    @property
+    def frame_length(self) -> int:
+        """Samples of a frame."""
+        return self._samples("frame_length_ms")
+
+    @property
+    def hop_length(self) -> int:
+        """Samples from one frame to the next."""
+        return self._samples("hop_length_ms")
+
+    @property
+    def fft_length(self) -> int:
+        """The next power of two, in samples."""
+        return 1 << (self.frame_length - 1).bit_length()
+
+    @property
+    def feature_dim(self) -> int:
+        """Features of a frame."""
+        dims = {"spectrogram": self.fft_length // 2 + 1, "mfcc": self.num_cepstra}
+        return dims.get(self.features, self.num_mels) * (1 + self.delta_order)
+
+
+def extract_features(
+    waveforms: tf.Tensor, lengths: tf.Tensor, config: FeatureConfig
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Extracts the features of a batch of padded waveforms.
+
+    Args:
+        waveforms: float32 [batch, samples] at `config.sample_rate_hz`.
+        lengths: int32 [batch], the valid samples of each; what is beyond them, whatever
+            it is, changes nothing.
+        config: The features. Powers are those of samples of full scale 1; log-mel and
+            MFCC are in dB.
+
+    Returns:
+        The features, float32 [batch, 1 + samples // hop_length, feature_dim], 0 beyond
+        the valid frames; and the number of valid frames, int32 [batch], which is
+        1 + length // hop_length. Frame t is centred on sample t x hop_length.
+
+    Raises:
+        SpecError: If the sample rate of `config` is unknown, or if a mel filter is
+            narrower than the resolution of the FFT.
+    """
+    waveforms = tf.convert_to_tensor(waveforms, tf.float32)
+    lengths = tf.cast(lengths, tf.int32)
+    frame_lengths = 1 + lengths // config.hop_length
+    features = _power_spectrogram(_clean(waveforms, lengths, config), config)
+    if config.features != "spectrogram":
+        features = tf.matmul(features, mel_filters(config))
+    if config.features in ("log_mel", "mfcc"):
+        features = _decibels(features, config.power_floor)
+    if config.features == "mfcc":
+        features = tf.matmul(features, _cepstrum_matrix(config))
+    features = _append_deltas(features, frame_lengths, config)
+    valid = tf.sequence_mask(frame_lengths, tf.shape(features)[1])[:, :, None]
+    features = _normalize(features, valid, config.utterance_normalization)
+    return tf.where(valid, features, 0.0), frame_lengths
+
+
+@functools.lru_cache(maxsize=32)
+def mel_filters(config: FeatureConfig) -> np.ndarray:
+    """Returns the triangular filters, float32 [fft_length // 2 + 1, num_mels].
+
+    Raises:
+        SpecError: If a filter lies between two neighbouring bins of the FFT.
+    """
+    top_hz = config.mel_high_hz or config.sample_rate_hz / 2
+    low_mel, high_mel = _hz_to_mel(np.array([config.mel_low_hz, top_hz]))
+    corners_hz = _mel_to_hz(np.linspace(low_mel, high_mel, config.num_mels + 2))
+    left_hz, center_hz, right_hz = corners_hz[:-2], corners_hz[1:-1], corners_hz[2:]
+    bins_hz = np.arange(config.fft_length // 2 + 1) * (
+        config.sample_rate_hz / config.fft_length
+    )
+    rising = (bins_hz[:, None] - left_hz) / (center_hz - left_hz)
+    falling = (right_hz - bins_hz[:, None]) / (right_hz - center_hz)
+    filters = np.maximum(0, np.minimum(rising, falling)) * 2 / (right_hz - left_hz)
+    empty = int((filters.max(axis=0) == 0).sum())
+    if empty:
+        raise SpecError(
+            f"{empty} mel filters fall between the frequencies of the FFT; use fewer "
+            f"or longer frames. Received: num_mels={config.num_mels}, "
+            f"frame_length_ms={config.frame_length_ms:g}"
+        )
+    return filters.astype(np.float32)
+
+
+# Slaney's mel scale: linear up to 1000 Hz, which is 15 mel, then 27 steps to 6400 Hz.
+_HZ_PER_MEL, _BREAK_HZ, _BREAK_MEL, _LOG_STEP = 200 / 3, 1000.0, 15.0, np.log(6.4) / 27
+
+
+def _hz_to_mel(hz: np.ndarray) -> np.ndarray:
+    above = np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
+    return np.minimum(hz, _BREAK_HZ) / _HZ_PER_MEL + above
+
+
+def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    above = np.exp(np.maximum(mel - _BREAK_MEL, 0) * _LOG_STEP)
+    return np.minimum(mel, _BREAK_MEL) * _HZ_PER_MEL * above
+
+
+def _clean(
+    waveforms: tf.Tensor, lengths: tf.Tensor, config: FeatureConfig
+) -> tf.Tensor:
+    """Applies the pre-emphasis, from silence, and zeroes what is not valid."""
+    if config.preemphasis:
+        previous = tf.pad(waveforms, [[0, 0], [1, 0]])[:, :-1]
+        waveforms -= config.preemphasis * previous
+    valid = tf.sequence_mask(lengths, tf.shape(waveforms)[1])
+    return tf.where(valid, waveforms, 0.0)
+
+
+def _power_spectrogram(waveforms: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
+    """Returns float32 [batch, 1 + samples // hop_length, fft_length // 2 + 1]."""
+    frame_length, fft_length = config.frame_length, config.fft_length
+    # The frame sits in the middle of the FFT, and that is centred on the sample. Where
+    # it sits is only a matter of phase, so that the FFT itself may pad at the end.
+    before = fft_length // 2 - (fft_length - frame_length) // 2
+    padded = tf.pad(waveforms, [[0, 0], [before, frame_length - before]])
+    spectrum = tf.signal.stft(
+        padded, frame_length, config.hop_length, fft_length, tf.signal.hann_window
+    )
+    return tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
+
+
+def _decibels(power: tf.Tensor, floor: float) -> tf.Tensor:
+    return 10 / math.log(10) * tf.math.log(tf.maximum(power, floor))
+
+
+@functools.lru_cache(maxsize=32)
+def _cepstrum_matrix(config: FeatureConfig) -> np.ndarray:
+    """Returns the liftered DCT-II, float32 [num_mels, num_cepstra]."""
+    order = np.arange(config.num_cepstra)
+    center = (np.arange(config.num_mels)[:, None] + 0.5) / config.num_mels
+    matrix = np.cos(np.pi * center * order) * np.sqrt(2 / config.num_mels)
+    matrix[:, 0] *= np.sqrt(0.5)
+    if config.liftering:
+        arch = np.sin(np.pi * (order + 1) / config.liftering)
+        matrix *= 1 + config.liftering / 2 * arch
+    return matrix.astype(np.float32)
+
+
+def _append_deltas(
+    features: tf.Tensor, frame_lengths: tf.Tensor, config: FeatureConfig
+) -> tf.Tensor:
+    """Appends derivatives, as if the first and last valid frames went on for ever."""
+    if not config.delta_order:
+        return features
+    frames, reach = tf.shape(features)[1], config.delta_width // 2
+    source = tf.maximum(tf.range(-reach, frames + reach), 0)
+    source = tf.minimum(source, frame_lengths[:, None] - 1)
+    extended = tf.gather(features, source, batch_dims=1)
+    outputs = [features]
+    for order in range(1, config.delta_order + 1):
+        weights = _derivative_weights(config.delta_width, order)
+        terms = [w * extended[:, i : i + frames] for i, w in enumerate(weights)]
+        outputs.append(tf.add_n(terms))
+    return tf.concat(outputs, axis=2)
+
+
+def _derivative_weights(width: int, order: int) -> list[float]:
+    """Returns what gives the derivative of the fitted polynomial of that order."""
+    positions = np.arange(width) - width // 2
+    powers = positions[:, None] ** np.arange(order + 1)
+    return (math.factorial(order) * np.linalg.pinv(powers)[order]).tolist()
+
+
+def _normalize(features: tf.Tensor, valid: tf.Tensor, how: str) -> tf.Tensor:
+    """Normalizes over the valid frames of each utterance."""
+    if how == "none":
+        return features
+    frames = tf.reduce_sum(tf.cast(valid, tf.float32), axis=1, keepdims=True)
+
+    def mean(values: tf.Tensor) -> tf.Tensor:
+        total = tf.reduce_sum(tf.where(valid, values, 0.0), axis=1, keepdims=True)
+        return total / frames
+
+    features -= mean(features)
+    if how == "mean_variance":
+        # The floor keeps silence, which does not vary, from being blown up.
+        features /= tf.maximum(tf.sqrt(mean(tf.square(features))), 1e-3)
+    return features

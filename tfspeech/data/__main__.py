@@ -1,0 +1,58 @@
+"""`python -m tfspeech.data check CORPUS`: what is in a corpus, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tfspeech.console import Parser, print_json, run_command
+from tfspeech.data.checks import count_splits
+from tfspeech.data.corpora import LAYOUTS, load_corpus
+from tfspeech.data.store import prepare
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints a table of the splits and all problems.
+
+    Raises:
+        CorpusError: The corpus cannot be read, or some problems are fatal.
+    """
+    parser = Parser("tfspeech.data", "Checks the audio and the labels of a corpus.")
+    parser.add_argument("command", choices=["check"])
+    parser.add_argument("corpus", help="one of " + ", ".join(LAYOUTS))
+    parser.add_argument(
+        "--test-speakers",
+        default="",
+        metavar="A,B",
+        help="the speakers that only the test split may contain",
+    )
+    parser.add_argument(
+        "--sample-rate-hz",
+        default=0,
+        type=int,
+        metavar="INT",
+        help="the rate of the decoded audio (default: that of most files, at most "
+        "16000 Hz)",
+    )
+    parser.add_argument(
+        "--json", default=False, action="store_true", help="print one JSON object"
+    )
+    options = parser.parse_args(arguments)
+    speakers = [name for name in options.test_speakers.split(",") if name]
+    corpus = load_corpus(options.corpus, speakers)
+    store, report = prepare(corpus, options.sample_rate_hz)
+    counts = count_splits(corpus, store.facts)
+    if options.json:
+        rate_hz = store.sample_rate_hz
+        print_json({**report.to_json(), "splits": counts, "sample_rate_hz": rate_hz})
+    else:
+        print(f"{corpus.name} at {store.sample_rate_hz} Hz")
+        columns = counts["train"]
+        print(f"{'split':12}" + "".join(f"{column:>12}" for column in columns))
+        for split, row in counts.items():
+            print(f"{split:12}" + "".join(f"{value:>12}" for value in row.values()))
+        print("\n".join(report.lines()) or "no problems found")
+    report.raise_if_fatal()
+
+
+if __name__ == "__main__":
+    run_command(main)

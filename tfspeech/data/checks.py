@@ -1,0 +1,252 @@
+"""What may be wrong with a corpus, found all at once."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfspeech.data.manifest import SPLITS, Corpus, Utterance
+from tfspeech.errors import CorpusError
+
+# Every kind of problem in the order of the report, and its level. Fatal is what makes
+# a result wrong or meaningless; what no large collection is free of is a warning.
+LEVELS = {
+    "missing": "fatal",
+    "unreadable": "fatal",
+    "empty": "fatal",
+    "not finite": "fatal",
+    "no training split": "fatal",
+    "no label": "fatal",
+    "unknown label": "fatal",
+    "one audio in two splits": "fatal",
+    "one audio under two labels": "fatal",
+    "empty split": "warning",
+    "duplicate": "warning",
+    "silent": "warning",
+    "clipped": "warning",
+    "too short": "warning",
+    "overlong": "warning",
+    "odd rate": "warning",
+}
+
+# What is measured of each audio before it is resampled, and where its samples are.
+AUDIO_FACTS = np.dtype(
+    [
+        ("offset", np.int64),  # Of the first sample in the cache.
+        ("length", np.int64),  # In samples at the cache's rate.
+        ("rate_hz", np.int32),
+        ("seconds", np.float64),
+        ("peak", np.float32),  # The largest absolute sample; NaN: not all are finite.
+        ("clipped_share", np.float32),  # Of the samples, at full scale.
+        ("digest", np.int64),  # Equal for equal samples.
+    ]
+)
+
+_SILENT_PEAK = 10 ** (-60 / 20)
+_MAX_CLIPPED_SHARE = 0.01
+_MIN_SECONDS = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: One of `LEVELS`.
+        path: The audio, or the name of the split.
+        message: What was found.
+    """
+
+    kind: str
+    path: str
+    message: str
+
+    @property
+    def level(self) -> str:
+        """`"fatal"` or `"warning"`."""
+        return LEVELS[self.kind]
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """All problems of a corpus, in the order of `LEVELS`."""
+
+    corpus: str
+    problems: tuple[Problem, ...]
+
+    @property
+    def fatal(self) -> tuple[Problem, ...]:
+        """The problems with which no run may start."""
+        return tuple(each for each in self.problems if each.level == "fatal")
+
+    def lines(self) -> list[str]:
+        """Returns a heading for each kind of problem and a line for each problem."""
+        groups: dict[str, list[Problem]] = collections.defaultdict(list)
+        for each in self.problems:
+            groups[each.kind].append(each)
+        lines = []
+        for kind, problems in groups.items():
+            lines.append(f"{LEVELS[kind]}: {kind} ({len(problems)})")
+            lines += [f"  {each.path}: {each.message}" for each in problems]
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the report as a JSON object."""
+        return {
+            "corpus": self.corpus,
+            "problems": [
+                {"level": each.level, **dataclasses.asdict(each)}
+                for each in self.problems
+            ],
+        }
+
+    def raise_if_fatal(self) -> None:
+        """Raises a `CorpusError` that counts the fatal problems and names the first."""
+        if not self.fatal:
+            return
+        counts = collections.Counter(each.kind for each in self.fatal)
+        raise CorpusError(
+            f"{self.corpus} has fatal problems ("
+            + ", ".join(f"{kind}: {count}" for kind, count in counts.items())
+            + f"); the first is {self.fatal[0].path}: {self.fatal[0].message}; "
+            "`python -m tfspeech.data check` lists them all"
+        )
+
+
+def check(
+    corpus: Corpus,
+    facts: np.ndarray,
+    unread: Mapping[int, Problem],
+    max_seconds: float,
+    labels: Collection[str] | None = None,
+) -> Report:
+    """Checks splits, labels and audio.
+
+    Args:
+        corpus: The corpus.
+        facts: `AUDIO_FACTS` [utterances].
+        unread: The audio that could not be read, by the index of its utterance.
+        max_seconds: Longer audio has been cut.
+        labels: The only texts allowed; by default, those of the training split, which
+            must then exist.
+
+    Returns:
+        All problems, whatever their level.
+    """
+    problems = list(unread.values())
+    if labels is None:
+        problems += _check_splits(corpus)
+    problems += _check_labels(corpus, labels)
+    heard = [
+        (each, facts[index])
+        for index, each in enumerate(corpus.utterances)
+        if index not in unread
+    ]
+    for each, fact in heard:
+        problems += [
+            Problem(kind, str(each.audio), message)
+            for kind, message in _check_audio(fact, max_seconds)
+        ]
+    problems += _check_rates(heard)
+    problems += _check_copies(heard)
+    order = list(LEVELS)
+    problems.sort(key=lambda each: order.index(each.kind))
+    return Report(corpus.name, tuple(problems))
+
+
+def count_splits(corpus: Corpus, facts: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Returns utterances, known speakers, labels and hours of each split.
+
+    Args:
+        corpus: The corpus.
+        facts: `AUDIO_FACTS` [utterances].
+    """
+    counts = {}
+    for split in SPLITS:
+        utterances = corpus.split(split)
+        chosen = [each.split == split for each in corpus.utterances]
+        counts[split] = {
+            "utterances": len(utterances),
+            "speakers": len({each.speaker for each in utterances if each.speaker}),
+            "labels": len({each.text for each in utterances}),
+            "hours": round(float(facts["seconds"][chosen].sum()) / 3600, 3),
+        }
+    return counts
+
+
+_Heard = list[tuple[Utterance, np.void]]
+
+
+def _check_splits(corpus: Corpus) -> Iterator[Problem]:
+    for split in SPLITS:
+        if not corpus.split(split):
+            kind = "no training split" if split == "train" else "empty split"
+            yield Problem(kind, split, "has no utterances")
+
+
+def _check_labels(corpus: Corpus, labels: Collection[str] | None) -> Iterator[Problem]:
+    if labels is None:
+        known = {each.text for each in corpus.split("train")}
+        reason = "no training utterance has it"
+    else:
+        known, reason = set(labels), f"the known ones are {', '.join(labels)}"
+    for each in corpus.utterances:
+        if not each.text.strip():
+            yield Problem("no label", str(each.audio), "its text is empty")
+        elif each.text not in known:
+            message = f"label {each.text!r} in the {each.split} split: {reason}"
+            yield Problem("unknown label", str(each.audio), message)
+
+
+def _check_audio(fact: np.void, max_seconds: float) -> Iterator[tuple[str, str]]:
+    """Yields kind and message of what is wrong with one audio."""
+    if not fact["seconds"]:
+        yield "empty", "it has no samples"
+        return
+    if np.isnan(fact["peak"]):
+        yield "not finite", "it has samples that are NaN or infinite"
+    if fact["peak"] < _SILENT_PEAK:
+        yield "silent", f"no sample exceeds {_SILENT_PEAK:g}"
+    if fact["clipped_share"] > _MAX_CLIPPED_SHARE:
+        share = f"{fact['clipped_share']:.1%}"
+        yield "clipped", f"{share} of its samples are at full scale"
+    if fact["seconds"] < _MIN_SECONDS:
+        yield "too short", f"it lasts {fact['seconds'] * 1000:.0f} ms"
+    if fact["seconds"] > max_seconds:
+        message = (
+            f"{fact['seconds']:.1f} s, of which the first {max_seconds:g} are used"
+        )
+        yield "overlong", message
+
+
+def _check_rates(heard: _Heard) -> Iterator[Problem]:
+    files = [(each, fact) for each, fact in heard if isinstance(each.audio, Path)]
+    counts = collections.Counter(int(fact["rate_hz"]) for _, fact in files)
+    for each, fact in files:
+        usual_hz = counts.most_common(1)[0][0]
+        if fact["rate_hz"] != usual_hz:
+            message = f"{fact['rate_hz']} Hz, but most have {usual_hz} Hz"
+            yield Problem("odd rate", str(each.audio), message)
+
+
+def _check_copies(heard: _Heard) -> Iterator[Problem]:
+    """Compares each audio with the first that has the same samples."""
+    first: dict[int, Utterance] = {}
+    for each, fact in heard:
+        if fact["peak"] < _SILENT_PEAK:  # Digital silence equals digital silence.
+            continue
+        other = first.setdefault(int(fact["digest"]), each)
+        if other is each:
+            continue
+        if other.split != each.split:
+            kind, detail = "one audio in two splits", f"{other.split}, {each.split}"
+        elif other.text != each.text:
+            kind, detail = "one audio under two labels", f"{other.text}, {each.text}"
+        else:
+            kind, detail = "duplicate", "same label and split"
+        yield Problem(kind, str(each.audio), f"same audio as {other.audio} ({detail})")

@@ -1,0 +1,97 @@
+"""The layouts of corpora that are known, by the spec that names them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tfspeech.data.corpora import folder, fsdd, manifest_file, spoken_digits
+from tfspeech.data.manifest import Corpus, hold_out
+from tfspeech.errors import CorpusError, SpecError
+
+# A layout is a function that returns a `Corpus`; where its spec has a colon, it is
+# given the path that follows.
+LAYOUTS: dict[str, Callable[..., Corpus]] = {
+    "spoken_digits": spoken_digits.load,
+    "fsdd:PATH": fsdd.load,
+    "folder:PATH": folder.load,
+    "manifest:FILE": manifest_file.load,
+}
+
+_MAX_NAMED = 20
+
+
+def load_corpus(spec: str, test_speakers: Sequence[str] = ()) -> Corpus:
+    """Reads the list of a corpus's utterances, but none of its audio.
+
+    With `test_speakers`, the test split is exactly the utterances of those speakers.
+    What the corpus itself sets apart for testing of other speakers then goes to
+    validation: the figure for unheard speakers must not contain heard ones, and
+    nobody may train on what the corpus calls its test. A corpus without a validation
+    split gets one from a tenth of its training utterances.
+
+    Args:
+        spec: `NAME` or `NAME:PATH`, one of `LAYOUTS`.
+        test_speakers: The speakers that only the test split may contain.
+
+    Returns:
+        The corpus, whose utterances are always in the same order.
+
+    Raises:
+        SpecError: The layout is unknown, or its path is missing or too much.
+        CorpusError: The corpus cannot be read, or it lacks one of the speakers.
+    """
+    corpus = _load(spec)
+    if test_speakers:
+        corpus = _with_test_speakers(corpus, test_speakers)
+    splits = {each.split for each in corpus.utterances}
+    if "train" in splits and "validation" not in splits:
+        utterances = hold_out(corpus.utterances, "validation", 0.1)
+        corpus = dataclasses.replace(corpus, utterances=utterances)
+    return corpus
+
+
+def _load(spec: str) -> Corpus:
+    name, _, argument = spec.partition(":")
+    for usage, load in LAYOUTS.items():
+        if usage.partition(":")[0] != name:
+            continue
+        if (":" in usage) != bool(argument):
+            raise SpecError(f"the corpus {name} is named {usage}. Received: {spec!r}")
+        if not argument:
+            return load()
+        path = Path(argument).expanduser()
+        if not path.exists():
+            raise CorpusError(
+                f"{path} does not exist; check the path. Received: {spec!r}"
+            )
+        return load(path)
+    raise SpecError(
+        f"unknown corpus; the known ones are {', '.join(LAYOUTS)}. Received: {spec!r}"
+    )
+
+
+def _with_test_speakers(corpus: Corpus, test_speakers: Sequence[str]) -> Corpus:
+    known = corpus.speakers()
+    unknown = [speaker for speaker in test_speakers if speaker not in known]
+    if unknown:
+        named = ", ".join(known[:_MAX_NAMED]) or "none"
+        more = f" and {len(known) - _MAX_NAMED} more" * (len(known) > _MAX_NAMED)
+        raise CorpusError(
+            f"{corpus.name} has no speaker {', '.join(unknown)}; "
+            f"its speakers are: {named}{more}"
+        )
+    moved = {"test": "validation"}
+    return dataclasses.replace(
+        corpus,
+        utterances=tuple(
+            dataclasses.replace(
+                each,
+                split="test"
+                if each.speaker in test_speakers
+                else moved.get(each.split, each.split),
+            )
+            for each in corpus.utterances
+        ),
+    )

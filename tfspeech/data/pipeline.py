@@ -1,0 +1,146 @@
+"""From waveforms in a store to batches of features, in `tf.data`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfspeech.audio.features import FeatureConfig, extract_features
+from tfspeech.data.batches import BatchPlan, ordered_batches
+from tfspeech.data.store import AudioStore
+
+Batch = dict[str, tf.Tensor]
+
+WaveformAugmentation = Callable[
+    [tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]
+]
+"""(waveforms [batch, samples], lengths [batch], seed int64 [2]) -> both, changed."""
+
+FeatureAugmentation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+"""(features [batch, frames, dim], lengths [batch], seed int64 [2]) -> features."""
+
+
+def training_batches(
+    store: AudioStore,
+    utterances: Sequence[int],
+    targets: Sequence[int],
+    plan: BatchPlan,
+    config: FeatureConfig,
+    waveform_augmentation: WaveformAugmentation,
+    feature_augmentation: FeatureAugmentation,
+    *,
+    seed: int,
+    first_batch: int = 0,
+) -> tf.data.Dataset:
+    """Endless augmented batches of a training set.
+
+    Batch `i` is the same whenever and from wherever it is asked for: its utterances
+    come from `plan` and its augmentation is seeded by `(seed, i)`.
+
+    Args:
+        store: The waveforms.
+        utterances: Places of the training set in the store.
+        targets: The class of each of these utterances.
+        plan: Made for these utterances.
+        config: The features.
+        waveform_augmentation: Applied before the features are computed.
+        feature_augmentation: Applied to the features.
+        seed: Of the augmentation.
+        first_batch: The batch to begin with.
+
+    Returns:
+        Batches of `features` float32 [batch, frames, dim], `lengths` int32 [batch] in
+        frames and `targets` int32 [batch].
+    """
+    utterances = np.asarray(utterances)
+    target_table = tf.constant(targets, tf.int32)
+    per_epoch = plan.batches_per_epoch
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        chosen = tf.numpy_function(lambda e: plan.epoch(int(e)), [epoch], tf.int64)
+        chosen = tf.ensure_shape(chosen, [per_epoch, None])
+        numbers = epoch * per_epoch + tf.range(per_epoch, dtype=tf.int64)
+        return tf.data.Dataset.from_tensor_slices((numbers, chosen))
+
+    def load(number: tf.Tensor, chosen: tf.Tensor) -> Batch:
+        waveforms, lengths = _read(store, tf.gather(utterances, chosen))
+        seeds = tf.random.split([tf.constant(seed, tf.int64), number], 2)
+        waveforms, lengths = waveform_augmentation(waveforms, lengths, seeds[0])
+        features, lengths = extract_features(waveforms, lengths, config)
+        features = feature_augmentation(features, lengths, seeds[1])
+        return {
+            "features": features,
+            "lengths": lengths,
+            "targets": tf.gather(target_table, chosen),
+        }
+
+    epochs = tf.data.Dataset.range(first_batch // per_epoch, np.iinfo(np.int64).max)
+    numbers = epochs.flat_map(epoch_batches).skip(first_batch % per_epoch)
+    return numbers.map(load, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+def evaluation_batches(
+    store: AudioStore,
+    utterances: Sequence[int],
+    targets: Sequence[int],
+    config: FeatureConfig,
+    batch_size: int,
+) -> tf.data.Dataset:
+    """Batches of every utterance once, as they are, the shortest first.
+
+    Args:
+        store: The waveforms.
+        utterances: Their places in the store.
+        targets: The class of each.
+        config: The features.
+        batch_size: The most utterances in a batch.
+
+    Returns:
+        Batches as of `training_batches`, with `rows` int64 [batch], the places of the
+        utterances in `utterances`.
+    """
+    utterances = np.asarray(utterances, np.int64)
+    target_table = np.asarray(targets, np.int32)
+    batches = ordered_batches(store.lengths[utterances], batch_size)
+
+    def load(rows: tf.Tensor) -> Batch:
+        waveforms, lengths = _read(store, tf.gather(utterances, rows))
+        features, lengths = extract_features(waveforms, lengths, config)
+        return {
+            "features": features,
+            "lengths": lengths,
+            "targets": tf.gather(target_table, rows),
+            "rows": rows,
+        }
+
+    ragged = tf.ragged.constant([rows.tolist() for rows in batches], dtype=tf.int64)
+    rows = tf.data.Dataset.from_tensor_slices(ragged)
+    return rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def feature_statistics(batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each feature over all frames that are speech.
+
+    Args:
+        batches: Batches with `features` and `lengths`; what is beyond the lengths is 0.
+
+    Returns:
+        Two float64 arrays [dim].
+    """
+    count, total, squares = 0, 0.0, 0.0
+    for batch in batches.as_numpy_iterator():
+        features = batch["features"].astype(np.float64)
+        count += int(batch["lengths"].sum())
+        total = total + features.sum((0, 1))
+        squares = squares + np.square(features).sum((0, 1))
+    mean = total / count
+    return mean, np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+
+
+def _read(store: AudioStore, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    waveforms, lengths = tf.numpy_function(
+        store.batch, [indices], [tf.float32, tf.int32]
+    )
+    return tf.ensure_shape(waveforms, [None, None]), tf.ensure_shape(lengths, [None])

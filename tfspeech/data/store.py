@@ -1,0 +1,285 @@
+"""Decodes a corpus once, into a cache of float32 samples that is memory-mapped."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import hashlib
+import importlib.metadata
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import tensorflow as tf
+
+from tfspeech.audio.decode import decode_audio, read_audio
+from tfspeech.audio.resample import resample
+from tfspeech.console import progress
+from tfspeech.data.checks import AUDIO_FACTS, Problem, Report, check
+from tfspeech.data.manifest import Corpus
+from tfspeech.errors import AudioError, CorpusError
+
+MAX_RATE_HZ = 16000
+MAX_SECONDS = 30.0
+
+_FORMAT_VERSION = 1  # Of the cache; a change of decoding or resampling must raise it.
+_RATE_PROBES = 100
+_FULL_SCALE = 0.999
+_LEFTOVER_AGE_S = 24 * 3600
+_SAMPLES, _FACTS, _RATE = "samples.f32", "facts.npy", "rate_hz.txt"
+
+
+class AudioStore:
+    """The waveforms of a corpus at one rate, in the order of its utterances.
+
+    Attributes:
+        sample_rate_hz: The rate of all waveforms.
+        facts: `AUDIO_FACTS` [utterances], what was measured before resampling.
+        lengths: The samples of each waveform, int64 [utterances].
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.sample_rate_hz = int((folder / _RATE).read_text())
+        self.facts = np.load(folder / _FACTS)
+        self.lengths = self.facts["length"]
+        path = folder / _SAMPLES  # An empty file cannot be mapped.
+        samples = np.memmap(path, np.float32, "r") if path.stat().st_size else []
+        self._samples = np.asarray(samples, np.float32)
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Returns one waveform, float32 [samples], read-only."""
+        offset = self.facts["offset"][index]
+        return self._samples[offset : offset + self.lengths[index]]
+
+    def batch(self, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns waveforms side by side.
+
+        Args:
+            indices: The utterances, int [batch].
+
+        Returns:
+            Waveforms, float32 [batch, samples of the longest], padded with zeros, and
+            their lengths in samples, int32 [batch].
+        """
+        lengths = self.lengths[indices].astype(np.int32)
+        waveforms = np.zeros((len(lengths), lengths.max(initial=0)), np.float32)
+        for row, index in enumerate(indices):
+            waveforms[row, : lengths[row]] = self[index]
+        return waveforms, lengths
+
+
+def prepare(
+    corpus: Corpus,
+    sample_rate_hz: int = 0,
+    *,
+    max_seconds: float = MAX_SECONDS,
+    labels: Collection[str] | None = None,
+) -> tuple[AudioStore, Report]:
+    """Decodes, resamples and checks a corpus, or finds that in the cache.
+
+    The cache is the folder $TFSPEECH_CACHE, by default the user's own cache folder. A
+    corpus is found there as long as its files keep their sizes and times of
+    modification. It is not kept there while some of its audio cannot be read.
+
+    Args:
+        corpus: The corpus.
+        sample_rate_hz: The rate of the waveforms; 0: that of most files (of most of
+            100 probes, in fact), but at most 16,000 Hz.
+        max_seconds: Audio is cut to this length.
+        labels: The only texts allowed (see `check`).
+
+    Returns:
+        The waveforms and all problems. The waveforms are of no use where the report
+        has fatal problems; `Report.raise_if_fatal` raises them.
+
+    Raises:
+        CorpusError: The cache cannot be written.
+        SpecError: eSpeak NG lacks a voice of the corpus.
+    """
+    folder = cache_folder() / _fingerprint(corpus, sample_rate_hz, max_seconds)
+    unread: dict[int, Problem] = {}
+    if folder.is_dir():
+        store = AudioStore(folder)
+    else:
+        rate_hz = sample_rate_hz or _usual_rate_hz(corpus)
+        with _partial_folder(folder) as partial:
+            unread = _fill(partial, corpus, rate_hz, max_seconds)
+            store = AudioStore(partial)  # Its mapping outlives the folder's name.
+            if not unread:
+                _publish(partial, folder)
+    return store, check(corpus, store.facts, unread, max_seconds, labels)
+
+
+def cache_folder() -> Path:
+    """Returns $TFSPEECH_CACHE, by default the user's cache folder."""
+    return Path(
+        os.environ.get("TFSPEECH_CACHE") or platformdirs.user_cache_dir("tfspeech")
+    )
+
+
+def _fingerprint(corpus: Corpus, sample_rate_hz: int, max_seconds: float) -> str:
+    """Hashes whatever the samples in the cache depend on."""
+    espeak = importlib.metadata.version("espeakng-loader")
+    digest = hashlib.sha256(
+        repr((_FORMAT_VERSION, sample_rate_hz, max_seconds, espeak)).encode()
+    )
+    for each in corpus.utterances:
+        key: object = each.audio
+        if isinstance(each.audio, Path):
+            key = os.path.abspath(each.audio)
+            with contextlib.suppress(OSError):  # Missing; the checks will say so.
+                stat = each.audio.stat()
+                key = (key, stat.st_size, stat.st_mtime_ns)
+        digest.update(repr(key).encode())
+    return digest.hexdigest()[:32]
+
+
+@contextlib.contextmanager
+def _partial_folder(folder: Path) -> Iterator[Path]:
+    """Makes a folder to be filled, and removes it and what killed runs have left."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.parent.glob("partial-*"):
+            if time.time() - leftover.stat().st_mtime > _LEFTOVER_AGE_S:
+                shutil.rmtree(leftover, ignore_errors=True)
+        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=folder.parent))
+        try:
+            yield partial
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise CorpusError(
+            f"cannot write the audio cache in {folder.parent}: {error.strerror}; make "
+            "room or set $TFSPEECH_CACHE to another folder"
+        ) from error
+
+
+def _publish(partial: Path, folder: Path) -> None:
+    try:
+        partial.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # Else another process has filled it meanwhile.
+            raise
+
+
+def _fill(
+    folder: Path, corpus: Corpus, rate_hz: int, max_seconds: float
+) -> dict[int, Problem]:
+    """Writes the cache of a corpus, and returns what could not be read."""
+    facts = np.zeros(len(corpus.utterances), AUDIO_FACTS)
+    found = set()
+    with (
+        (folder / _SAMPLES).open("wb") as file,
+        progress(len(facts), "Decoding", "file") as bar,
+    ):
+        for index, audio in _decode(corpus, rate_hz, max_seconds):
+            samples = audio.pop("samples")
+            for name, value in audio.items():
+                facts[index][name] = value
+            facts[index]["offset"] = file.tell() // samples.itemsize
+            facts[index]["length"] = len(samples)
+            file.write(samples.tobytes())
+            found.add(index)
+            bar.update()
+    np.save(folder / _FACTS, facts)
+    (folder / _RATE).write_text(str(rate_hz))
+    return {
+        index: _diagnose(each.audio)
+        for index, each in enumerate(corpus.utterances)
+        if index not in found
+    }
+
+
+def _decode(
+    corpus: Corpus, rate_hz: int, max_seconds: float
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Yields the index, the measures and the resampled `samples` of all good audio."""
+
+    @tf.function(input_signature=(tf.TensorSpec([None]), tf.TensorSpec([], tf.int32)))
+    def measure(waveform: tf.Tensor, original_hz: tf.Tensor) -> dict[str, tf.Tensor]:
+        return _measure(waveform, original_hz, rate_hz, max_seconds)
+
+    indices = _file_indices(corpus)
+    if indices:
+        files = _read_files(corpus, indices).map(
+            lambda index, *audio: (index, measure(*audio)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        files = files.ignore_errors().prefetch(tf.data.AUTOTUNE)
+        for index, audio in files.as_numpy_iterator():
+            yield int(index), audio
+    for index in sorted(set(range(len(corpus.utterances))) - set(indices)):
+        audio = measure(*corpus.utterances[index].audio.render())
+        yield index, {name: value.numpy() for name, value in audio.items()}
+
+
+def _file_indices(corpus: Corpus) -> list[int]:
+    return [
+        index
+        for index, each in enumerate(corpus.utterances)
+        if isinstance(each.audio, Path)
+    ]
+
+
+def _read_files(corpus: Corpus, indices: Sequence[int]) -> tf.data.Dataset:
+    """Returns index, waveform and rate of files, with an error for a broken one."""
+    paths = [str(corpus.utterances[index].audio) for index in indices]
+    files = tf.data.Dataset.from_tensor_slices((list(indices), paths))
+    return files.map(
+        lambda index, path: (index, *decode_audio(tf.io.read_file(path))),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+
+
+def _measure(
+    waveform: tf.Tensor, original_hz: tf.Tensor, rate_hz: int, max_seconds: float
+) -> dict[str, tf.Tensor]:
+    """Returns the `AUDIO_FACTS` of a waveform, and its `samples` at `rate_hz`."""
+    level = tf.abs(waveform)
+    finite = tf.reduce_all(tf.math.is_finite(waveform))
+    original = tf.cast(original_hz, tf.float64)
+    longest = tf.cast(original * max_seconds, tf.int32)
+    return {
+        "rate_hz": original_hz,
+        "seconds": tf.cast(tf.size(waveform), tf.float64) / original,
+        "peak": tf.where(finite, tf.reduce_max(level), np.nan),
+        "clipped_share": tf.reduce_mean(tf.cast(level >= _FULL_SCALE, tf.float32)),
+        "digest": tf.strings.to_hash_bucket_fast(
+            tf.io.serialize_tensor(waveform), np.iinfo(np.int64).max
+        ),
+        "samples": resample(waveform[:longest], original_hz, rate_hz),
+    }
+
+
+def _usual_rate_hz(corpus: Corpus) -> int:
+    """Returns the commonest rate of (at most 100) files, limited to `MAX_RATE_HZ`."""
+    indices = _file_indices(corpus)
+    probes = indices[:: math.ceil(len(indices) / _RATE_PROBES)] if indices else []
+    rates_hz = collections.Counter[int]()
+    if probes:
+        decoded = _read_files(corpus, probes).ignore_errors()
+        rates_hz.update(int(rate_hz) for _, _, rate_hz in decoded.as_numpy_iterator())
+    usual = rates_hz.most_common(1)
+    return min(usual[0][0], MAX_RATE_HZ) if usual else MAX_RATE_HZ
+
+
+def _diagnose(path: Path) -> Problem:
+    """Says why a file could not be read."""
+    if not path.exists():
+        return Problem("missing", str(path), "no such file")
+    if path.is_file() and not path.stat().st_size:
+        return Problem("empty", str(path), "the file has 0 bytes")
+    try:
+        read_audio(path)
+    except (AudioError, OSError) as error:
+        return Problem("unreadable", str(path), str(error).removeprefix(f"{path}: "))
+    return Problem("unreadable", str(path), "it could not be read a first time")

@@ -1,0 +1,60 @@
+"""Names with arguments, as `global_norm(5.0)`: how users choose strategies."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from tfspeech.errors import SpecError
+
+Product = TypeVar("Product")
+
+
+def build_spec(
+    text: str, table: Mapping[str, Callable[..., Product]], what: str
+) -> Product:
+    """Builds what a spec names.
+
+    Args:
+        text: `name(argument, ..., name=argument, ...)`; arguments are Python literals.
+        table: The names known and what builds each; nothing else can be called.
+        what: What the table lists, for errors: "clipping strategy".
+
+    Raises:
+        SpecError: The text does not parse, the name is unknown, or the arguments are
+            not what it takes.
+
+    Example:
+        >>> build_spec("pair(1, b=2)", {"pair": lambda a, b: (a, b)}, "pair")
+        (1, 2)
+    """
+    name, positional, named = _parse(text, what)
+    if name not in table:
+        raise SpecError(
+            f"unknown {what} {name!r}; known: {', '.join(table)}. Received: {text!r}"
+        )
+    builder = table[name]
+    try:
+        inspect.signature(builder).bind(*positional, **named)
+        return builder(*positional, **named)
+    except (TypeError, ValueError) as error:
+        raise SpecError(
+            f"{what} {name}{inspect.signature(builder)}: {error}. Received: {text!r}"
+        ) from error
+
+
+def _parse(text: str, what: str) -> tuple[str, list[object], dict[str, object]]:
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            raise ValueError("not a call")
+        positional = [ast.literal_eval(argument) for argument in call.args]
+        named = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise SpecError(
+            f"a {what} is written as name(arguments), the arguments numbers or quoted "
+            f"text, such as 'name(5.0)'. Received: {text!r}"
+        ) from error
+    return call.func.id, positional, named

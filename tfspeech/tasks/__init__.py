@@ -1,0 +1,1 @@
+"""What models are trained for: losses, scores, decoding and serving."""

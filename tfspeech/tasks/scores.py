@@ -1,0 +1,78 @@
+"""Figures for how well words are recognised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+NORMAL_QUANTILE_95 = 1.959964
+"""97.5 % quantile of the standard normal distribution."""
+
+
+def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a share, also right near 0 and 1.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical
+    inference".
+
+    Args:
+        correct: Successes.
+        total: Trials, at least one.
+
+    Example:
+        >>> [round(bound, 3) for bound in wilson_interval(95, 100)]
+        [0.888, 0.978]
+    """
+    z2 = NORMAL_QUANTILE_95**2
+    share = correct / total
+    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
+    spread = math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
+    half = NORMAL_QUANTILE_95 * spread / (1 + z2 / total)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def recognition_scores(
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    labels: Sequence[str],
+    speakers: Sequence[str],
+) -> dict[str, Any]:
+    """Scores the classification of utterances.
+
+    Args:
+        probabilities: Of every label, [utterances, labels].
+        targets: The right label of each utterance, its index, [utterances].
+        labels: The names of the labels.
+        speakers: The speaker of each utterance, empty where unknown.
+
+    Returns:
+        `loss` (mean negative log-likelihood in nats), `accuracy` with its 95 % interval
+        `accuracy_interval`, `utterances`, `per_speaker` (accuracy and utterances),
+        `labels` and `confusion` (rows: said, columns: recognised).
+    """
+    targets = np.asarray(targets)
+    chosen = probabilities.argmax(axis=1)
+    correct = chosen == targets
+    likelihood = probabilities[np.arange(len(targets)), targets]
+    confusion = np.zeros((len(labels), len(labels)), int)
+    np.add.at(confusion, (targets, chosen), 1)
+    names = np.asarray(speakers)
+    return {
+        "loss": float(-np.log(np.maximum(likelihood, 1e-30)).mean()),
+        "accuracy": float(correct.mean()),
+        "accuracy_interval": wilson_interval(int(correct.sum()), len(correct)),
+        "utterances": len(targets),
+        "per_speaker": {
+            str(name): {
+                "accuracy": float(correct[names == name].mean()),
+                "utterances": int((names == name).sum()),
+            }
+            for name in np.unique(names)
+            if name
+        },
+        "labels": list(labels),
+        "confusion": confusion.tolist(),
+    }

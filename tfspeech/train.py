@@ -1,0 +1,275 @@
+"""`python -m tfspeech.train`: trains a model of the zoo and measures it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from models import CATALOGUE
+from tfspeech.console import (
+    Parser,
+    add_config,
+    pick_config,
+    print_json,
+    run_command,
+    say,
+)
+from tfspeech.errors import RunError
+from tfspeech.runs import (
+    CHECKPOINTS,
+    METRICS_FILE,
+    PLOTS,
+    REPORT_FILE,
+    RESULTS_FILE,
+    TENSORBOARD,
+    RunConfig,
+    build_recognition,
+    check_same,
+    default_config,
+    has_run,
+    load_config,
+    restore_best,
+    save_config,
+)
+from tfspeech.strategies import parse_clipping, parse_regularization
+from tfspeech.tasks.recognition import (
+    Recognition,
+    RecognitionData,
+    RecognitionTraining,
+)
+from tfspeech.training.actions import (
+    JsonLines,
+    KeepBest,
+    Progress,
+    SkipGuard,
+    TensorBoard,
+)
+from tfspeech.training.checkpoints import LastCheckpoint, save_best
+from tfspeech.training.config import TrainingConfig
+from tfspeech.training.loop import LoopState, run_loop
+from tfspeech.training.optimizers import Schedule, build_optimizer
+from tfspeech.training.plots import plot_confusion, plot_gradients, plot_learning
+from tfspeech.training.step import TrainingStep
+
+DEFAULT_MODEL = "rnn_recognizer"
+
+
+def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any]:
+    """Trains a model, keeps everything in a run directory and scores the best model.
+
+    Args:
+        config: What to train on what, and how.
+        run_dir: Must not hold a run yet, unless it is to be resumed.
+        resume: Go on where the run in `run_dir` stopped, if it holds one.
+
+    Returns:
+        The scores on the test split (on the validation split where there is none; see
+        `recognition_scores`), with `split` and `train_seconds`, the time this call
+        spent in the training loop.
+
+    Raises:
+        CorpusError: The corpus cannot be read or used.
+        RunError: `run_dir` holds another run, or cannot be written.
+        DivergenceError: Too many steps in a row were not finite.
+        KeyboardInterrupt: SIGINT or SIGTERM; the run can be resumed.
+    """
+    resuming = has_run(run_dir)
+    if resuming and not resume:
+        raise RunError(
+            f"{run_dir} holds a run already: go on with it by --resume, or choose "
+            "another --run-dir"
+        )
+    data = _read_data(config, run_dir)
+    resolved = dataclasses.replace(config, features=data.features, labels=data.labels)
+    if resuming:
+        check_same(run_dir, load_config(run_dir), resolved)
+    save_config(run_dir, resolved)
+    keras.utils.set_random_seed(config.training.seed)
+    recognition = build_recognition(resolved)
+    seconds = _train(resolved, run_dir, recognition, data)
+    restore_best(recognition, run_dir)
+    splits = {utterance.split for utterance in data.corpus.utterances}
+    split = "test" if "test" in splits else "validation"
+    results = recognition.evaluate_split(data, split)
+    results |= {"split": split, "train_seconds": round(seconds, 1)}
+    (run_dir / RESULTS_FILE).write_text(json.dumps(results, indent=2) + "\n")
+    plots = run_dir / PLOTS
+    plots.mkdir(exist_ok=True)
+    plot_learning(run_dir / METRICS_FILE, plots / "learning.png")
+    plot_gradients(run_dir / METRICS_FILE, plots / "gradients.png")
+    plot_confusion(results, plots / "confusion.png")
+    return results
+
+
+def _read_data(config: RunConfig, run_dir: Path) -> RecognitionData:
+    """Reads and checks the corpus; what is wrong with it is in the run directory."""
+    data = RecognitionData(config.data, config.features, synthetic=True)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    report = json.dumps(data.report.to_json(), indent=2) + "\n"
+    (run_dir / REPORT_FILE).write_text(report)
+    data.report.raise_if_fatal()
+    if data.report.problems:
+        say(
+            f"{len(data.report.problems)} warnings about the corpus are in "
+            f"{run_dir / REPORT_FILE}"
+        )
+    return data
+
+
+def _train(
+    config: RunConfig, run_dir: Path, recognition: Recognition, data: RecognitionData
+) -> float:
+    """Trains from the start or from the last checkpoint; returns the seconds taken."""
+    settings = config.training
+    training = RecognitionTraining(
+        recognition,
+        data,
+        config.augment,
+        settings.batch_size,
+        settings.accumulate_steps,
+        settings.seed,
+    )
+    state = LoopState(training.steps_per_epoch, settings.epochs)
+    step = _build_step(recognition, settings, state.total_steps)
+    folder = run_dir / CHECKPOINTS
+    best = KeepBest(
+        lambda model: save_best(folder, model),
+        recognition.model,
+        recognition.monitor,
+        settings.patience,
+    )
+    last = LastCheckpoint(folder, step.variables | best.variables)
+    if last.restore():
+        state.step = int(step.steps)
+        state.stop = best.exhausted
+        say(f"resuming at step {state.step} of {state.total_steps}")
+    else:
+        training.set_statistics()
+        say(
+            f"{config.model}: {recognition.model.count_params():,} parameters, "
+            f"{len(config.labels)} words, {state.epochs} epochs of "
+            f"{state.steps_per_epoch} steps"
+        )
+    lines = JsonLines(run_dir / METRICS_FILE, state.step)
+    board = TensorBoard(run_dir / TENSORBOARD)
+    bar = Progress(state)
+    started = time.monotonic()
+    try:
+        run_loop(
+            step,
+            state,
+            training.batches(state.step),
+            training.validate,
+            lambda state: last.save(state.step),
+            steps_per_call=settings.steps_per_call,
+            checkpoint_steps=settings.checkpoint_steps,
+            on_steps=(
+                lines.on_steps,
+                board.on_steps,
+                bar.on_steps,
+                SkipGuard(settings.max_skipped_steps).on_steps,
+            ),
+            on_epoch=(lines.on_epoch, board.on_epoch, bar.on_epoch, best.on_epoch),
+        )
+    finally:
+        for action in (lines, board, bar):
+            action.close()
+    if state.interrupted and state.step < state.total_steps:
+        raise KeyboardInterrupt(
+            f"interrupted after step {state.step} of {state.total_steps}; go on with "
+            f"python -m tfspeech.train --run-dir {run_dir} --resume"
+        )
+    return time.monotonic() - started
+
+
+def _build_step(
+    recognition: Recognition, settings: TrainingConfig, total_steps: int
+) -> TrainingStep:
+    schedule = Schedule(
+        settings.schedule, settings.learning_rate, settings.warmup_steps, total_steps
+    )
+    return TrainingStep(
+        recognition.model,
+        recognition.loss,
+        build_optimizer(settings.optimizer, schedule),
+        parse_clipping(settings.clip),
+        parse_regularization(settings.regularize),
+        accumulate_steps=settings.accumulate_steps,
+        ema_momentum=settings.ema_momentum,
+    )
+
+
+def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
+    """Returns configuration, run directory, whether to resume and to print JSON.
+
+    A run that is resumed keeps its configuration; flags may repeat it.
+
+    Raises:
+        SpecError: A flag is unknown or its value is out of range.
+        RunError: The run to be resumed is of another model.
+    """
+    names = [a for a in arguments if a in CATALOGUE]
+    model = names[0] if names else DEFAULT_MODEL
+    parser = Parser("tfspeech.train", "Trains a model, measures it and keeps the best.")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help=f"one of {', '.join(CATALOGUE)} (default: {DEFAULT_MODEL})",
+    )
+    parser.add_argument(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where everything about the run is kept (default: runs/MODEL)",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on where the run in DIR stopped"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print the scores as one JSON object"
+    )
+    for section in default_config(model).sections().values():
+        add_config(parser, type(section))
+    given = parser.parse_args(arguments)
+    model = getattr(given, "model", DEFAULT_MODEL)
+    run_dir = getattr(given, "run_dir", Path("runs") / model)
+    resume = getattr(given, "resume", False)
+    config = default_config(model)
+    if resume and has_run(run_dir):
+        saved = load_config(run_dir)
+        if "model" in given:
+            check_same(run_dir, saved, dataclasses.replace(saved, model=model))
+        config = saved
+    sections = {
+        name: pick_config(given, section) for name, section in config.sections().items()
+    }
+    config = dataclasses.replace(config, **sections)
+    return config, run_dir, resume, getattr(given, "json", False)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Trains, and prints the scores and what to do with the model."""
+    config, run_dir, resume, as_json = parse(arguments)
+    results = run(config, run_dir, resume)
+    low, high = results["accuracy_interval"]
+    say(
+        f"accuracy {results['accuracy']:.2%} on the {results['split']} split "
+        f"({results['utterances']} utterances, 95 % interval {low:.2%} to {high:.2%})"
+    )
+    say(
+        f"transcribe: python -m tfspeech.transcribe {run_dir} FILE.wav\n"
+        f"export for TF Serving: python -m tfspeech.export {run_dir}"
+    )
+    if as_json:
+        print_json(results)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,92 @@
+"""The two checkpoints of a run: where it was last, and where it was best.
+
+Each replaces its predecessor when it is complete, so that a run killed while it saves
+can still go on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tfspeech.errors import RunError
+
+
+class LastCheckpoint:
+    """Everything that training needs to go on, to the bit.
+
+    Args of the constructor:
+        folder: Created when it is missing.
+        variables: All state of the run, by name.
+    """
+
+    def __init__(self, folder: Path, variables: Mapping[str, tf.Variable]) -> None:
+        self._manager = tf.train.CheckpointManager(
+            tf.train.Checkpoint(variables=dict(variables)),
+            str(folder),
+            max_to_keep=1,
+            checkpoint_name="last",
+        )
+
+    def save(self, step: int) -> None:
+        """Saves all state of the run after `step` steps.
+
+        Raises:
+            RunError: The disk is full or cannot be written.
+        """
+        try:
+            self._manager.save(checkpoint_number=step)
+        except (tf.errors.OpError, OSError) as error:
+            raise _cannot_write(Path(self._manager.directory), error) from error
+
+    def restore(self) -> bool:
+        """Restores the last state, if there is one; returns whether there is.
+
+        Raises:
+            RunError: The checkpoint is damaged or of another run.
+        """
+        latest = self._manager.latest_checkpoint
+        if latest is None:
+            return False
+        try:
+            status = self._manager.checkpoint.restore(latest)
+            status.assert_existing_objects_matched().assert_consumed()
+        except (tf.errors.OpError, ValueError, AssertionError) as error:
+            raise RunError(
+                f"checkpoint {latest} is damaged or belongs to other settings; train "
+                f"in a new run directory. ({str(error).splitlines()[0]})"
+            ) from error
+        return True
+
+
+def save_best(folder: Path, model: keras.Model) -> None:
+    """Saves the weights that a model carries now as the best of its run.
+
+    Raises:
+        RunError: The disk is full or cannot be written.
+    """
+    target = best_weights(folder)
+    partial = target.with_name("partial.weights.h5")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        model.save_weights(partial, overwrite=True)
+        os.replace(partial, target)
+    except (OSError, RuntimeError) as error:
+        raise _cannot_write(folder, error) from error
+
+
+def best_weights(folder: Path) -> Path:
+    """The file of the best weights in a folder of checkpoints."""
+    return folder / "best.weights.h5"
+
+
+def _cannot_write(folder: Path, error: Exception) -> RunError:
+    reason = str(error).splitlines()[0]
+    return RunError(
+        f"cannot write a checkpoint to {folder}: make room or mend its permissions, "
+        f"then go on with --resume. ({reason})"
+    )

@@ -1,0 +1,85 @@
+"""The configuration of a training run, whatever the model."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from models.config import check_choices, option
+from tfspeech.strategies import parse_clipping, parse_regularization
+from tfspeech.training.optimizers import Schedule, build_optimizer
+
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """Training."""
+
+    epochs: int = option(30, "passes over the training set")
+    batch_size: int = option(64, "utterances per batch")
+    accumulate_steps: int = option(1, "batches averaged for one update")
+    seed: int = option(0, "seed of weights, data order, augmentation and dropout")
+    optimizer: str = option(
+        "adam()", "sgd(), adam(), adamw() or rmsprop(), with arguments", metavar="SPEC"
+    )
+    learning_rate: float = option(1e-3, "peak learning rate")
+    schedule: str = option(
+        "cosine()",
+        "constant(), cosine(final), exponential(rate, steps) or noam()",
+        metavar="SPEC",
+    )
+    warmup_steps: int = option(50, "updates of linear warm-up", unit="steps")
+    clip: tuple[str, ...] = option(
+        ("global_norm(5.0)",),
+        "clipping strategy; repeat it for a chain",
+        metavar="SPEC",
+    )
+    regularize: tuple[str, ...] = option(
+        (), "regularization strategy; repeat it for a chain", metavar="SPEC"
+    )
+    ema_momentum: float = option(0.99, "moving average of the weights, 0 for none")
+    precision: str = option("float32", "arithmetic of the layers", choices=PRECISIONS)
+    patience: int = option(
+        0, "stop after so many epochs without a better validation metric, 0 for never"
+    )
+    max_skipped_steps: int = option(
+        50, "steps in a row that may be skipped before the run stops", unit="steps"
+    )
+    steps_per_call: int = option(
+        10, "steps per call of the compiled loop; a signal waits for its end"
+    )
+    checkpoint_steps: int = option(
+        1000, "steps between checkpoints, besides one per epoch", unit="steps"
+    )
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        for name in (
+            "epochs",
+            "batch_size",
+            "accumulate_steps",
+            "max_skipped_steps",
+            "steps_per_call",
+            "checkpoint_steps",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1. Received: {getattr(self, name)}"
+                )
+        if not self.learning_rate > 0:
+            raise ValueError(
+                f"learning_rate must be above 0. Received: {self.learning_rate}"
+            )
+        if not 0 <= self.ema_momentum < 1:
+            raise ValueError(
+                f"ema_momentum must be in [0, 1). Received: {self.ema_momentum}"
+            )
+        if min(self.warmup_steps, self.patience, self.seed) < 0:
+            raise ValueError(
+                "warmup_steps, patience and seed must not be negative. Received: "
+                f"{self.warmup_steps}, {self.patience}, {self.seed}"
+            )
+        # What does not parse is to fail before any data is read.
+        parse_clipping(self.clip)
+        parse_regularization(self.regularize)
+        build_optimizer(self.optimizer, Schedule(self.schedule, 1.0, 0, 1))

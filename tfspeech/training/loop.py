@@ -1,0 +1,131 @@
+"""The loop around the training step: it counts, evaluates and tells its actions."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfspeech.training.step import METRICS, TrainingStep
+
+
+@dataclasses.dataclass
+class LoopState:
+    """Where a run is.
+
+    Attributes:
+        steps_per_epoch: Steps in one pass over the training set.
+        epochs: Passes of the whole run.
+        step: Steps done.
+        stop: Set by an action or a signal to end the run after the current call.
+        interrupted: Whether a signal has asked for the end.
+    """
+
+    steps_per_epoch: int
+    epochs: int
+    step: int = 0
+    stop: bool = False
+    interrupted: bool = False
+
+    @property
+    def epoch(self) -> int:
+        """Epochs begun, counted from 1 while the first one runs."""
+        return -(-self.step // self.steps_per_epoch)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.steps_per_epoch * self.epochs
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last step done was the last of its epoch."""
+        return self.step > 0 and self.step % self.steps_per_epoch == 0
+
+
+StepAction = Callable[[LoopState, dict[str, np.ndarray]], None]
+"""Called after every call of the step: the metrics of its steps, each [steps]."""
+
+EpochAction = Callable[[LoopState, dict[str, Any]], None]
+"""Called after every epoch, with what the evaluation found."""
+
+
+def run_loop(
+    step: TrainingStep,
+    state: LoopState,
+    batches: tf.data.Dataset,
+    evaluate: Callable[[], dict[str, Any]],
+    save: Callable[[LoopState], None],
+    *,
+    steps_per_call: int,
+    checkpoint_steps: int,
+    on_steps: Sequence[StepAction] = (),
+    on_epoch: Sequence[EpochAction] = (),
+) -> None:
+    """Trains from where `state` is until its end, an action's stop or a signal.
+
+    SIGINT and SIGTERM end the run after the current call, with the actions of an epoch
+    done if it was complete; a second one ends it at once.
+
+    Args:
+        step: The step; `state.step` counts its steps.
+        state: Where to start; updated in place.
+        batches: From the first batch not yet seen on; must not run out.
+        evaluate: Measures the model at the end of every epoch.
+        save: Saves the state of the run: after every epoch, every `checkpoint_steps`
+            and at the end.
+        steps_per_call: Steps between two calls of the actions.
+        checkpoint_steps: The most steps between two checkpoints.
+        on_steps: Actions in their order.
+        on_epoch: Actions in their order; the model carries the weights that were
+            evaluated.
+    """
+    saved = state.step
+    iterator = iter(batches)
+    with _signals(state):
+        while state.step < state.total_steps and not state.stop:
+            to_epoch_end = state.steps_per_epoch - state.step % state.steps_per_epoch
+            count = min(steps_per_call, to_epoch_end)
+            rows = step.run(iterator, tf.constant(count)).numpy()
+            state.step += count
+            metrics = dict(zip(METRICS, rows.T, strict=True))
+            for action in on_steps:
+                action(state, metrics)
+            if state.at_epoch_end:
+                with step.evaluation_weights():
+                    results = evaluate()
+                    for action in on_epoch:
+                        action(state, results)
+            if (
+                state.at_epoch_end
+                or state.stop
+                or state.step - saved >= checkpoint_steps
+            ):
+                save(state)
+                saved = state.step
+
+
+@contextlib.contextmanager
+def _signals(state: LoopState) -> Iterator[None]:
+    """Turns SIGINT and SIGTERM into a request to stop, in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def request_stop(number: int, frame: object) -> None:
+        state.stop = state.interrupted = True
+        signal.signal(number, signal.default_int_handler)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, request_stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

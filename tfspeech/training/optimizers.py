@@ -1,0 +1,122 @@
+"""Optimizers and learning-rate schedules, chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tfspeech.strategies import build_spec
+
+Shape = Callable[[tf.Tensor, float], tf.Tensor]
+"""(updates since warm-up, updates of the whole run after it) -> share of the peak."""
+
+
+def sgd(momentum: float = 0.0, nesterov: bool = False) -> keras.optimizers.Optimizer:
+    """Gradient descent, with momentum if wanted."""
+    return keras.optimizers.SGD(momentum=momentum, nesterov=nesterov)
+
+
+def adam(
+    beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7
+) -> keras.optimizers.Optimizer:
+    """Adam (Kingma, Ba 2015, arXiv 1412.6980)."""
+    return keras.optimizers.Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+
+def adamw(
+    weight_decay: float = 0.01,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+) -> keras.optimizers.Optimizer:
+    """Adam with decoupled weight decay, not on biases and normalisation."""
+    optimizer = keras.optimizers.AdamW(
+        weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def rmsprop(
+    rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7
+) -> keras.optimizers.Optimizer:
+    """RMSprop."""
+    return keras.optimizers.RMSprop(rho=rho, momentum=momentum, epsilon=epsilon)
+
+
+OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw, "rmsprop": rmsprop}
+
+
+def constant() -> Shape:
+    """The peak rate throughout."""
+    return lambda update, total: tf.ones_like(update)
+
+
+def cosine(final: float = 0.0) -> Shape:
+    """Half a cosine from the peak to the share `final` of it at the end of the run.
+
+    Source: Loshchilov, Hutter 2017, "SGDR" (arXiv 1608.03983), equation 5.
+    """
+    decay = keras.optimizers.schedules.CosineDecay
+    return lambda update, total: decay(1.0, total, alpha=final)(update)
+
+
+def exponential(rate: float = 0.5, steps: int = 1000) -> Shape:
+    """The peak times `rate` to the power of updates / `steps`."""
+    decay = keras.optimizers.schedules.ExponentialDecay
+    return lambda update, total: decay(1.0, steps, rate)(update)
+
+
+SHAPES = {"constant": constant, "cosine": cosine, "exponential": exponential}
+SCHEDULES = (*SHAPES, "noam")
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up to a peak learning rate, then a shape of decay.
+
+    Args of the constructor:
+        spec: `constant()`, `cosine(final=0.0)`, `exponential(rate=0.5, steps=1000)`, or
+            `noam()`, which decays as sqrt(warm-up / update) (Vaswani et al. 2017, arXiv
+            1706.03762, section 5.3, with the peak given instead of derived).
+        peak: The highest learning rate.
+        warmup_steps: Updates until the peak is reached.
+        total_steps: Updates of the whole run.
+
+    Raises:
+        SpecError: The spec does not parse.
+    """
+
+    def __init__(
+        self, spec: str, peak: float, warmup_steps: int, total_steps: int
+    ) -> None:
+        def noam() -> Shape:
+            """Inverse square root of the update."""
+            start = float(max(warmup_steps, 1))
+            return lambda update, total: tf.math.rsqrt(1.0 + update / start)
+
+        self._shape = build_spec(spec, SHAPES | {"noam": noam}, "schedule")
+        self._peak = peak
+        self._warmup = float(warmup_steps)
+        self._decay_steps = float(max(total_steps - warmup_steps, 1))
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """The learning rate of the update after `step` others, a float32 scalar."""
+        step = tf.cast(step, tf.float32)
+        warm = tf.minimum(1.0, (step + 1.0) / (self._warmup + 1.0))
+        decayed = self._shape(tf.maximum(step - self._warmup, 0.0), self._decay_steps)
+        return self._peak * warm * decayed
+
+
+def build_optimizer(
+    spec: str, learning_rate: Schedule | float
+) -> keras.optimizers.Optimizer:
+    """Builds an optimizer from a spec such as `adam(beta_2=0.98)`.
+
+    Raises:
+        SpecError: The spec does not parse.
+    """
+    optimizer = build_spec(spec, OPTIMIZERS, "optimizer")
+    optimizer.learning_rate = learning_rate
+    return optimizer

@@ -1,0 +1,68 @@
+"""`python -m tfspeech.transcribe`: says which words audio files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfspeech.audio.decode import FORMATS, read_audio
+from tfspeech.audio.resample import resample
+from tfspeech.console import Parser, print_json, run_command
+from tfspeech.runs import load_recognition
+
+
+def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """Recognises the word in each of some files.
+
+    Args:
+        run_dir: A run with a trained model.
+        files: Of any format and rate that `read_audio` knows.
+
+    Yields:
+        Per file its `file`, `label`, `probability` and `scores` (label: probability).
+
+    Raises:
+        RunError: There is no trained model.
+        AudioError: A file cannot be decoded.
+        OSError: A file cannot be read.
+    """
+    # Before the model takes its seconds to load.
+    audio = [read_audio(file) for file in files]
+    config, recognition = load_recognition(run_dir)
+    for file, (samples, rate_hz) in zip(files, audio, strict=True):
+        waveform = resample(
+            tf.constant(samples), rate_hz, config.features.sample_rate_hz
+        )
+        length = tf.size(waveform)[tf.newaxis]
+        scores = recognition.recognize(waveform[tf.newaxis], length)[0].numpy()
+        best = int(scores.argmax())
+        yield {
+            "file": str(file),
+            "label": recognition.labels[best],
+            "probability": float(scores[best]),
+            "scores": dict(zip(recognition.labels, scores.tolist(), strict=True)),
+        }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints a line per file, or all as JSON."""
+    parser = Parser("tfspeech.transcribe", "Says which words audio files hold.")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help=f"{FORMATS}, of any rate"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args(arguments)
+    found = run(given.run_dir, given.files)
+    if "json" in given:
+        print_json({"files": list(found)})
+        return
+    for each in found:
+        print(f"{each['file']}\t{each['label']}\t{each['probability']:.3f}")
+
+
+if __name__ == "__main__":
+    run_command(main)
