@@ -86,6 +86,11 @@ def test_rate_and_pitch_are_heard():
     )
 
 
+@pytest.mark.parametrize("voice", ["eo", "en", "pt-br+f2", "EN-US"])
+def test_voices_of_any_language_are_found(voice):
+    assert SpokenText("radio", voice).render()[0].size
+
+
 @pytest.mark.parametrize("noise", ["white", "pink"])
 def test_noise_has_the_wanted_level(noise):
     clean, _ = SpokenText("seven").render()

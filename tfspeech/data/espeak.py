@@ -3,9 +3,9 @@
 The library keeps state between calls that its interface cannot reset (the position
 in the pitch flutter table, resonators, the phase of a cycle), so that a word sounds
 a little different after every other word. It is therefore loaded afresh for each
-utterance and its random numbers are seeded, which costs less than 1 ms and gives the same
-samples in any order and in any process (as long as nothing else in the process holds
-the same library file open).
+utterance and its random numbers are seeded, which costs less than 1 ms and gives the
+same samples in any order and in any process (as long as nothing else in the process
+holds the same library file open).
 """
 
 from __future__ import annotations
@@ -169,8 +169,9 @@ def _flat_data() -> Path:
         if path.name != "lang":
             (flat / path.name).symlink_to(path)
     (flat / "lang").mkdir()
-    for path in data.glob("lang/*/*"):
-        (flat / "lang" / path.name.lower()).symlink_to(path)
+    for path in (data / "lang").rglob("*"):
+        if path.is_file():
+            (flat / "lang" / path.name.lower()).symlink_to(path)
     return flat
 
 

@@ -1,0 +1,66 @@
+import pytest
+
+from tfspeech.errors import SpecError
+from tfspeech.strategies import (
+    CLIPPINGS,
+    REGULARIZATIONS,
+    build_spec,
+    parse_clipping,
+    parse_regularization,
+)
+
+
+@pytest.mark.parametrize("name", CLIPPINGS)
+def test_every_clipping_has_defaults_and_is_documented(name):
+    (strategy,) = parse_clipping([f"{name}()"])
+    assert type(strategy) is CLIPPINGS[name]
+    assert type(strategy).__doc__.strip()
+
+
+@pytest.mark.parametrize("name", REGULARIZATIONS)
+def test_every_regularization_has_defaults_and_is_documented(name):
+    (strategy,) = parse_regularization([f"{name}()"])
+    assert type(strategy) is REGULARIZATIONS[name]
+    assert type(strategy).__doc__.strip()
+
+
+def test_arguments_are_literals_by_place_or_by_name():
+    table = {"pair": lambda a, b=2: (a, b)}
+    assert build_spec("pair(1)", table, "pair") == (1, 2)
+    assert build_spec(" pair( [1, 'x'], b=-3.5 ) ", table, "pair") == ([1, "x"], -3.5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ("global_norm(-1)", "above 0"),
+        ("global_norm(0)", "above 0"),
+        ("global_norm('5')", "above 0"),
+        ("global_norm(True)", "above 0"),
+        ("global_norm(1e400)", "above 0"),
+        ("global_norm(nan)", "name\\(arguments\\)"),
+        ("eval(1)", "unknown clipping strategy 'eval'; known: none, value"),
+        ("__import__('os')", "unknown clipping strategy"),
+        ("global_norm", "name\\(arguments\\)"),
+        ("global_norm(5", "name\\(arguments\\)"),
+        ("os.system('x')", "name\\(arguments\\)"),
+        ("global_norm(open('x'))", "name\\(arguments\\)"),
+        ("global_norm(*[1])", "name\\(arguments\\)"),
+        ("global_norm(5, 6, 7)", "too many positional"),
+        ("global_norm(limit=5)", "unexpected keyword"),
+        ("inverse_sqrt_dim('output')", "'fan_in' or 'input'"),
+        ("value(1, match='(')", "no regular expression"),
+        ("", "name\\(arguments\\)"),
+    ],
+)
+def test_what_does_not_parse_is_one_clear_error(spec, reason):
+    with pytest.raises(SpecError, match=reason) as error:
+        parse_clipping([spec])
+    assert repr(spec) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("spec", ["box(1, -1)", "l2(0)", "max_norm(-1)", "l3(1)"])
+def test_bad_regularization_is_refused(spec):
+    with pytest.raises(SpecError):
+        parse_regularization([spec])
