@@ -1,7 +1,11 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+
+from tfspeech import console
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +22,56 @@ def speech_data() -> Path:
 def _private_cache(tmp_path_factory):
     """Keeps what tests decode out of the user's cache."""
     os.environ["TFSPEECH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+TONES_HZ = {"low": 300.0, "middle": 700.0, "high": 1500.0}
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory) -> Path:
+    """A corpus of three "words", tones of different pitch, in the folder layout."""
+    root = tmp_path_factory.mktemp("tones")
+    rng = np.random.default_rng(0)
+    for label, hz in TONES_HZ.items():
+        (root / label).mkdir()
+        for speaker in range(12):
+            for take in range(2):
+                time = np.arange(int(8000 * rng.uniform(0.2, 0.4))) / 8000
+                wave = 0.3 * np.sin(2 * np.pi * hz * rng.uniform(0.95, 1.05) * time)
+                wave += rng.normal(size=time.size) * 0.003
+                name = f"s{speaker:02}_nohash_{take}.wav"
+                soundfile.write(root / label / name, wave, 8000)
+    return root
+
+
+SMALL = [
+    *("--features=log_mel", "--utterance-normalization=none", "--noise-share=0.2"),
+    *("--units=8", "--conv-filters=8", "--dropout=0.1", "--synthetic-per-label=0"),
+    *("--epochs=5", "--batch-size=8", "--warmup-steps=0", "--learning-rate=0.02"),
+    "--ema-momentum=0.5",
+]
+
+
+@pytest.fixture(scope="session")
+def small_run(tones, tmp_path_factory) -> Path:
+    """A finished run of a small model on the tones."""
+    from tfspeech import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "small"
+    config, *_ = train.parse(["--data", f"folder:{tones}", *SMALL])
+    results = train.run(config, run_dir)
+    assert results["accuracy"] > 0.9
+    return run_dir
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs a command's main function; returns exit code, output and error lines."""
+
+    def run(main, *arguments):
+        with pytest.raises(SystemExit) as stop:
+            console.run_command(main, [str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out, captured.err.splitlines()
+
+    return run

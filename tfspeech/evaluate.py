@@ -41,7 +41,7 @@ def run(
         wanted = dataclasses.replace(wanted, data=data, test_speakers="")
     if test_speakers is not None:
         wanted = dataclasses.replace(wanted, test_speakers=test_speakers)
-    corpus = RecognitionData(wanted, config.features, config.labels)
+    corpus = RecognitionData(wanted, config.features, config.labels, split)
     corpus.report.raise_if_fatal()
     return recognition.evaluate_split(corpus, split)
 

@@ -14,7 +14,7 @@ from tfspeech.audio.features import FeatureConfig
 from tfspeech.data.config import DataConfig
 from tfspeech.errors import RunError, SpecError
 from tfspeech.tasks.recognition import Recognition, RecognitionConfig
-from tfspeech.training.checkpoints import best_weights
+from tfspeech.training.checkpoints import restore_best
 from tfspeech.training.config import TrainingConfig
 
 CONFIG_FILE = "config.json"
@@ -166,27 +166,6 @@ def load_recognition(run_dir: Path) -> tuple[RunConfig, Recognition]:
         RunError: There is no run, or it has no checkpoint that can be read.
     """
     config = load_config(run_dir)
-    weights = best_weights(run_dir / CHECKPOINTS)
-    if not weights.is_file():
-        raise RunError(
-            f"{run_dir} has no checkpoint of a whole epoch yet; go on with "
-            f"python -m tfspeech.train --run-dir {run_dir} --resume"
-        )
     recognition = build_recognition(config)
-    restore_best(recognition, run_dir)
+    restore_best(run_dir / CHECKPOINTS, recognition.model)
     return config, recognition
-
-
-def restore_best(recognition: Recognition, run_dir: Path) -> None:
-    """Gives a model the best weights of a run.
-
-    Raises:
-        RunError: They cannot be read.
-    """
-    weights = best_weights(run_dir / CHECKPOINTS)
-    try:
-        recognition.model.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(
-            f"checkpoint {weights} is damaged: {str(error).splitlines()[0]}"
-        ) from error

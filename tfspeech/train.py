@@ -34,7 +34,6 @@ from tfspeech.runs import (
     default_config,
     has_run,
     load_config,
-    restore_best,
     save_config,
 )
 from tfspeech.strategies import parse_clipping, parse_regularization
@@ -50,7 +49,7 @@ from tfspeech.training.actions import (
     SkipGuard,
     TensorBoard,
 )
-from tfspeech.training.checkpoints import LastCheckpoint, save_best
+from tfspeech.training.checkpoints import LastCheckpoint, restore_best, save_best
 from tfspeech.training.config import TrainingConfig
 from tfspeech.training.loop import LoopState, run_loop
 from tfspeech.training.optimizers import Schedule, build_optimizer
@@ -93,7 +92,7 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
     keras.utils.set_random_seed(config.training.seed)
     recognition = build_recognition(resolved)
     seconds = _train(resolved, run_dir, recognition, data)
-    restore_best(recognition, run_dir)
+    restore_best(run_dir / CHECKPOINTS, recognition.model)
     splits = {utterance.split for utterance in data.corpus.utterances}
     split = "test" if "test" in splits else "validation"
     results = recognition.evaluate_split(data, split)
@@ -109,7 +108,7 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
 
 def _read_data(config: RunConfig, run_dir: Path) -> RecognitionData:
     """Reads and checks the corpus; what is wrong with it is in the run directory."""
-    data = RecognitionData(config.data, config.features, synthetic=True)
+    data = RecognitionData(config.data, config.features)
     run_dir.mkdir(parents=True, exist_ok=True)
     report = json.dumps(data.report.to_json(), indent=2) + "\n"
     (run_dir / REPORT_FILE).write_text(report)

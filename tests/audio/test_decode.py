@@ -204,8 +204,30 @@ def test_read_audio_goes_by_the_contents_not_by_the_name(tmp_path):
     np.testing.assert_allclose(waveform, reference(contents)[0], rtol=0, atol=1e-7)
 
 
-def without_length(flac):
-    return flac[:21] + bytes([flac[21] & 0xF0, 0, 0, 0, 0]) + flac[26:]
+def with_length(flac, samples):
+    return flac[:21] + bytes([flac[21] & 0xF0]) + struct.pack(">I", samples) + flac[26:]
+
+
+@pytest.mark.parametrize("samples", [1, 191, 4096, 4097, 9000])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_flac_of_any_length_and_channels_is_complete(samples, channels):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (samples, channels))
+    contents = encode(noise, "FLAC", "PCM_24")
+    expected, _ = reference(contents)
+    np.testing.assert_allclose(decode_audio(contents)[0], expected, rtol=0, atol=1e-6)
+
+
+def test_flac_that_ends_too_early_is_an_error_wherever_it_ends():
+    # tensorflow-io alone never returns from a stream that ends between two frames.
+    contents = encode(stereo(1), "FLAC")
+    frame_header = contents[86:90]
+    assert frame_header[:2] == b"\xff\xf8"
+    between_frames = contents[: contents.rindex(frame_header)]
+    assert len(between_frames) > 90
+    broken = [contents[:-missing] for missing in range(1, 50)]
+    for each in (*broken, between_frames, with_length(contents, RATE_HZ + 1)):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode_audio(each)
 
 
 def test_read_audio_explains_in_one_line(tmp_path):
@@ -221,7 +243,8 @@ def test_read_audio_explains_in_one_line(tmp_path):
         "silent.wav": (encode(samples[:0]), "no samples"),
         "nan.wav": (encode(bad, "WAV", "FLOAT"), "not finite"),
         "cut.flac": (encode(samples, "FLAC")[:-9000], "truncated or damaged"),
-        "stream.flac": (without_length(encode(samples, "FLAC")), "0 samples"),
+        "header.flac": (b"fLaC", "FLAC of 8, 16 or 24 bits"),
+        "stream.flac": (with_length(encode(samples, "FLAC"), 0), "0 samples"),
         "cut.ogg": (ogg[: len(ogg) // 2], "truncated"),
         "almost.ogg": (ogg[:-1], "truncated"),
         "opus.ogg": (encode(samples, "OGG", "OPUS"), "Vorbis"),

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,9 +31,12 @@ _STREAMING_BYTES = 0x7FFFF000
 # Bounds the work that a hostile file can cause; recordings have a handful.
 _MAX_CHUNKS = 256
 _MAX_OGG_PAGE_BYTES = 65307
+_FLAC_GUARD_SAMPLES = 192
+_FLAC_GUARD_BYTES = 2**16
 _CONTENTS = (tf.TensorSpec([], tf.string),)
 
 Decoded = tuple[tf.Tensor, tf.Tensor]
+Chunks = tuple[tf.Tensor, tf.Tensor]
 
 
 @tf.function(input_signature=_CONTENTS, autograph=False)
@@ -141,14 +143,14 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
     return waveform, int(rate_hz)
 
 
-def _find_wav_chunks(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _find_wav_chunks(contents: tf.Tensor) -> Chunks:
     """Returns where the format's fields start (0: nowhere) and the data's header."""
 
     def searching(format_start: tf.Tensor, header: tf.Tensor) -> tf.Tensor:
         more = header + 8 <= _size(contents)
         return more & (_text(contents, header, 4) != b"data")
 
-    def advance(format_start: tf.Tensor, header: tf.Tensor) -> Sequence[tf.Tensor]:
+    def advance(format_start: tf.Tensor, header: tf.Tensor) -> Chunks:
         is_format = _text(contents, header, 4) == b"fmt "
         chunk_bytes = _uint(_bytes(contents, header + 4, 4), 0, 4)
         next_header = header + 8 + chunk_bytes + chunk_bytes % 2  # chunks are padded
@@ -235,18 +237,55 @@ def _decode_flac(contents: tf.Tensor) -> Decoded:
         ]
     )
     with tf.control_dependencies([tf.debugging.Assert(complete, [message])]):
-        depth = tf.argmax(is_depth, output_type=tf.int32)
-    # tensorflow-io waits for ever for the samples of a stream that stops between two
-    # frames. The start of one more frame, read only then, turns that into an error.
-    guarded = contents + b"\xff\xf8"
+        layout = [info[2] // 2 % 8 + 1, bits, samples]
+        guarded = tf.numpy_function(
+            _guard_flac, [contents, *layout], tf.string, stateful=False
+        )
     waveform = tf.switch_case(
-        depth,
+        tf.argmax(is_depth, output_type=tf.int32),
         [
             lambda t=t: _full_scale(tfio.audio.decode_flac(guarded, dtype=t))
             for t in depths.values()
         ],
-    )
+    )[:samples]
     return _mono(waveform), tf.cast(rate_hz, tf.int32)
+
+
+def _guard_flac(contents: bytes, channels: int, bits: int, samples: int) -> bytes:
+    """Appends frames to a FLAC stream so that decoding always comes to an end.
+
+    tensorflow-io asks for frames until it has all samples, for ever if the stream stops
+    between two frames. Here one frame more is announced and appended, which it reads
+    only after all of the others, and then frames of a wrong position, which it refuses.
+    There are so many of these that no broken frame before them swallows them all.
+    """
+    channels, bits, samples = int(channels), int(bits), int(samples)
+    announced = (samples + _FLAC_GUARD_SAMPLES).to_bytes(5, "big")
+    depth_and_length = bytes([contents[21] & 0xF0 | announced[0]]) + announced[1:]
+    last = _silent_flac_frame(channels, bits, samples)
+    refused = _silent_flac_frame(channels, bits, 2**36 - 1)
+    guard = last + refused * (_FLAC_GUARD_BYTES // len(refused))
+    return contents[:21] + depth_and_length + contents[26:] + guard
+
+
+def _silent_flac_frame(channels: int, bits: int, position: int) -> bytes:
+    """Returns a frame of 192 zeros (RFC 9639, section 9) at a position in samples."""
+    digits = [0x80 | position >> shift & 0x3F for shift in range(30, -1, -6)]
+    header = bytes([0xFF, 0xF9, 0x10, channels - 1 << 4, 0xFE, *digits])
+    header += _crc(header, 0x07, 8)
+    frame = header + bytes(channels * (1 + bits // 8))
+    return frame + _crc(frame, 0x8005, 16)
+
+
+def _crc(data: bytes, polynomial: int, bits: int) -> bytes:
+    """Returns the remainder of `data`, the highest bit first, starting from 0."""
+    remainder = 0
+    for byte in data:
+        remainder ^= byte << bits - 8
+        for _ in range(8):
+            carry = remainder >> bits - 1
+            remainder = (remainder << 1 ^ carry * polynomial) & (1 << bits) - 1
+    return remainder.to_bytes(bits // 8, "big")
 
 
 def _decode_ogg(contents: tf.Tensor) -> Decoded:

@@ -60,8 +60,8 @@ def _interpolate(
     waveform: tf.Tensor, from_hz: tf.Tensor, to_hz: tf.Tensor
 ) -> tf.Tensor:
     shape = tf.shape(waveform, tf.int64)
-    waveform = tf.reshape(waveform, [-1, shape[-1]])
-    batch = tf.shape(waveform, tf.int64)[0]
+    batch = tf.reduce_prod(shape[:-1])
+    waveform = tf.reshape(waveform, [batch, shape[-1]])
     outputs = resampled_length(shape[-1], from_hz, to_hz)
     divisor = _greatest_common_divisor(from_hz, to_hz)
     up, down = to_hz // divisor, from_hz // divisor

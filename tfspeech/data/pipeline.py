@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from tfspeech.audio.decode import read_audio
 from tfspeech.audio.features import FeatureConfig, extract_features
+from tfspeech.audio.resample import resample
 from tfspeech.data.batches import BatchPlan, ordered_batches
 from tfspeech.data.store import AudioStore
 
@@ -137,6 +140,17 @@ def feature_statistics(batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray
         squares = squares + np.square(features).sum((0, 1))
     mean = total / count
     return mean, np.sqrt(np.maximum(squares / count - mean**2, 0.0))
+
+
+def load_noise(files: Sequence[Path], sample_rate_hz: int) -> np.ndarray | None:
+    """Background noise, all files one after the other, float32 [samples], or None.
+
+    Raises:
+        AudioError: A file cannot be decoded.
+    """
+    recordings = [read_audio(file) for file in files]
+    resampled = [resample(tf.constant(w), hz, sample_rate_hz) for w, hz in recordings]
+    return np.concatenate(resampled) if resampled else None
 
 
 def _read(store: AudioStore, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

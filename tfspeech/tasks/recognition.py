@@ -22,6 +22,7 @@ from tfspeech.data.pipeline import (
     Batch,
     evaluation_batches,
     feature_statistics,
+    load_noise,
     training_batches,
 )
 from tfspeech.data.spoken_words import english_voices, spoken_words
@@ -56,8 +57,9 @@ class RecognitionData:
     Args of the constructor:
         data: The corpus.
         features: Its `sample_rate_hz` may be 0, for that of the corpus.
-        labels: The labels of a trained model; `None` for all of the training set.
-        synthetic: Whether to add the synthetic voices that `data` asks for.
+        labels: Those of a trained model, for its evaluation. By default all of the
+            training split, and the synthetic voices that `data` asks for are added.
+        split: Leave out all but this split.
 
     Attributes:
         corpus: The utterances, synthetic ones included.
@@ -75,15 +77,14 @@ class RecognitionData:
         data: DataConfig,
         features: FeatureConfig,
         labels: Sequence[str] | None = None,
-        synthetic: bool = False,
+        split: str | None = None,
     ) -> None:
         corpus = load_corpus(data.data, data.held_out)
+        found = sorted({u.text for u in corpus.split("train") if u.text.strip()})
         if labels is None:
-            labels = sorted({u.text for u in corpus.split("train")})
-        if synthetic and data.synthetic_per_label:
-            corpus = _with_synthetic_voices(
-                corpus, labels, data.synthetic_per_label, SYNTHETIC_SEED
-            )
+            corpus = _with_synthetic_voices(corpus, found, data.synthetic_per_label)
+        if split is not None:
+            corpus = dataclasses.replace(corpus, utterances=corpus.split(split))
         self.corpus = corpus
         self.store, self.report = prepare(
             corpus,
@@ -91,7 +92,7 @@ class RecognitionData:
             max_seconds=data.max_seconds,
             labels=labels,
         )
-        self.labels = tuple(labels)
+        self.labels = tuple(found if labels is None else labels)
         self.features = dataclasses.replace(
             features, sample_rate_hz=self.store.sample_rate_hz
         )
@@ -219,7 +220,8 @@ class RecognitionTraining:
         seed: Of the order of the data and of the augmentation.
 
     Raises:
-        CorpusError: There is no training or no validation split.
+        CorpusError: There is no training or no validation split, only one label, or
+            background noise that cannot be read.
     """
 
     def __init__(
@@ -231,8 +233,14 @@ class RecognitionTraining:
         batches_per_step: int,
         seed: int,
     ) -> None:
+        if len(data.labels) < 2:
+            raise CorpusError(
+                f"{data.corpus.name} has nothing to tell apart: all its training "
+                f"utterances have the label {data.labels[0]!r}"
+            )
         self._recognition = recognition
         self._data = data
+        self._noise = load_noise(data.corpus.noises, data.store.sample_rate_hz)
         self._augment = augment
         self._batches_per_step = batches_per_step
         self._seed = seed
@@ -251,6 +259,7 @@ class RecognitionTraining:
 
     def batches(self, first_step: int) -> tf.data.Dataset:
         """Endless augmented batches, from those of step `first_step` on."""
+        augment, noise = self._augment, self._noise
         rate_hz = self._data.store.sample_rate_hz
         return training_batches(
             self._data.store,
@@ -258,8 +267,8 @@ class RecognitionTraining:
             self._data.targets(self._train),
             self._plan,
             self._data.features,
-            lambda w, n, seed: augment_waveforms(w, n, seed, self._augment, rate_hz),
-            lambda f, n, seed: augment_features(f, n, seed, self._augment),
+            lambda w, n, s: augment_waveforms(w, n, s, augment, rate_hz, noise),
+            lambda f, n, s: augment_features(f, n, s, augment),
             seed=self._seed,
             first_batch=first_step * self._batches_per_step,
         )
@@ -291,7 +300,7 @@ def speakers_of(corpus: Corpus, indices: np.ndarray) -> list[str]:
 
 
 def _with_synthetic_voices(
-    corpus: Corpus, labels: Sequence[str], per_label: int, seed: int
+    corpus: Corpus, labels: Sequence[str], per_label: int
 ) -> Corpus:
     """Adds synthetic voices to the training split of a corpus of recordings.
 
@@ -299,5 +308,5 @@ def _with_synthetic_voices(
     """
     if not any(isinstance(u.audio, Path) for u in corpus.split("train")):
         return corpus
-    spoken = spoken_words(labels, english_voices(), per_label, seed, "train")
+    spoken = spoken_words(labels, english_voices(), per_label, SYNTHETIC_SEED, "train")
     return dataclasses.replace(corpus, utterances=corpus.utterances + spoken)

@@ -6,14 +6,19 @@ can still go on.
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfspeech.errors import RunError
+
+BEST_FILE = "best.npz"
 
 
 class LastCheckpoint:
@@ -55,7 +60,7 @@ class LastCheckpoint:
         try:
             status = self._manager.checkpoint.restore(latest)
             status.assert_existing_objects_matched().assert_consumed()
-        except (tf.errors.OpError, ValueError, AssertionError) as error:
+        except (tf.errors.OpError, LookupError, ValueError, AssertionError) as error:
             raise RunError(
                 f"checkpoint {latest} is damaged or belongs to other settings; train "
                 f"in a new run directory. ({str(error).splitlines()[0]})"
@@ -69,19 +74,38 @@ def save_best(folder: Path, model: keras.Model) -> None:
     Raises:
         RunError: The disk is full or cannot be written.
     """
-    target = best_weights(folder)
-    partial = target.with_name("partial.weights.h5")
+    # In memory first: what fails on a full disk is one plain write.
+    contents = io.BytesIO()
+    np.savez(contents, **{w.path: w.numpy() for w in model.weights})
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        model.save_weights(partial, overwrite=True)
-        os.replace(partial, target)
-    except (OSError, RuntimeError) as error:
+        partial = folder / "partial.npz"
+        partial.write_bytes(contents.getbuffer())
+        os.replace(partial, folder / BEST_FILE)
+    except OSError as error:
         raise _cannot_write(folder, error) from error
 
 
-def best_weights(folder: Path) -> Path:
-    """The file of the best weights in a folder of checkpoints."""
-    return folder / "best.weights.h5"
+def restore_best(folder: Path, model: keras.Model) -> None:
+    """Gives a model the best weights of its run.
+
+    Raises:
+        RunError: There are none yet, or they are damaged or of another model.
+    """
+    path = folder / BEST_FILE
+    if not path.is_file():
+        raise RunError(
+            f"{folder} has no checkpoint of a whole epoch yet: go on with "
+            f"python -m tfspeech.train --run-dir {folder.parent} --resume"
+        )
+    try:
+        with np.load(path) as arrays:
+            for weight in model.weights:
+                weight.assign(arrays[weight.path])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(
+            f"checkpoint {path} is damaged or of another model: {error}"
+        ) from error
 
 
 def _cannot_write(folder: Path, error: Exception) -> RunError:
