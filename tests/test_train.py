@@ -221,13 +221,13 @@ def test_a_corpus_with_one_label_is_refused(tones, tmp_path, command):
 
 
 def test_a_full_disk_is_one_line_and_the_run_can_go_on(tones, tmp_path, small_run):
-    """Files may not grow beyond 60 kB, as if the disk were full from there on."""
+    """Files may not grow beyond 20 kB, as if the disk were full from there on."""
     run_dir = tmp_path / "run"
     arguments = ["--data", f"folder:{tones}", "--run-dir", str(run_dir), *SMALL]
     limited = (
         "import resource, signal, sys; "
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
         "import runpy; sys.argv = sys.argv[1:]; "
         "runpy.run_module('tfspeech.train', run_name='__main__')"
     )

@@ -85,7 +85,7 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
             "another --run-dir"
         )
     data = _read_data(config, run_dir)
-    resolved = dataclasses.replace(config, features=data.features, labels=data.labels)
+    resolved = resolve(config, data)
     if resuming:
         check_same(run_dir, load_config(run_dir), resolved)
     save_config(run_dir, resolved)
@@ -104,6 +104,11 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
     plot_gradients(run_dir / METRICS_FILE, plots / "gradients.png")
     plot_confusion(results, plots / "confusion.png")
     return results
+
+
+def resolve(config: RunConfig, data: RecognitionData) -> RunConfig:
+    """Fills in what only the data can tell: the rate and the labels."""
+    return dataclasses.replace(config, features=data.features, labels=data.labels)
 
 
 def _read_data(config: RunConfig, run_dir: Path) -> RecognitionData:
@@ -135,7 +140,7 @@ def _train(
         settings.seed,
     )
     state = LoopState(training.steps_per_epoch, settings.epochs)
-    step = _build_step(recognition, settings, state.total_steps)
+    step = build_step(recognition, settings, state.total_steps)
     folder = run_dir / CHECKPOINTS
     best = KeepBest(
         lambda model: save_best(folder, model),
@@ -187,9 +192,10 @@ def _train(
     return time.monotonic() - started
 
 
-def _build_step(
+def build_step(
     recognition: Recognition, settings: TrainingConfig, total_steps: int
 ) -> TrainingStep:
+    """Builds the step that a configuration describes, with its optimizer and chains."""
     schedule = Schedule(
         settings.schedule, settings.learning_rate, settings.warmup_steps, total_steps
     )

@@ -73,9 +73,10 @@ def test_batch_is_padded_with_zeros(files):
 
 
 @pytest.mark.parametrize(
-    ("rates_hz", "expected_hz"), [((8000, 8000, 16000), 8000), ((44100, 22050), 16000)]
+    ("rates_hz", "expected_hz"),
+    [((8000, 8000, 16000), 8000), ((44100, 22050), 16000), ((11025,), 16000)],
 )
-def test_automatic_rate_is_the_usual_one_up_to_16_khz(tmp_path, rates_hz, expected_hz):
+def test_the_automatic_rate_keeps_the_band_of_speech(tmp_path, rates_hz, expected_hz):
     paths = [tmp_path / f"{number}.wav" for number in range(len(rates_hz))]
     for path, rate_hz in zip(paths, rates_hz, strict=True):
         soundfile.write(path, tone(0.1, rate_hz), rate_hz)

@@ -26,7 +26,9 @@ class FeatureConfig:
     """What `extract_features` computes. Raises SpecError for values out of range."""
 
     sample_rate_hz: int = option(
-        0, "rate of the audio; 0: the corpus's own, at most 16000", unit="Hz"
+        0,
+        "rate of the audio; 0: 8000 for a corpus recorded at that, else 16000",
+        unit="Hz",
     )
     features: str = option(
         "log_mel",

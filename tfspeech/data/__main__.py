@@ -30,8 +30,8 @@ def main(arguments: Sequence[str]) -> None:
         default=0,
         type=int,
         metavar="INT",
-        help="the rate of the decoded audio (default: that of most files, at most "
-        "16000 Hz)",
+        help="the rate of the decoded audio (default: 8000 Hz for a corpus recorded at "
+        "that, else 16000 Hz)",
     )
     parser.add_argument(
         "--json", default=False, action="store_true", help="print one JSON object"

@@ -25,7 +25,8 @@ from tfspeech.data.checks import AUDIO_FACTS, Problem, Report, check
 from tfspeech.data.manifest import Corpus
 from tfspeech.errors import AudioError, CorpusError
 
-MAX_RATE_HZ = 16000
+TELEPHONE_RATE_HZ = 8000
+SPEECH_RATE_HZ = 16000
 MAX_SECONDS = 30.0
 
 _FORMAT_VERSION = 1  # Of the cache; a change of decoding or resampling must raise it.
@@ -93,7 +94,7 @@ def prepare(
     Args:
         corpus: The corpus.
         sample_rate_hz: The rate of the waveforms; 0: that of most files (of most of
-            100 probes, in fact), but at most 16,000 Hz.
+            100 probes, in fact) decides, 8,000 Hz up to that rate, else 16,000 Hz.
         max_seconds: Audio is cut to this length.
         labels: The only texts allowed (see `check`).
 
@@ -110,7 +111,7 @@ def prepare(
     if folder.is_dir():
         store = AudioStore(folder)
     else:
-        rate_hz = sample_rate_hz or _usual_rate_hz(corpus)
+        rate_hz = sample_rate_hz or _suitable_rate_hz(corpus)
         with _partial_folder(folder) as partial:
             unread = _fill(partial, corpus, rate_hz, max_seconds)
             store = AudioStore(partial)  # Its mapping outlives the folder's name.
@@ -260,8 +261,8 @@ def _measure(
     }
 
 
-def _usual_rate_hz(corpus: Corpus) -> int:
-    """Returns the commonest rate of (at most 100) files, limited to `MAX_RATE_HZ`."""
+def _suitable_rate_hz(corpus: Corpus) -> int:
+    """Returns the speech rate nearest to the commonest of (at most 100) files."""
     indices = _file_indices(corpus)
     probes = indices[:: math.ceil(len(indices) / _RATE_PROBES)] if indices else []
     rates_hz = collections.Counter[int]()
@@ -269,7 +270,8 @@ def _usual_rate_hz(corpus: Corpus) -> int:
         decoded = _read_files(corpus, probes).ignore_errors()
         rates_hz.update(int(rate_hz) for _, _, rate_hz in decoded.as_numpy_iterator())
     usual = rates_hz.most_common(1)
-    return min(usual[0][0], MAX_RATE_HZ) if usual else MAX_RATE_HZ
+    is_narrow = usual and usual[0][0] <= TELEPHONE_RATE_HZ
+    return TELEPHONE_RATE_HZ if is_narrow else SPEECH_RATE_HZ
 
 
 def _diagnose(path: Path) -> Problem:

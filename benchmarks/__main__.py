@@ -1,0 +1,18 @@
+"""`python -m benchmarks`: prints all ratios, or those of the parts that are named."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.audio import benchmark_features, benchmark_pipeline
+from benchmarks.training import benchmark_step, benchmark_strategies
+
+PARTS = {
+    "step": benchmark_step,
+    "strategies": benchmark_strategies,
+    "features": benchmark_features,
+    "pipeline": benchmark_pipeline,
+}
+
+for name in sys.argv[1:] or PARTS:
+    PARTS[name]()
