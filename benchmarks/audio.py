@@ -28,6 +28,7 @@ def benchmark_features() -> None:
         num_mels=80,
         utterance_normalization="none",
         preemphasis=0.0,
+        dynamic_range_db=0.0,
         delta_order=0,
     )
     rng = np.random.default_rng(0)
@@ -66,7 +67,7 @@ def benchmark_features() -> None:
 
 
 def benchmark_pipeline() -> None:
-    """Prints how fast the pipeline of the default recipe is, alone and with its step."""
+    """Prints how fast the default pipeline is, alone and together with its step."""
     config = default_config("rnn_recognizer")
     data = RecognitionData(config.data, config.features)
     config = resolve(config, data)

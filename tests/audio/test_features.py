@@ -7,16 +7,37 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfspeech.audio.features import FeatureConfig, extract_features, mel_filters
+from tfspeech.audio.features import (
+    FeatureConfig,
+    energies_to_features,
+    extract_features,
+    frame_energies,
+    mel_filters,
+)
 from tfspeech.errors import SpecError
 
 # (rate, frame, hop); 22.05 kHz has whole samples at multiples of 20 ms only.
 SETTINGS = [(8000, 25, 10), (16000, 25, 10), (16000, 32, 12.5), (22050, 40, 20)]
 
 
+# Nothing but what librosa does by default.
+PLAIN = {
+    "features": "log_mel",
+    "num_mels": 40,
+    "mel_low_hz": 0.0,
+    "preemphasis": 0.0,
+    "dynamic_range_db": 0.0,
+    "utterance_normalization": "none",
+    "utterance_mean_share": 1.0,
+}
+
+
 def config_for(rate_hz=16000, frame_ms=25, hop_ms=10, **fields):
     return FeatureConfig(
-        sample_rate_hz=rate_hz, frame_length_ms=frame_ms, hop_length_ms=hop_ms, **fields
+        sample_rate_hz=rate_hz,
+        frame_length_ms=frame_ms,
+        hop_length_ms=hop_ms,
+        **(PLAIN | fields),
     )
 
 
@@ -168,6 +189,38 @@ def test_feature_dim_is_that_of_the_output(features, order):
     assert single(recording(2000), config).shape[1] == config.feature_dim
 
 
+def test_with_a_dynamic_range_the_level_of_an_utterance_does_not_matter():
+    config = config_for(dynamic_range_db=40.0, power_floor=1e-20)
+    waveform = recording(4000)
+    features = single(waveform, config)
+    np.testing.assert_allclose(single(waveform * 0.01, config), features, atol=1e-3)
+    mel = librosa_features(waveform, config_for(features="mel")).T
+    wanted = 10 * np.log10(mel / mel.max() + 1e-4)
+    np.testing.assert_allclose(features, wanted, atol=1e-3)
+    padded = np.concatenate([waveform, 100 * recording(900)])[None]
+    with_garbage = extract_features(padded, [4000], config)[0][0, : len(features)]
+    np.testing.assert_allclose(with_garbage, features, atol=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_a_share_of_the_mean_is_taken_out(share):
+    plain = single(recording(4000), config_for())
+    config = config_for(utterance_normalization="mean", utterance_mean_share=share)
+    wanted = plain - share * plain.mean(axis=0)
+    np.testing.assert_allclose(single(recording(4000), config), wanted, atol=2e-3)
+
+
+def test_energies_and_what_is_made_of_them_are_the_two_halves():
+    config = FeatureConfig(sample_rate_hz=16000)
+    waveforms, lengths = np.stack([recording(3000), recording(3000, 1)]), [3000, 1200]
+    energies, frames = frame_energies(waveforms, lengths, config)
+    assert energies.shape == (2, 19, config.num_mels)
+    features = energies_to_features(energies, frames, config)
+    whole, whole_frames = extract_features(waveforms, lengths, config)
+    np.testing.assert_array_equal(features, whole)
+    np.testing.assert_array_equal(frames, whole_frames)
+
+
 def test_lengths_in_samples():
     config = config_for(22050, 40, 20)
     assert (config.frame_length, config.hop_length) == (882, 441)
@@ -189,6 +242,8 @@ def test_lengths_in_samples():
         ({"preemphasis": 1.5}, "preemphasis=1.5"),
         ({"features": "mfcc", "num_mels": 12}, "num_cepstra=13"),
         ({"liftering": -1.0}, "liftering=-1.0"),
+        ({"dynamic_range_db": -1.0}, "dynamic_range_db=-1.0"),
+        ({"utterance_mean_share": 1.5}, "utterance_mean_share=1.5"),
         ({"delta_order": 3}, "delta_order=3"),
         ({"delta_width": 4}, "delta_width=4"),
         ({"utterance_normalization": "max"}, "utterance_normalization='max'"),

@@ -1,7 +1,8 @@
 """Augmentation of training audio, in batched and seeded TensorFlow ops.
 
-The same seed changes a batch in the same way. Every function takes and returns audio as
-float32 [batch, samples], zero beyond the lengths, and lengths as int32 [batch].
+What moves in time acts on waveforms. What colours acts on the energies of frames (see
+`frame_energies`), where a room, a microphone and noise are sums and products, at a
+hundredth of the cost. The same seed changes a batch in the same way.
 """
 
 from __future__ import annotations
@@ -19,53 +20,50 @@ class AugmentConfig:
     """Augmentation of the training set."""
 
     speed: float = option(
-        0.15,
+        0.05,
         "largest change of speed, as a share; it moves pitch and formants too, like "
         "another vocal tract",
     )
     time_shift_ms: float = option(
-        100.0, "longest silence put before an utterance", unit="ms"
+        20.0, "longest silence put before and behind an utterance", unit="ms"
     )
     gain_db: float = option(6.0, "largest change of level, up or down", unit="dB")
-    equalizer_db: float = option(
-        6.0, "deviation of a random, smooth microphone response", unit="dB"
-    )
-    room_share: float = option(0.3, "share of utterances put in a small room")
+    tempo: float = option(0.1, "largest change of tempo at the same pitch, as a share")
+    room_share: float = option(0.1, "share of utterances put in a room")
     room_decay_ms: float = option(
-        300.0, "longest time in which a room's sound falls by 60 dB", unit="ms"
+        250.0, "longest time in which a room's sound falls by 60 dB", unit="ms"
     )
-    noise_share: float = option(0.5, "share of utterances with noise added")
+    equalizer_db: float = option(
+        4.0, "standard deviation of a microphone's random response", unit="dB"
+    )
+    tilt_db: float = option(
+        5.0, "largest tilt of the spectrum, from middle to either end", unit="dB"
+    )
+    dynamics: float = option(
+        0.4, "largest change of the dynamics: the level of a frame to the power 1 +- x"
+    )
+    noise_share: float = option(0.3, "share of utterances with noise added")
     snr_min_db: float = option(5.0, "lowest ratio of speech to noise", unit="dB")
-    snr_max_db: float = option(30.0, "highest ratio of speech to noise", unit="dB")
-    time_masks: int = option(2, "SpecAugment: stretches of time that are hidden")
+    snr_max_db: float = option(35.0, "highest ratio of speech to noise", unit="dB")
+    time_masks: int = option(1, "SpecAugment: stretches of time that are hidden")
     time_mask_share: float = option(
         0.15, "SpecAugment: longest of them, as a share of the utterance"
     )
-    frequency_masks: int = option(2, "SpecAugment: bands of features that are hidden")
+    frequency_masks: int = option(0, "SpecAugment: bands of features that are hidden")
     frequency_mask_share: float = option(
         0.15, "SpecAugment: widest of them, as a share of the features"
     )
 
     def __post_init__(self) -> None:
-        shares = (
-            "speed",
-            "room_share",
-            "noise_share",
-            "time_mask_share",
-            "frequency_mask_share",
-        )
-        for name in shares:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"{name} must be in [0, 1]. Received: {getattr(self, name)}"
-                )
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value < 0 and not field.name.startswith("snr"):
-                raise ValueError(
-                    f"{field.name} must not be negative. Received: {value}"
-                )
-        if self.snr_min_db > self.snr_max_db:
+            is_share = field.name.endswith("share") or field.name in ("speed", "tempo")
+            if not field.name.startswith("snr") and not 0 <= value <= (
+                1 if is_share else math.inf
+            ):
+                wanted = "in [0, 1]" if is_share else "0 or more"
+                raise ValueError(f"{field.name} must be {wanted}. Received: {value}")
+        if not self.snr_min_db <= self.snr_max_db:
             raise ValueError(
                 "snr_min_db must not be above snr_max_db. Received: "
                 f"{self.snr_min_db}, {self.snr_max_db}"
@@ -78,9 +76,11 @@ def augment_waveforms(
     seed: tf.Tensor,
     config: AugmentConfig,
     sample_rate_hz: int,
-    noise: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Speaks a batch of utterances otherwise, elsewhere, into another microphone.
+    """Changes speed (by linear interpolation), place in time and level.
+
+    Source of the change of speed: Ko et al. 2015, "Audio augmentation for speech
+    recognition".
 
     Args:
         waveforms: float32 [batch, samples].
@@ -88,103 +88,131 @@ def augment_waveforms(
         seed: int64 [2].
         config: What to change, and by how much at most.
         sample_rate_hz: The rate of the waveforms.
-        noise: Recorded background noise, float32 [samples]; half of the noisy
-            utterances get a piece of it, the others synthetic noise.
 
     Returns:
-        Waveforms and lengths, both changed.
+        Waveforms, zero beyond the lengths, and lengths, both changed.
     """
-    seeds = tf.unstack(tf.random.split(seed, 5))
-    waveforms, lengths = change_speed(waveforms, lengths, seeds[0], config.speed)
-    longest_shift = int(config.time_shift_ms * sample_rate_hz / 1000)
-    waveforms, lengths = shift_time(waveforms, lengths, seeds[1], longest_shift)
-    waveforms = change_room(waveforms, lengths, seeds[2], config, sample_rate_hz)
-    waveforms = add_noise(waveforms, lengths, seeds[3], config, noise)
-    gain_db = _uniform(lengths, seeds[4], -config.gain_db, config.gain_db)
-    waveforms *= tf.pow(10.0, gain_db / 20.0)[:, tf.newaxis]
-    return _silence_padding(waveforms, lengths), lengths
+    seeds = tf.unstack(tf.random.split(seed, 4))
+    shift = config.time_shift_ms * sample_rate_hz / 1000
+    before = tf.round(_uniform(lengths, seeds[0], 0.0, shift))
+    behind = tf.round(_uniform(lengths, seeds[1], 0.0, shift))
+    factor = _factor(lengths, seeds[2], config.speed)
+    gain_db = _uniform(lengths, seeds[3], -config.gain_db, config.gain_db)
+    spoken = tf.floor(tf.cast(lengths, tf.float32) / factor)
+    new_lengths = tf.cast(before + spoken + behind, tf.int32)
+    samples = tf.reduce_max(new_lengths)
+    place = tf.range(samples, dtype=tf.float32) - before[:, tf.newaxis]
+    heard = (place >= 0.0) & (place < spoken[:, tf.newaxis])
+    changed = _interpolate(waveforms, tf.maximum(place * factor[:, tf.newaxis], 0.0))
+    gain = tf.pow(10.0, gain_db / 20.0)[:, tf.newaxis]
+    return tf.where(heard, changed * gain, 0.0), new_lengths
 
 
-def change_speed(
-    waveforms: tf.Tensor, lengths: tf.Tensor, seed: tf.Tensor, change: float
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Plays each utterance up to `change` faster or slower, by cubic interpolation.
-
-    Source: Ko et al. 2015, "Audio augmentation for speech recognition". The curve
-    through four neighbours is that of Catmull and Rom.
-    """
-    factors = tf.exp(_uniform(lengths, seed, -math.log1p(change), math.log1p(change)))
-    lengths = tf.cast(tf.cast(lengths, tf.float32) / factors, tf.int32)
-    positions = (
-        tf.range(tf.reduce_max(lengths), dtype=tf.float32) * factors[:, tf.newaxis]
-    )
-    before = tf.floor(positions)
-    t = positions - before
-    index = tf.cast(before, tf.int32) + 1
-    # One zero in front, and enough behind for the neighbours of the last position.
-    padded = tf.pad(waveforms, [[0, 0], [1, 3]])
-    index = tf.minimum(index, tf.shape(padded)[1] - 3)
-    a, b, c, d = (
-        tf.gather(padded, index + offset, batch_dims=1) for offset in (-1, 0, 1, 2)
-    )
-    cubic = ((3.0 * (b - c) + d - a) * t + 2.0 * a - 5.0 * b + 4.0 * c - d) * t + c - a
-    return _silence_padding(b + 0.5 * t * cubic, lengths), lengths
-
-
-def shift_time(
-    waveforms: tf.Tensor, lengths: tf.Tensor, seed: tf.Tensor, longest: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Puts silence of up to `longest` samples before and behind each utterance."""
-    shifts = tf.random.stateless_uniform(
-        [2, tf.size(lengths)], seed, 0, longest + 1, tf.int32
-    )
-    samples = tf.shape(waveforms)[1] + 2 * longest
-    index = tf.range(samples)[tf.newaxis] - shifts[0][:, tf.newaxis]
-    padded = tf.pad(waveforms, [[0, 0], [0, 1]])
-    inside = (index >= 0) & (index < lengths[:, tf.newaxis])
-    index = tf.where(inside, index, tf.shape(waveforms)[1])
-    lengths += shifts[0] + shifts[1]
-    return tf.gather(padded, index, batch_dims=1)[:, : tf.reduce_max(lengths)], lengths
-
-
-def change_room(
-    waveforms: tf.Tensor,
+def augment_energies(
+    energies: tf.Tensor,
     lengths: tf.Tensor,
     seed: tf.Tensor,
     config: AugmentConfig,
-    sample_rate_hz: int,
-) -> tf.Tensor:
-    """Filters each utterance by a random room and a random microphone.
+    hop_length_ms: float,
+    noise: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Changes tempo, dynamics, room and microphone, and adds noise.
 
-    A room is white noise that decays exponentially after the direct sound (Polack
-    1988); a microphone is a smooth curve in dB through random points over frequency.
+    Args:
+        energies: float32 [batch, frames, bands], linear in power.
+        lengths: int32 [batch], in frames.
+        seed: int64 [2].
+        config: What to change, and by how much at most.
+        hop_length_ms: From one frame to the next.
+        noise: Energies of recorded background noise, float32 [frames, bands]; half of
+            the noisy utterances get a piece of it, the others synthetic noise.
+
+    Returns:
+        Energies and lengths, both changed. What is beyond the lengths is arbitrary.
     """
     seeds = tf.unstack(tf.random.split(seed, 5))
-    batch = tf.size(lengths)
-    decay_samples = max(int(config.room_decay_ms * sample_rate_hz / 1000), 1)
-    time = tf.range(decay_samples, dtype=tf.float32) / decay_samples
-    # By 60 dB, a factor of 1,000, over a share of the longest decay.
-    share = _uniform(lengths, seeds[0], 0.2, 1.0)[:, tf.newaxis]
-    envelope = tf.exp(-math.log(1000.0) * time / share)
-    tail = tf.random.stateless_normal([batch, decay_samples], seeds[1]) * envelope
-    tail /= tf.norm(tail, axis=1, keepdims=True)
-    level = _uniform(lengths, seeds[2], 0.1, 0.8)
-    in_room = tf.cast(
-        _uniform(lengths, seeds[3], 0.0, 1.0) < config.room_share, level.dtype
+    energies, lengths = change_tempo(energies, lengths, seeds[0], config.tempo)
+    energies = change_dynamics(energies, lengths, seeds[1], config.dynamics)
+    energies = change_room(energies, lengths, seeds[2], config, hop_length_ms)
+    energies = change_microphone(energies, seeds[3], config)
+    return add_noise(energies, lengths, seeds[4], config, noise), lengths
+
+
+def change_tempo(
+    energies: tf.Tensor, lengths: tf.Tensor, seed: tf.Tensor, change: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Plays each utterance up to `change` faster or slower at the same pitch."""
+    if not change:
+        return energies, lengths
+    factor = _factor(lengths, seed, change)
+    lengths = tf.maximum(tf.cast(tf.cast(lengths, tf.float32) / factor, tf.int32), 1)
+    place = tf.range(tf.reduce_max(lengths), dtype=tf.float32) * factor[:, tf.newaxis]
+    return _interpolate(energies, place), lengths
+
+
+def change_dynamics(
+    energies: tf.Tensor, lengths: tf.Tensor, seed: tf.Tensor, change: float
+) -> tf.Tensor:
+    """Compresses or expands: frames at level e below the loudest go to e^(1 + x).
+
+    x is uniform in [-change, change]; levels below -40 dB move as those at -40 dB.
+    """
+    speech = tf.sequence_mask(lengths, tf.shape(energies)[1])[:, :, tf.newaxis]
+    level = tf.reduce_mean(energies, axis=2, keepdims=True)
+    loudest = tf.reduce_max(tf.where(speech, level, 0.0), axis=1, keepdims=True)
+    relative = tf.clip_by_value(level / tf.maximum(loudest, 1e-30), 1e-4, 1.0)
+    exponent = _uniform(lengths, seed, -change, change)[:, tf.newaxis, tf.newaxis]
+    return energies * tf.pow(relative, exponent)
+
+
+def change_room(
+    energies: tf.Tensor,
+    lengths: tf.Tensor,
+    seed: tf.Tensor,
+    config: AugmentConfig,
+    hop_length_ms: float,
+) -> tf.Tensor:
+    """Adds the diffuse sound of a room, whose energy decays exponentially.
+
+    Source: Polack 1988, for the model; the ratio of direct to diffuse sound is uniform
+    between -3 and 12 dB, the time of decay between a fifth of the longest and that.
+    """
+    if not config.room_share or not config.room_decay_ms:
+        return energies
+    seeds = tf.unstack(tf.random.split(seed, 4))
+    share = _uniform(lengths, seeds[0], 0.2, 1.0)[:, tf.newaxis, tf.newaxis]
+    per_frame = tf.exp(-math.log(1e6) * hop_length_ms / (share * config.room_decay_ms))
+    # Sums over 1, 2, 4, ... frames, each from the one before.
+    diffuse, power = _later(energies, 1) * per_frame, per_frame
+    for doubling in range(
+        math.ceil(math.log2(config.room_decay_ms / hop_length_ms + 1))
+    ):
+        diffuse += power * _later(diffuse, 2**doubling)
+        power = tf.square(power)
+    ratio_db = _uniform(lengths, seeds[1], -3.0, 12.0)
+    in_room = _uniform(lengths, seeds[2], 0.0, 1.0) < config.room_share
+    amount = tf.where(in_room, tf.pow(10.0, -ratio_db / 10.0), 0.0)
+    total = per_frame / (1.0 - per_frame)
+    ripple = tf.random.stateless_uniform(tf.shape(energies), seeds[3], 0.3, 1.7)
+    return energies + amount[:, tf.newaxis, tf.newaxis] / total * diffuse * ripple
+
+
+def change_microphone(
+    energies: tf.Tensor, seed: tf.Tensor, config: AugmentConfig
+) -> tf.Tensor:
+    """Filters by a random response: a smooth curve through 7 points, and a tilt."""
+    seeds = tf.unstack(tf.random.split(seed, 2))
+    batch, bands = tf.shape(energies)[0], energies.shape[2]
+    curve_db = _smooth_curves(batch, bands, seeds[0]) * config.equalizer_db
+    tilt_db = tf.random.stateless_uniform(
+        [batch, 1], seeds[1], -config.tilt_db, config.tilt_db
     )
-    tail *= (level * in_room)[:, tf.newaxis]
-    response = tf.concat([1.0 + tail[:, :1], tail[:, 1:]], axis=1)
-    samples = tf.shape(waveforms)[1]
-    fft_length = _power_of_two(samples + decay_samples)
-    spectrum = tf.signal.rfft(waveforms, [fft_length])
-    spectrum *= tf.signal.rfft(response, [fft_length])
-    curve_db = _smooth_curve(batch, fft_length // 2 + 1, seeds[4]) * config.equalizer_db
-    spectrum *= tf.cast(tf.pow(10.0, curve_db / 20.0), spectrum.dtype)
-    return tf.signal.irfft(spectrum, [fft_length])[:, :samples]
+    response_db = curve_db + tilt_db * tf.linspace(-1.0, 1.0, bands)
+    return energies * tf.pow(10.0, response_db / 10.0)[:, tf.newaxis]
 
 
 def add_noise(
-    waveforms: tf.Tensor,
+    energies: tf.Tensor,
     lengths: tf.Tensor,
     seed: tf.Tensor,
     config: AugmentConfig,
@@ -192,31 +220,26 @@ def add_noise(
 ) -> tf.Tensor:
     """Adds noise at a random signal-to-noise ratio to a share of the utterances.
 
-    Synthetic noise has a spectrum of 1 / f^a, a between 0 (white) and 2 (brown).
+    Where speech has the energy E and noise N, their sum has E + N + 2 sqrt(E N) cos p,
+    the phase p being random. Synthetic noise is Gaussian with a smooth, random
+    spectrum; its energies have the exponential distribution.
     """
-    seeds = tf.unstack(tf.random.split(seed, 5))
-    shape = tf.shape(waveforms)
-    fft_length = _power_of_two(shape[1])
-    bins = fft_length // 2 + 1
-    parts = tf.random.stateless_normal([2, shape[0], bins], seeds[0])
-    slope = _uniform(lengths, seeds[1], 0.0, 1.0)[:, tf.newaxis]
-    colour = tf.pow(1.0 + tf.range(bins, dtype=tf.float32), -slope)
-    added = tf.signal.irfft(
-        tf.complex(parts[0] * colour, parts[1] * colour), [fft_length]
-    )
-    added = added[:, : shape[1]]
+    seeds = tf.unstack(tf.random.split(seed, 6))
+    shape, bands = tf.shape(energies), energies.shape[2]
+    colour_db = 6.0 * _smooth_curves(shape[0], bands, seeds[0])
+    uniform = tf.random.stateless_uniform(shape, seeds[1], 1e-6, 1.0)
+    added = tf.pow(10.0, colour_db / 10.0)[:, tf.newaxis] * -tf.math.log(uniform)
     if noise is not None:
-        latest = tf.maximum(tf.size(noise) - shape[1], 1)
-        starts = tf.random.stateless_uniform([shape[0]], seeds[2], 0, latest, tf.int32)
-        index = (starts[:, tf.newaxis] + tf.range(shape[1])) % tf.size(noise)
-        recorded = tf.range(shape[0]) % 2 == 0
-        added = tf.where(recorded[:, tf.newaxis], tf.gather(noise, index), added)
-    added = _silence_padding(added, lengths)
+        recorded = _random_pieces(noise, shape[0], shape[1], seeds[2])
+        every_other = (tf.range(shape[0]) % 2 == 0)[:, tf.newaxis, tf.newaxis]
+        added = tf.where(every_other, recorded, added)
     snr_db = _uniform(lengths, seeds[3], config.snr_min_db, config.snr_max_db)
-    ratio = tf.norm(waveforms, axis=1) / tf.maximum(tf.norm(added, axis=1), 1e-9)
     chosen = _uniform(lengths, seeds[4], 0.0, 1.0) < config.noise_share
-    gain = tf.where(chosen, ratio * tf.pow(10.0, -snr_db / 20.0), 0.0)
-    return waveforms + added * gain[:, tf.newaxis]
+    ratio = _mean_energy(energies, lengths) / _mean_energy(added, lengths)
+    gain = tf.where(chosen, ratio * tf.pow(10.0, -snr_db / 10.0), 0.0)
+    added *= gain[:, tf.newaxis, tf.newaxis]
+    cosine = tf.cos(tf.random.stateless_uniform(shape, seeds[5], 0.0, math.pi))
+    return energies + added + 2.0 * tf.sqrt(energies * added) * cosine
 
 
 def augment_features(
@@ -224,8 +247,8 @@ def augment_features(
 ) -> tf.Tensor:
     """SpecAugment: hides random stretches of time and bands of features.
 
-    What is hidden takes the mean of the utterance. Source: Park et al. 2019,
-    "SpecAugment" (arXiv 1904.08779).
+    What is hidden takes the mean of its feature over the utterance. Source: Park et al.
+    2019, "SpecAugment" (arXiv 1904.08779).
 
     Args:
         features: float32 [batch, frames, dim], zero beyond the lengths.
@@ -236,54 +259,86 @@ def augment_features(
     Returns:
         float32 [batch, frames, dim].
     """
-    seeds = tf.random.split(seed, 2)
-    frames, dim = tf.shape(features)[1], tf.shape(features)[2]
-    widths = tf.fill(tf.shape(lengths), dim)
+    seeds = tf.unstack(tf.random.split(seed, 2))
+    frames, dim = tf.shape(features)[1], features.shape[2]
+    bands = tf.fill(tf.shape(lengths), dim)
     in_time = _random_spans(
         lengths, frames, seeds[0], config.time_masks, config.time_mask_share
     )
     in_frequency = _random_spans(
-        widths, dim, seeds[1], config.frequency_masks, config.frequency_mask_share
+        bands, dim, seeds[1], config.frequency_masks, config.frequency_mask_share
     )
     hidden = in_time[:, :, tf.newaxis] | in_frequency[:, tf.newaxis, :]
-    count = tf.cast(tf.maximum(lengths, 1) * dim, tf.float32)
-    mean = tf.reduce_sum(features, axis=(1, 2)) / count
+    count = tf.cast(tf.maximum(lengths, 1), tf.float32)[:, tf.newaxis, tf.newaxis]
+    mean = tf.reduce_sum(features, axis=1, keepdims=True) / count
     speech = tf.sequence_mask(lengths, frames)[:, :, tf.newaxis]
-    return tf.where(hidden & speech, mean[:, tf.newaxis, tf.newaxis], features)
+    return tf.where(hidden & speech, mean, features)
+
+
+def _interpolate(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Values [batch, time, ...] at places [batch, new time] >= 0, linear between."""
+    batch, time = tf.shape(values)[0], tf.shape(values)[1]
+    before = tf.floor(places)
+    share = tf.reshape(
+        places - before,
+        tf.concat([tf.shape(places), tf.ones_like(tf.shape(values)[2:])], 0),
+    )
+    first = tf.minimum(tf.cast(before, tf.int32), time - 1)
+    second = tf.minimum(first + 1, time - 1)
+    # One flat gather is faster than one with batch dimensions.
+    flat = tf.reshape(values, tf.concat([[batch * time], tf.shape(values)[2:]], 0))
+    row = (tf.range(batch) * time)[:, tf.newaxis]
+    start = tf.gather(flat, first + row)
+    return start + (tf.gather(flat, second + row) - start) * share
+
+
+def _later(values: tf.Tensor, frames: int) -> tf.Tensor:
+    """Values [batch, time, bands] that many frames later, with zeros in front."""
+    padded = tf.pad(values, [[0, 0], [frames, 0], [0, 0]])
+    return padded[:, : tf.shape(values)[1]]
+
+
+def _smooth_curves(batch: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
+    """Random curves [batch, size], linear between 7 points of deviation 1."""
+    points = tf.random.stateless_normal([batch, 7], seed)
+    places = tf.tile(tf.linspace(0.0, 6.0, size)[tf.newaxis], [batch, 1])
+    return _interpolate(points, places)
+
+
+def _random_pieces(
+    noise: tf.Tensor, batch: tf.Tensor, frames: tf.Tensor, seed: tf.Tensor
+) -> tf.Tensor:
+    """Pieces of [all frames, bands] from random places, [batch, frames, bands]."""
+    total = tf.shape(noise)[0]
+    starts = tf.random.stateless_uniform([batch], seed, 0, total, tf.int32)
+    return tf.gather(noise, (starts[:, tf.newaxis] + tf.range(frames)) % total)
+
+
+def _mean_energy(energies: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """Mean over valid frames and all bands, [batch], never 0."""
+    speech = tf.sequence_mask(lengths, tf.shape(energies)[1])[:, :, tf.newaxis]
+    total = tf.reduce_sum(tf.where(speech, energies, 0.0), axis=(1, 2))
+    count = tf.cast(tf.maximum(lengths, 1) * energies.shape[2], tf.float32)
+    return tf.maximum(total / count, 1e-30)
 
 
 def _random_spans(
     lengths: tf.Tensor, size: tf.Tensor, seed: tf.Tensor, count: int, share: float
 ) -> tf.Tensor:
     """Bool [batch, size], true in random spans of up to a share of `lengths`."""
-    shape = [2, tf.size(lengths), count]
-    draws = tf.random.stateless_uniform(shape, seed)
-    total = tf.cast(lengths, tf.float32)[:, tf.newaxis]
+    draws = tf.random.stateless_uniform([2, tf.size(lengths), count, 1], seed)
+    total = tf.cast(lengths, tf.float32)[:, tf.newaxis, tf.newaxis]
     span = draws[0] * share * total
     start = draws[1] * (total - span)
-    place = tf.range(size, dtype=tf.float32)[tf.newaxis, tf.newaxis]
-    start, span = start[:, :, tf.newaxis], span[:, :, tf.newaxis]
+    place = tf.range(tf.cast(size, tf.float32))
     return tf.reduce_any((place >= start) & (place < start + span), axis=1)
 
 
-def _smooth_curve(batch: tf.Tensor, size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Curves [batch, size] of deviation 1 through 8 random points, linear between."""
-    points = tf.random.stateless_normal([batch, 8, 1, 1], seed)
-    size = tf.stack([size, 1])
-    return tf.image.resize(points, size, method="bilinear")[:, :, 0, 0]
+def _factor(lengths: tf.Tensor, seed: tf.Tensor, change: float) -> tf.Tensor:
+    """A random factor per utterance between 1 / (1 + change) and 1 + change."""
+    return tf.exp(_uniform(lengths, seed, -math.log1p(change), math.log1p(change)))
 
 
 def _uniform(lengths: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """One random float32 per utterance, [batch]."""
     return tf.random.stateless_uniform(tf.shape(lengths), seed, low, high)
-
-
-def _silence_padding(waveforms: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    mask = tf.sequence_mask(lengths, tf.shape(waveforms)[1], waveforms.dtype)
-    return waveforms * mask
-
-
-def _power_of_two(minimum: tf.Tensor) -> tf.Tensor:
-    """The smallest power of two that is not below an int32 scalar."""
-    exponent = tf.math.log(tf.cast(minimum, tf.float32)) / math.log(2.0)
-    return tf.cast(tf.pow(2.0, tf.math.ceil(exponent - 1e-6)), tf.int32)

@@ -31,27 +31,38 @@ class FeatureConfig:
         unit="Hz",
     )
     features: str = option(
-        "log_mel",
+        "mfcc",
         "power spectrogram, mel energies, log-mel energies or cepstral coefficients",
         choices=("spectrogram", "mel", "log_mel", "mfcc"),
     )
     frame_length_ms: float = option(25.0, "length of a frame", unit="ms")
     hop_length_ms: float = option(10.0, "from one frame to the next", unit="ms")
-    num_mels: int = option(40, "mel filters")
-    mel_low_hz: float = option(0.0, "where the mel filters start", unit="Hz")
+    num_mels: int = option(26, "mel filters")
+    mel_low_hz: float = option(60.0, "where the mel filters start", unit="Hz")
     mel_high_hz: float = option(
         0.0, "where the mel filters end; 0: half the sample rate", unit="Hz"
     )
     power_floor: float = option(1e-10, "least mel energy before the logarithm")
-    preemphasis: float = option(0.0, "a in y[t] = x[t] - a x[t-1]; 0: off")
+    dynamic_range_db: float = option(
+        40.0,
+        "log-mel energies are relative to the utterance's largest, with a soft floor "
+        "so far below it; 0: absolute",
+        unit="dB",
+    )
+    preemphasis: float = option(0.97, "a in y[t] = x[t] - a x[t-1]; 0: off")
     num_cepstra: int = option(13, "cepstral coefficients of mfcc")
     liftering: float = option(0.0, "sinusoidal liftering of mfcc; 0: off")
     delta_order: int = option(0, "derivatives appended: none, 1st, 1st and 2nd")
     delta_width: int = option(9, "frames that a derivative is fitted to, odd")
     utterance_normalization: str = option(
-        "none",
+        "mean",
         "what is normalized over each utterance",
         choices=("none", "mean", "mean_variance"),
+    )
+    utterance_mean_share: float = option(
+        0.6,
+        "share of its own mean that is taken out of an utterance; all of it would take "
+        "the vowel out of short words",
     )
 
     def __post_init__(self) -> None:
@@ -71,6 +82,8 @@ class FeatureConfig:
             ("mel_high_hz", 0 < high_hz <= top_hz, f"0 or at most {top_hz:g}"),
             ("mel_low_hz", 0 <= self.mel_low_hz < high_hz, f"in [0, {high_hz:g})"),
             ("power_floor", 0 < self.power_floor < math.inf, "above 0"),
+            ("dynamic_range_db", 0 <= self.dynamic_range_db < math.inf, "0 or more"),
+            ("utterance_mean_share", 0 <= self.utterance_mean_share <= 1, "in [0, 1]"),
             ("preemphasis", 0 <= self.preemphasis <= 1, "in [0, 1]"),
             ("num_cepstra", self.num_cepstra >= 1, "at least 1"),
             (
@@ -150,20 +163,54 @@ def extract_features(
         SpecError: If the sample rate of `config` is unknown, or if a mel filter is
             narrower than the resolution of the FFT.
     """
+    energies, frame_lengths = frame_energies(waveforms, lengths, config)
+    return energies_to_features(energies, frame_lengths, config), frame_lengths
+
+
+def frame_energies(
+    waveforms: tf.Tensor, lengths: tf.Tensor, config: FeatureConfig
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The first half of `extract_features`: up to the energies, linear in power.
+
+    Args:
+        waveforms: float32 [batch, samples] at `config.sample_rate_hz`.
+        lengths: int32 [batch], the valid samples of each.
+        config: The features.
+
+    Returns:
+        The power spectrogram, float32 [batch, frames, fft_length // 2 + 1], or mel
+        energies, float32 [batch, frames, num_mels]; and the number of valid frames.
+    """
     waveforms = tf.convert_to_tensor(waveforms, tf.float32)
     lengths = tf.cast(lengths, tf.int32)
-    frame_lengths = 1 + lengths // config.hop_length
-    features = _power_spectrogram(_clean(waveforms, lengths, config), config)
+    energies = _power_spectrogram(_clean(waveforms, lengths, config), config)
     if config.features != "spectrogram":
-        features = tf.matmul(features, mel_filters(config))
+        energies = tf.matmul(energies, mel_filters(config))
+    return energies, 1 + lengths // config.hop_length
+
+
+def energies_to_features(
+    energies: tf.Tensor, frame_lengths: tf.Tensor, config: FeatureConfig
+) -> tf.Tensor:
+    """The second half of `extract_features`: from the energies on.
+
+    Args:
+        energies: As `frame_energies` returns them.
+        frame_lengths: int32 [batch], the valid frames of each.
+        config: The features.
+
+    Returns:
+        float32 [batch, frames, feature_dim], 0 beyond the valid frames.
+    """
+    valid = tf.sequence_mask(frame_lengths, tf.shape(energies)[1])[:, :, None]
+    features = energies
     if config.features in ("log_mel", "mfcc"):
-        features = _decibels(features, config.power_floor)
+        features = _decibels(features, valid, config)
     if config.features == "mfcc":
         features = tf.matmul(features, _cepstrum_matrix(config))
     features = _append_deltas(features, frame_lengths, config)
-    valid = tf.sequence_mask(frame_lengths, tf.shape(features)[1])[:, :, None]
-    features = _normalize(features, valid, config.utterance_normalization)
-    return tf.where(valid, features, 0.0), frame_lengths
+    features = _normalize(features, valid, config)
+    return tf.where(valid, features, 0.0)
 
 
 @functools.lru_cache(maxsize=32)
@@ -231,8 +278,13 @@ def _power_spectrogram(waveforms: tf.Tensor, config: FeatureConfig) -> tf.Tensor
     return tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
 
 
-def _decibels(power: tf.Tensor, floor: float) -> tf.Tensor:
-    return 10 / math.log(10) * tf.math.log(tf.maximum(power, floor))
+def _decibels(power: tf.Tensor, valid: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
+    power = tf.maximum(power, config.power_floor)
+    if config.dynamic_range_db:
+        valid_power = tf.where(valid, power, config.power_floor)
+        largest = tf.reduce_max(valid_power, axis=(1, 2), keepdims=True)
+        power = power / largest + 10 ** (-config.dynamic_range_db / 10)
+    return 10 / math.log(10) * tf.math.log(power)
 
 
 @functools.lru_cache(maxsize=32)
@@ -273,9 +325,11 @@ def _derivative_weights(width: int, order: int) -> list[float]:
     return (math.factorial(order) * np.linalg.pinv(powers)[order]).tolist()
 
 
-def _normalize(features: tf.Tensor, valid: tf.Tensor, how: str) -> tf.Tensor:
+def _normalize(
+    features: tf.Tensor, valid: tf.Tensor, config: FeatureConfig
+) -> tf.Tensor:
     """Normalizes over the valid frames of each utterance."""
-    if how == "none":
+    if config.utterance_normalization == "none":
         return features
     frames = tf.reduce_sum(tf.cast(valid, tf.float32), axis=1, keepdims=True)
 
@@ -283,8 +337,11 @@ def _normalize(features: tf.Tensor, valid: tf.Tensor, how: str) -> tf.Tensor:
         total = tf.reduce_sum(tf.where(valid, values, 0.0), axis=1, keepdims=True)
         return total / frames
 
-    features -= mean(features)
-    if how == "mean_variance":
+    own_mean = mean(features)
+    if config.utterance_normalization == "mean_variance":
+        deviation = tf.sqrt(mean(tf.square(features - own_mean)))
         # The floor keeps silence, which does not vary, from being blown up.
-        features /= tf.maximum(tf.sqrt(mean(tf.square(features))), 1e-3)
-    return features
+        return (features - own_mean * config.utterance_mean_share) / tf.maximum(
+            deviation, 1e-3
+        )
+    return features - own_mean * config.utterance_mean_share

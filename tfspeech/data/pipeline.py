@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from tfspeech.audio.augment import (
+    AugmentConfig,
+    augment_energies,
+    augment_features,
+    augment_waveforms,
+)
 from tfspeech.audio.decode import read_audio
-from tfspeech.audio.features import FeatureConfig, extract_features
+from tfspeech.audio.features import (
+    FeatureConfig,
+    energies_to_features,
+    extract_features,
+    frame_energies,
+)
 from tfspeech.audio.resample import resample
 from tfspeech.data.batches import BatchPlan, ordered_batches
 from tfspeech.data.store import AudioStore
 
 Batch = dict[str, tf.Tensor]
-
-WaveformAugmentation = Callable[
-    [tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]
-]
-"""(waveforms [batch, samples], lengths [batch], seed int64 [2]) -> both, changed."""
-
-FeatureAugmentation = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-"""(features [batch, frames, dim], lengths [batch], seed int64 [2]) -> features."""
 
 
 def training_batches(
@@ -31,9 +34,9 @@ def training_batches(
     targets: Sequence[int],
     plan: BatchPlan,
     config: FeatureConfig,
-    waveform_augmentation: WaveformAugmentation,
-    feature_augmentation: FeatureAugmentation,
+    augment: AugmentConfig,
     *,
+    noise: tf.Tensor | None = None,
     seed: int,
     first_batch: int = 0,
 ) -> tf.data.Dataset:
@@ -48,8 +51,8 @@ def training_batches(
         targets: The class of each of these utterances.
         plan: Made for these utterances.
         config: The features.
-        waveform_augmentation: Applied before the features are computed.
-        feature_augmentation: Applied to the features.
+        augment: The augmentation.
+        noise: Energies of background noise, as of `noise_energies`.
         seed: Of the augmentation.
         first_batch: The batch to begin with.
 
@@ -69,10 +72,16 @@ def training_batches(
 
     def load(number: tf.Tensor, chosen: tf.Tensor) -> Batch:
         waveforms, lengths = _read(store, tf.gather(utterances, chosen))
-        seeds = tf.random.split([tf.constant(seed, tf.int64), number], 2)
-        waveforms, lengths = waveform_augmentation(waveforms, lengths, seeds[0])
-        features, lengths = extract_features(waveforms, lengths, config)
-        features = feature_augmentation(features, lengths, seeds[1])
+        seeds = tf.random.split([tf.constant(seed, tf.int64), number], 3)
+        waveforms, lengths = augment_waveforms(
+            waveforms, lengths, seeds[0], augment, config.sample_rate_hz
+        )
+        energies, lengths = frame_energies(waveforms, lengths, config)
+        energies, lengths = augment_energies(
+            energies, lengths, seeds[1], augment, config.hop_length_ms, noise
+        )
+        features = energies_to_features(energies, lengths, config)
+        features = augment_features(features, lengths, seeds[2], augment)
         return {
             "features": features,
             "lengths": lengths,
@@ -142,15 +151,26 @@ def feature_statistics(batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray
     return mean, np.sqrt(np.maximum(squares / count - mean**2, 0.0))
 
 
-def load_noise(files: Sequence[Path], sample_rate_hz: int) -> np.ndarray | None:
-    """Background noise, all files one after the other, float32 [samples], or None.
+def noise_energies(files: Sequence[Path], config: FeatureConfig) -> tf.Tensor | None:
+    """Energies of recorded noise, all files one after the other; None for no files.
+
+    Args:
+        files: The recordings.
+        config: The features.
+
+    Returns:
+        float32 [frames, bands], as of `frame_energies`.
 
     Raises:
         AudioError: A file cannot be decoded.
     """
-    recordings = [read_audio(file) for file in files]
-    resampled = [resample(tf.constant(w), hz, sample_rate_hz) for w, hz in recordings]
-    return np.concatenate(resampled) if resampled else None
+    energies = []
+    for file in files:
+        samples, rate_hz = read_audio(file)
+        waveform = resample(tf.constant(samples), rate_hz, config.sample_rate_hz)
+        length = tf.size(waveform)[tf.newaxis]
+        energies.append(frame_energies(waveform[tf.newaxis], length, config)[0][0])
+    return tf.concat(energies, axis=0) if energies else None
 
 
 def _read(store: AudioStore, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.config import option
-from tfspeech.audio.augment import AugmentConfig, augment_features, augment_waveforms
+from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig, extract_features
 from tfspeech.data.batches import BatchPlan
 from tfspeech.data.config import DataConfig
@@ -22,7 +22,7 @@ from tfspeech.data.pipeline import (
     Batch,
     evaluation_batches,
     feature_statistics,
-    load_noise,
+    noise_energies,
     training_batches,
 )
 from tfspeech.data.spoken_words import english_voices, spoken_words
@@ -240,7 +240,7 @@ class RecognitionTraining:
             )
         self._recognition = recognition
         self._data = data
-        self._noise = load_noise(data.corpus.noises, data.store.sample_rate_hz)
+        self._noise = noise_energies(data.corpus.noises, data.features)
         self._augment = augment
         self._batches_per_step = batches_per_step
         self._seed = seed
@@ -259,16 +259,14 @@ class RecognitionTraining:
 
     def batches(self, first_step: int) -> tf.data.Dataset:
         """Endless augmented batches, from those of step `first_step` on."""
-        augment, noise = self._augment, self._noise
-        rate_hz = self._data.store.sample_rate_hz
         return training_batches(
             self._data.store,
             self._train,
             self._data.targets(self._train),
             self._plan,
             self._data.features,
-            lambda w, n, s: augment_waveforms(w, n, s, augment, rate_hz, noise),
-            lambda f, n, s: augment_features(f, n, s, augment),
+            self._augment,
+            noise=self._noise,
             seed=self._seed,
             first_batch=first_step * self._batches_per_step,
         )
