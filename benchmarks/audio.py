@@ -28,6 +28,7 @@ def benchmark_features() -> None:
         num_mels=80,
         utterance_normalization="none",
         preemphasis=0.0,
+        trim_db=0.0,
         dynamic_range_db=0.0,
         delta_order=0,
     )

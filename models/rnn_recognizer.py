@@ -137,7 +137,7 @@ class RnnRecognizer(keras.Model):
         frames = tf.cast(frames, self.compute_dtype)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             frames, lengths = convolution(frames, lengths)
-            frames = self.dropout(tf.nn.relu(norm(frames)), training=training)
+            frames = self.dropout(tf.nn.silu(norm(frames)), training=training)
         for recurrent in self.recurrent:
             frames = recurrent(frames, lengths, training=training)
             frames = self.dropout(frames, training=training)

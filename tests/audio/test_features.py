@@ -26,6 +26,7 @@ PLAIN = {
     "num_mels": 40,
     "mel_low_hz": 0.0,
     "preemphasis": 0.0,
+    "trim_db": 0.0,
     "dynamic_range_db": 0.0,
     "utterance_normalization": "none",
     "utterance_mean_share": 1.0,
@@ -215,10 +216,25 @@ def test_energies_and_what_is_made_of_them_are_the_two_halves():
     waveforms, lengths = np.stack([recording(3000), recording(3000, 1)]), [3000, 1200]
     energies, frames = frame_energies(waveforms, lengths, config)
     assert energies.shape == (2, 19, config.num_mels)
-    features = energies_to_features(energies, frames, config)
-    whole, whole_frames = extract_features(waveforms, lengths, config)
+    features, kept = energies_to_features(energies, frames, config)
+    whole, whole_kept = extract_features(waveforms, lengths, config)
     np.testing.assert_array_equal(features, whole)
-    np.testing.assert_array_equal(frames, whole_frames)
+    np.testing.assert_array_equal(kept, whole_kept)
+
+
+def test_silence_at_the_ends_is_trimmed_and_then_changes_nothing():
+    config = config_for(trim_db=30.0, utterance_normalization="mean")
+    speech = recording(3200, seed=1) * 0.5 + 0.1 * recording(3200)[::-1]
+    around = np.concatenate([np.zeros(1600), speech, np.zeros(3200)])
+    quiet = 1e-4 * np.random.default_rng(0).normal(size=around.size)
+    alone, trimmed = single(speech, config), single(around + quiet, config)
+    assert len(trimmed) <= len(alone) + 2
+    assert len(trimmed) < len(single(around, config_for())) - 20
+    untrimmed = single(speech, config_for(utterance_normalization="mean"))
+    assert len(alone) <= len(untrimmed)
+    waveforms = np.stack([around, np.zeros_like(around)]).astype(np.float32)
+    _, kept = extract_features(waveforms, [len(around)] * 2, config)
+    assert kept.numpy().tolist() == [len(single(around, config)), 51]
 
 
 def test_lengths_in_samples():

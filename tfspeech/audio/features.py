@@ -54,6 +54,12 @@ class FeatureConfig:
     liftering: float = option(0.0, "sinusoidal liftering of mfcc; 0: off")
     delta_order: int = option(0, "derivatives appended: none, 1st, 1st and 2nd")
     delta_width: int = option(9, "frames that a derivative is fitted to, odd")
+    trim_db: float = option(
+        30.0,
+        "silence before the first and after the last frame whose level is within this "
+        "of the loudest is left out; 0: none",
+        unit="dB",
+    )
     utterance_normalization: str = option(
         "mean",
         "what is normalized over each utterance",
@@ -82,6 +88,7 @@ class FeatureConfig:
             ("mel_high_hz", 0 < high_hz <= top_hz, f"0 or at most {top_hz:g}"),
             ("mel_low_hz", 0 <= self.mel_low_hz < high_hz, f"in [0, {high_hz:g})"),
             ("power_floor", 0 < self.power_floor < math.inf, "above 0"),
+            ("trim_db", 0 <= self.trim_db < math.inf, "0 or more"),
             ("dynamic_range_db", 0 <= self.dynamic_range_db < math.inf, "0 or more"),
             ("utterance_mean_share", 0 <= self.utterance_mean_share <= 1, "in [0, 1]"),
             ("preemphasis", 0 <= self.preemphasis <= 1, "in [0, 1]"),
@@ -155,16 +162,15 @@ def extract_features(
             MFCC are in dB.
 
     Returns:
-        The features, float32 [batch, 1 + samples // hop_length, feature_dim], 0 beyond
-        the valid frames; and the number of valid frames, int32 [batch], which is
-        1 + length // hop_length. Frame t is centred on sample t x hop_length.
+        The features, float32 [batch, frames, feature_dim], 0 beyond the valid frames;
+        and the number of valid frames, int32 [batch]. Without trimming that is
+        1 + length // hop_length, and frame t is centred on sample t x hop_length.
 
     Raises:
         SpecError: If the sample rate of `config` is unknown, or if a mel filter is
             narrower than the resolution of the FFT.
     """
-    energies, frame_lengths = frame_energies(waveforms, lengths, config)
-    return energies_to_features(energies, frame_lengths, config), frame_lengths
+    return energies_to_features(*frame_energies(waveforms, lengths, config), config)
 
 
 def frame_energies(
@@ -191,7 +197,7 @@ def frame_energies(
 
 def energies_to_features(
     energies: tf.Tensor, frame_lengths: tf.Tensor, config: FeatureConfig
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The second half of `extract_features`: from the energies on.
 
     Args:
@@ -200,8 +206,11 @@ def energies_to_features(
         config: The features.
 
     Returns:
-        float32 [batch, frames, feature_dim], 0 beyond the valid frames.
+        The features, float32 [batch, frames, feature_dim], 0 beyond the valid frames,
+        and the number of valid frames, int32 [batch], both without trimmed silence.
     """
+    if config.trim_db:
+        energies, frame_lengths = _trim(energies, frame_lengths, config.trim_db)
     valid = tf.sequence_mask(frame_lengths, tf.shape(energies)[1])[:, :, None]
     features = energies
     if config.features in ("log_mel", "mfcc"):
@@ -210,7 +219,7 @@ def energies_to_features(
         features = tf.matmul(features, _cepstrum_matrix(config))
     features = _append_deltas(features, frame_lengths, config)
     features = _normalize(features, valid, config)
-    return tf.where(valid, features, 0.0)
+    return tf.where(valid, features, 0.0), frame_lengths
 
 
 @functools.lru_cache(maxsize=32)
@@ -276,6 +285,25 @@ def _power_spectrogram(waveforms: tf.Tensor, config: FeatureConfig) -> tf.Tensor
         padded, frame_length, config.hop_length, fft_length, tf.signal.hann_window
     )
     return tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
+
+
+def _trim(
+    energies: tf.Tensor, frame_lengths: tf.Tensor, trim_db: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Leaves out silence at both ends, but for the frame next to speech."""
+    frames = tf.shape(energies)[1]
+    valid = tf.sequence_mask(frame_lengths, frames)
+    level = tf.where(valid, tf.reduce_mean(energies, axis=2), 0.0)
+    loudest = tf.reduce_max(level, axis=1, keepdims=True)
+    is_loud = tf.cast(level >= loudest * 10 ** (-trim_db / 10), tf.int32)
+    first = tf.argmax(is_loud, axis=1, output_type=tf.int32)
+    last = frames - 1 - tf.argmax(is_loud[:, ::-1], axis=1, output_type=tf.int32)
+    first = tf.maximum(first - 1, 0)
+    last = tf.minimum(last + 1, frame_lengths - 1)
+    kept = last - first + 1
+    source = first[:, None] + tf.range(tf.reduce_max(kept))
+    source = tf.minimum(source, frames - 1)
+    return tf.gather(energies, source, batch_dims=1), kept
 
 
 def _decibels(power: tf.Tensor, valid: tf.Tensor, config: FeatureConfig) -> tf.Tensor:

@@ -80,7 +80,7 @@ def training_batches(
         energies, lengths = augment_energies(
             energies, lengths, seeds[1], augment, config.hop_length_ms, noise
         )
-        features = energies_to_features(energies, lengths, config)
+        features, lengths = energies_to_features(energies, lengths, config)
         features = augment_features(features, lengths, seeds[2], augment)
         return {
             "features": features,
