@@ -222,19 +222,25 @@ def test_energies_and_what_is_made_of_them_are_the_two_halves():
     np.testing.assert_array_equal(kept, whole_kept)
 
 
-def test_silence_at_the_ends_is_trimmed_and_then_changes_nothing():
-    config = config_for(trim_db=30.0, utterance_normalization="mean")
-    speech = recording(3200, seed=1) * 0.5 + 0.1 * recording(3200)[::-1]
-    around = np.concatenate([np.zeros(1600), speech, np.zeros(3200)])
-    quiet = 1e-4 * np.random.default_rng(0).normal(size=around.size)
-    alone, trimmed = single(speech, config), single(around + quiet, config)
-    assert len(trimmed) <= len(alone) + 2
-    assert len(trimmed) < len(single(around, config_for())) - 20
-    untrimmed = single(speech, config_for(utterance_normalization="mean"))
-    assert len(alone) <= len(untrimmed)
-    waveforms = np.stack([around, np.zeros_like(around)]).astype(np.float32)
-    _, kept = extract_features(waveforms, [len(around)] * 2, config)
-    assert kept.numpy().tolist() == [len(single(around, config)), 51]
+def test_silence_at_the_ends_is_left_out_but_for_one_frame():
+    noise = np.random.default_rng(0).normal(size=3200)
+    quiet = 1e-4 * np.random.default_rng(1).normal(size=8000)
+    waveform = (np.pad(0.1 * noise, (1600, 3200)) + quiet).astype(np.float32)
+    level = single(waveform, config_for(features="mel")).mean(axis=1)
+    loud = np.flatnonzero(level >= level.max() / 1000)
+    kept = slice(loud[0] - 1, loud[-1] + 2)
+    assert 8 <= kept.start <= 9
+    assert 30 <= kept.stop <= 33
+    whole = single(waveform, config_for())
+    trimmed = single(waveform, config_for(trim_db=30.0))
+    np.testing.assert_allclose(trimmed, whole[kept], atol=1e-3)
+
+
+def test_silence_alone_is_kept():
+    config = config_for(trim_db=30.0)
+    features, frames = extract_features(np.zeros([2, 1600]), [1600, 0], config)
+    assert frames.numpy().tolist() == [11, 1]
+    assert np.all(np.isfinite(features))
 
 
 def test_lengths_in_samples():
