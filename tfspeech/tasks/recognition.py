@@ -82,7 +82,7 @@ class RecognitionData:
         corpus = load_corpus(data.data, data.held_out)
         found = sorted({u.text for u in corpus.split("train") if u.text.strip()})
         if labels is None:
-            corpus = _with_synthetic_voices(corpus, found, data.synthetic_per_label)
+            corpus = add_synthetic_voices(corpus, found, data.synthetic_per_label)
         if split is not None:
             corpus = dataclasses.replace(corpus, utterances=corpus.split(split))
         self.corpus = corpus
@@ -297,7 +297,7 @@ def speakers_of(corpus: Corpus, indices: np.ndarray) -> list[str]:
     return [corpus.utterances[i].speaker for i in indices]
 
 
-def _with_synthetic_voices(
+def add_synthetic_voices(
     corpus: Corpus, labels: Sequence[str], per_label: int
 ) -> Corpus:
     """Adds synthetic voices to the training split of a corpus of recordings.
