@@ -135,9 +135,9 @@ def _train(
         recognition,
         data,
         config.augment,
-        settings.batch_size,
-        settings.accumulate_steps,
-        settings.seed,
+        batch_size=settings.batch_size,
+        batches_per_step=settings.accumulate_steps,
+        seed=settings.seed,
     )
     state = LoopState(training.steps_per_epoch, settings.epochs)
     step = build_step(recognition, settings, state.total_steps)
@@ -150,16 +150,13 @@ def _train(
     )
     last = LastCheckpoint(folder, step.variables | best.variables)
     if last.restore():
-        state.step = int(step.steps)
-        state.stop = best.exhausted
-        say(f"resuming at step {state.step} of {state.total_steps}")
+        state.step, state.stop = int(step.steps), best.exhausted
     else:
         training.set_statistics()
-        say(
-            f"{config.model}: {recognition.model.count_params():,} parameters, "
-            f"{len(config.labels)} words, {state.epochs} epochs of "
-            f"{state.steps_per_epoch} steps"
-        )
+    say(
+        f"{config.model}: {recognition.model.count_params():,} parameters, "
+        f"{len(config.labels)} words; {state.step} of {state.total_steps} steps done"
+    )
     lines = JsonLines(run_dir / METRICS_FILE, state.step)
     board = TensorBoard(run_dir / TENSORBOARD)
     bar = Progress(state)

@@ -101,7 +101,10 @@ class SpokenText:
         """
         waveform = _trim(_synthesize(self))
         if not waveform.size:
-            raise SpecError(f"eSpeak NG finds nothing to say in {self}")
+            raise SpecError(
+                f"eSpeak NG finds nothing to say in {self}; if that is the label of a "
+                "corpus, train it with --synthetic-per-label 0"
+            )
         if math.isfinite(self.snr_db):
             waveform = _add_noise(waveform, self.snr_db, self.noise, self.seed)
         return waveform.astype(np.float32), NATIVE_RATE_HZ

@@ -42,8 +42,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Endless augmented batches of a training set.
 
-    Batch `i` is the same whenever and from wherever it is asked for: its utterances
-    come from `plan` and its augmentation is seeded by `(seed, i)`.
+    Batch `i` is the same from wherever it is asked for: `plan` says which utterances
+    it has, and `(seed, i)` is the seed of its augmentation.
 
     Args:
         store: The waveforms.

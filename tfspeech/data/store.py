@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from tfspeech.audio.decode import decode_audio, read_audio
 from tfspeech.audio.resample import resample
-from tfspeech.console import progress
+from tfspeech.console import progress, say
 from tfspeech.data.checks import AUDIO_FACTS, Problem, Report, check
 from tfspeech.data.manifest import Corpus
 from tfspeech.errors import AudioError, CorpusError
@@ -178,6 +178,7 @@ def _fill(
     """Writes the cache of a corpus, and returns what could not be read."""
     facts = np.zeros(len(corpus.utterances), AUDIO_FACTS)
     found = set()
+    say(f"decoding {len(facts)} utterances of {corpus.name} to the cache")
     with (
         (folder / _SAMPLES).open("wb") as file,
         progress(len(facts), "Decoding", "file") as bar,
