@@ -12,7 +12,7 @@ from tfspeech import evaluate, export, train, transcribe
 
 def test_evaluate_repeats_the_scores_of_the_run(small_run, command):
     code, out, errors = command(evaluate.main, small_run, "--json")
-    assert (code, errors) == (0, [])
+    assert (code, errors) == (0, [])  # Nothing is decoded anew.
     scores = json.loads(out.splitlines()[-1])
     saved = json.loads((small_run / "results.json").read_text())
     assert scores == {key: saved[key] for key in scores}
@@ -53,9 +53,8 @@ def test_evaluate_refuses_labels_that_the_model_does_not_know(
         evaluate.main, small_run, "--data", f"manifest:{tmp_path / 'x.csv'}"
     )
     assert code == 2
-    assert len(errors) == 1
-    assert "'deep'" in errors[0]
-    assert "high, low, middle" in errors[0]
+    assert "'deep'" in errors[-1]
+    assert "high, low, middle" in errors[-1]
 
 
 @pytest.mark.parametrize("main", [evaluate.main, export.main])

@@ -38,7 +38,9 @@ def run(
     config, recognition = load_recognition(run_dir)
     wanted = config.data
     if data is not None and data != wanted.data:
-        wanted = dataclasses.replace(wanted, data=data, test_speakers="")
+        wanted = dataclasses.replace(
+            wanted, data=data, test_speakers="", synthetic_per_label=0
+        )
     if test_speakers is not None:
         wanted = dataclasses.replace(wanted, test_speakers=test_speakers)
     corpus = RecognitionData(wanted, config.features, config.labels, split)

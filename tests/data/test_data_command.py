@@ -46,7 +46,7 @@ def test_check_lists_all_problems_and_fails(corpus, capsys):
     output = capsys.readouterr()
     assert "fatal: unreadable (1)" in output.out
     assert "fatal: empty (1)" in output.out
-    (error,) = output.err.splitlines()
+    error = output.err.splitlines()[-1]
     assert error.startswith(f"error: folder:{corpus} has fatal problems (unreadable: 1")
 
 

@@ -56,18 +56,25 @@ def test_synthetic_voices_say_every_label_in_training_alone(config):
 
 
 def test_a_synthetic_corpus_gets_no_more_synthetic_voices():
-    data = DataConfig(data="spoken_digits", synthetic_per_label=5)
-    corpus = RecognitionData(data, FeatureConfig(), split="validation").corpus
-    assert {u.split for u in corpus.utterances} == {"validation"}
     whole = load_corpus("spoken_digits")
     assert add_synthetic_voices(whole, ["0"], 5) == whole
 
 
-def test_for_evaluation_other_splits_and_voices_are_left_out(config):
-    data = RecognitionData(config, FeatureConfig(), ["high", "low", "middle"], "test")
-    assert {u.split for u in data.corpus.utterances} == {"test"}
-    with pytest.raises(CorpusError, match="no train split"):
-        data.indices("train")
+def test_for_evaluation_only_its_split_must_be_in_order(config):
+    known = ["low", "middle"]
+    data = RecognitionData(config, FeatureConfig(), known, "test")
+    assert {problem.kind for problem in data.report.fatal} == {"unknown label"}
+    assert all("test split" in problem.message for problem in data.report.fatal)
+
+
+def test_a_split_that_is_empty_is_an_error(config, tones, tmp_path):
+    file = next((tones / "low").glob("*.wav"))
+    (tmp_path / "x.csv").write_text(
+        f"path,text,split\n{file},low,train\n{file},low,train"
+    )
+    manifest = DataConfig(data=f"manifest:{tmp_path / 'x.csv'}", synthetic_per_label=0)
+    with pytest.raises(CorpusError, match="no test split"):
+        RecognitionData(manifest, FeatureConfig()).indices("test")
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,7 @@ def check(
     unread: Mapping[int, Problem],
     max_seconds: float,
     labels: Collection[str] | None = None,
+    split: str | None = None,
 ) -> Report:
     """Checks splits, labels and audio.
 
@@ -134,17 +135,24 @@ def check(
         max_seconds: Longer audio has been cut.
         labels: The only texts allowed; by default, those of the training split, which
             must then exist.
+        split: Leave out the utterances of other splits.
 
     Returns:
         All problems, whatever their level.
     """
-    problems = list(unread.values())
+    checked = [
+        index
+        for index, each in enumerate(corpus.utterances)
+        if split is None or each.split == split
+    ]
+    problems = [unread[index] for index in checked if index in unread]
     if labels is None:
         problems += _check_splits(corpus)
-    problems += _check_labels(corpus, labels)
+    utterances = [corpus.utterances[index] for index in checked]
+    problems += _check_labels(corpus, utterances, labels)
     heard = [
-        (each, facts[index])
-        for index, each in enumerate(corpus.utterances)
+        (corpus.utterances[index], facts[index])
+        for index in checked
         if index not in unread
     ]
     for each, fact in heard:
@@ -189,13 +197,15 @@ def _check_splits(corpus: Corpus) -> Iterator[Problem]:
             yield Problem(kind, split, "has no utterances")
 
 
-def _check_labels(corpus: Corpus, labels: Collection[str] | None) -> Iterator[Problem]:
+def _check_labels(
+    corpus: Corpus, utterances: Sequence[Utterance], labels: Collection[str] | None
+) -> Iterator[Problem]:
     if labels is None:
         known = {each.text for each in corpus.split("train")}
         reason = "no training utterance has it"
     else:
         known, reason = set(labels), f"the known ones are {', '.join(labels)}"
-    for each in corpus.utterances:
+    for each in utterances:
         if not each.text.strip():
             yield Problem("no label", str(each.audio), "its text is empty")
         elif each.text not in known:

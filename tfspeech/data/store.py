@@ -84,6 +84,7 @@ def prepare(
     *,
     max_seconds: float = MAX_SECONDS,
     labels: Collection[str] | None = None,
+    split: str | None = None,
 ) -> tuple[AudioStore, Report]:
     """Decodes, resamples and checks a corpus, or finds that in the cache.
 
@@ -97,6 +98,7 @@ def prepare(
             100 probes, in fact) decides, 8,000 Hz up to that rate, else 16,000 Hz.
         max_seconds: Audio is cut to this length.
         labels: The only texts allowed (see `check`).
+        split: Report the problems of this split alone.
 
     Returns:
         The waveforms and all problems. The waveforms are of no use where the report
@@ -106,18 +108,18 @@ def prepare(
         CorpusError: The cache cannot be written.
         SpecError: eSpeak NG lacks a voice of the corpus.
     """
-    folder = cache_folder() / _fingerprint(corpus, sample_rate_hz, max_seconds)
+    rate_hz = sample_rate_hz or _suitable_rate_hz(corpus)
+    folder = cache_folder() / _fingerprint(corpus, rate_hz, max_seconds)
     unread: dict[int, Problem] = {}
     if folder.is_dir():
         store = AudioStore(folder)
     else:
-        rate_hz = sample_rate_hz or _suitable_rate_hz(corpus)
         with _partial_folder(folder) as partial:
             unread = _fill(partial, corpus, rate_hz, max_seconds)
             store = AudioStore(partial)  # Its mapping outlives the folder's name.
             if not unread:
                 _publish(partial, folder)
-    return store, check(corpus, store.facts, unread, max_seconds, labels)
+    return store, check(corpus, store.facts, unread, max_seconds, labels, split)
 
 
 def cache_folder() -> Path:
@@ -127,11 +129,11 @@ def cache_folder() -> Path:
     )
 
 
-def _fingerprint(corpus: Corpus, sample_rate_hz: int, max_seconds: float) -> str:
+def _fingerprint(corpus: Corpus, rate_hz: int, max_seconds: float) -> str:
     """Hashes whatever the samples in the cache depend on."""
     espeak = importlib.metadata.version("espeakng-loader")
     digest = hashlib.sha256(
-        repr((_FORMAT_VERSION, sample_rate_hz, max_seconds, espeak)).encode()
+        repr((_FORMAT_VERSION, rate_hz, max_seconds, espeak)).encode()
     )
     for each in corpus.utterances:
         key: object = each.audio

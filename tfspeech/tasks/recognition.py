@@ -57,9 +57,8 @@ class RecognitionData:
     Args of the constructor:
         data: The corpus.
         features: Its `sample_rate_hz` may be 0, for that of the corpus.
-        labels: Those of a trained model, for its evaluation. By default all of the
-            training split, and the synthetic voices that `data` asks for are added.
-        split: Leave out all but this split.
+        labels: Those of a trained model; by default all of the training split.
+        split: Check this split alone, for an evaluation.
 
     Attributes:
         corpus: The utterances, synthetic ones included.
@@ -81,16 +80,14 @@ class RecognitionData:
     ) -> None:
         corpus = load_corpus(data.data, data.held_out)
         found = sorted({u.text for u in corpus.split("train") if u.text.strip()})
-        if labels is None:
-            corpus = add_synthetic_voices(corpus, found, data.synthetic_per_label)
-        if split is not None:
-            corpus = dataclasses.replace(corpus, utterances=corpus.split(split))
+        corpus = add_synthetic_voices(corpus, found, data.synthetic_per_label)
         self.corpus = corpus
         self.store, self.report = prepare(
             corpus,
             features.sample_rate_hz,
             max_seconds=data.max_seconds,
             labels=labels,
+            split=split,
         )
         self.labels = tuple(found if labels is None else labels)
         self.features = dataclasses.replace(
