@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import json
 import logging
 import sys
@@ -130,11 +131,23 @@ def run_command(
         logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         main(arguments)
-    except (TfspeechError, OSError) as error:
+    except OSError as error:
+        _fail(_describe(error))
+    except TfspeechError as error:
         _fail(str(error))
     except KeyboardInterrupt as error:
         _fail(str(error) or "interrupted")
     raise SystemExit(0)
+
+
+def _describe(error: OSError) -> str:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return str(error)
+    where = f" for {error.filename}" if error.filename else ""
+    return (
+        f"no space left on the disk{where}: make room and start again, a training run "
+        "with --resume"
+    )
 
 
 def _fail(message: str) -> typing.NoReturn:

@@ -86,10 +86,11 @@ def main(arguments: Sequence[str]) -> None:
     as_json = given.pop("json", False)
     given.pop("verbose", None)
     version = run(**given)
-    print(f"exported {version}")
     model = version.parent
+    print(f"exported {version}")
+    print(f"transcribe: python -m tfspeech.transcribe {given['run_dir']} FILE.wav")
     print(
-        f"serve it: docker run -p 8501:8501 -v {model.resolve()}:/models/{model.name} "
+        f"serve: docker run -p 8501:8501 -v {model.resolve()}:/models/{model.name} "
         f"-e MODEL_NAME={model.name} tensorflow/serving"
     )
     if as_json:

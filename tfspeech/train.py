@@ -265,10 +265,7 @@ def main(arguments: Sequence[str]) -> None:
         f"accuracy {results['accuracy']:.2%} on the {results['split']} split "
         f"({results['utterances']} utterances, 95 % interval {low:.2%} to {high:.2%})"
     )
-    say(
-        f"transcribe: python -m tfspeech.transcribe {run_dir} FILE.wav\n"
-        f"export for TF Serving: python -m tfspeech.export {run_dir}"
-    )
+    say(f"export it for TF Serving: python -m tfspeech.export {run_dir}")
     if as_json:
         print_json(results)
 

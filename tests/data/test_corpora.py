@@ -49,11 +49,10 @@ def test_fsdd_has_its_own_test_split(fsdd):
     corpus = load_corpus(f"fsdd:{fsdd}")
     assert corpus.utterances == load_corpus(f"fsdd:{fsdd}/recordings").utterances
     assert corpus.speakers() == ["ann", "bob", "cy"]
-    assert counts(corpus) == {"test": 30, "validation": 18, "train": 24}
+    assert counts(corpus) == {"test": 30, "validation": 4, "train": 38}
     found = splits(corpus)
     assert found["0_ann_4.wav"] == "test"
-    assert found["7_cy_5.wav"] == found["7_cy_7.wav"] == "validation"
-    assert found["7_bob_8.wav"] == "train"
+    assert "test" not in (found["7_cy_5.wav"], found["7_bob_8.wav"])
     seven = next(u for u in corpus.utterances if u.audio.name == "7_bob_8.wav")
     assert (seven.text, seven.speaker) == ("7", "bob")
 
@@ -66,7 +65,7 @@ def test_test_speakers_are_all_of_the_test_split(fsdd):
     for old, new in zip(before.utterances, corpus.utterances, strict=True):
         assert old.audio == new.audio
         if old.speaker != "bob":
-            assert new.split == ("validation" if old.split == "test" else old.split)
+            assert new.split == ("validation" if old.split == "test" else "train")
 
 
 def test_unknown_test_speakers_are_refused(fsdd):
@@ -84,7 +83,7 @@ def test_fsdd_refuses_other_names(fsdd):
 
 def test_real_fsdd(speech_data):
     corpus = load_corpus(f"fsdd:{speech_data / 'fsdd'}")
-    assert counts(corpus) == {"test": 200, "validation": 120, "train": 1680}
+    assert counts(corpus) == {"test": 200, "validation": 180, "train": 1620}
     assert {each.text for each in corpus.utterances} == set("0123456789")
 
 

@@ -11,15 +11,12 @@ from tfspeech.errors import CorpusError
 
 _NAME = re.compile(r"(?P<digit>[0-9])_(?P<speaker>[^_]+)_(?P<index>\d+)")
 _TEST_INDICES = range(5)  # The data set's own test split.
-_VALIDATION_INDICES = range(5, 8)
 
 
 def load(path: Path) -> Corpus:
     """Reads files called `{digit}_{speaker}_{index}.wav`.
 
-    Indices 0 to 4 are the data set's own test split. It has no validation split: of
-    the others, indices 5 to 7 (3 of 45 recordings of each digit by each speaker)
-    become one, and the rest trains.
+    Indices 0 to 4 are the data set's own test split; the others train.
 
     Args:
         path: The root of the data set, or its folder `recordings`.
@@ -44,9 +41,5 @@ def _utterance(file: Path) -> Utterance:
             f"{file} is not named as the Free Spoken Digit Dataset does, "
             "{digit}_{speaker}_{index}.wav; rename or remove it, or use folder:PATH"
         )
-    index = int(name["index"])
-    if index in _TEST_INDICES:
-        split = "test"
-    else:
-        split = "validation" if index in _VALIDATION_INDICES else "train"
+    split = "test" if int(name["index"]) in _TEST_INDICES else "train"
     return Utterance(file, name["digit"], name["speaker"], split)
