@@ -19,6 +19,16 @@ def test_an_epoch_is_whole_steps_of_full_batches_with_everything_in_them(
     assert counts.max() - counts.min() <= 1
 
 
+def test_every_epoch_draws_others_from_the_pool():
+    plan = BatchPlan(LENGTHS, 10, pool=500, drawn=97)
+    assert plan.batches_per_epoch == 60
+    epochs = [set(plan.epoch(number).ravel()) for number in range(2)]
+    for epoch in epochs:
+        assert set(range(503)) <= epoch
+        assert len(epoch) == 600
+    assert len(epochs[0] & epochs[1]) < 503 + 40
+
+
 def test_the_order_depends_on_seed_and_epoch_alone():
     plans = [BatchPlan(LENGTHS, 32, seed=seed) for seed in (1, 1, 2)]
     orders = [plan.epoch(3).tobytes() for plan in plans]

@@ -118,6 +118,16 @@ def test_steps_take_whole_groups_of_batches_and_go_on_anywhere(config):
     np.testing.assert_array_equal(third["features"], skipped["features"])
 
 
+@pytest.mark.parametrize(("share", "drawn"), [(0.0, 0), (0.1, 5), (0.5, 9)])
+def test_a_share_of_every_epoch_is_synthetic(config, share, drawn):
+    config = dataclasses.replace(config, synthetic_share=share)
+    data = RecognitionData(config, FeatureConfig())
+    own = len(data.indices("train")) - 9
+    run = training(build(data), data)
+    assert (own, data.synthetic) == (48, 9)
+    assert run.steps_per_epoch == -(-(own + drawn) // 16)
+
+
 def test_background_noise_of_a_corpus_is_mixed_in(tones, tmp_path):
     root = tmp_path / "words"
     root.mkdir()

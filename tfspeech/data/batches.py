@@ -10,14 +10,17 @@ _BATCHES_PER_POOL = 16
 class BatchPlan:
     """Puts the utterances of an epoch in random batches of similar lengths.
 
-    Every utterance comes at least once per epoch. Some come twice, so that all batches
-    are of one size and a whole number of steps makes an epoch.
+    Every utterance comes at least once per epoch, except those of the pool, of which
+    each epoch draws others. Some come twice, so that all batches are of one size and a
+    whole number of steps makes an epoch.
 
     Args of the constructor:
         lengths: Of every utterance, [utterances], in any unit.
         batch_size: Utterances per batch.
         batches_per_step: The number of batches of an epoch is a multiple of this.
         seed: Of the order; the epoch's number adds to it.
+        pool: How many utterances, the last ones, are the pool.
+        drawn: How many of the pool take part in an epoch.
 
     Attributes:
         batches_per_epoch: Batches in every epoch.
@@ -29,20 +32,25 @@ class BatchPlan:
         batch_size: int,
         batches_per_step: int = 1,
         seed: int = 0,
+        pool: int = 0,
+        drawn: int = 0,
     ) -> None:
         self._lengths = np.asarray(lengths)
         self._batch_size = batch_size
         self._seed = seed
-        steps = -(-len(self._lengths) // (batch_size * batches_per_step))
+        self._always = len(self._lengths) - pool
+        self._drawn = drawn
+        steps = -(-(self._always + drawn) // (batch_size * batches_per_step))
         self.batches_per_epoch = steps * batches_per_step
 
     def epoch(self, number: int) -> np.ndarray:
         """The utterances of one epoch, int64 [batches, batch_size]."""
         rng = np.random.default_rng([self._seed, number])
-        order = np.resize(
-            rng.permutation(len(self._lengths)),
-            self.batches_per_epoch * self._batch_size,
-        )
+        pool = np.arange(self._always, len(self._lengths))
+        drawn = rng.permutation(pool)[: self._drawn]
+        taking_part = rng.permutation(np.append(np.arange(self._always), drawn))
+        size = self.batches_per_epoch * self._batch_size
+        order = np.resize(taking_part, size).astype(np.int64)
         pool_size = self._batch_size * _BATCHES_PER_POOL
         pools = np.split(order, range(pool_size, len(order), pool_size))
         # Sorted within pools, neighbours are of similar length but not always the same.

@@ -23,18 +23,25 @@ class DataConfig:
         metavar="A,B",
     )
     synthetic_per_label: int = option(
-        200,
-        "training utterances of every label spoken by eSpeak NG in many voices, beside "
-        "those of the corpus; 0 for none",
+        400,
+        "utterances of every label that eSpeak NG speaks in many voices, as company "
+        "for recordings in training; 0 for none",
+    )
+    synthetic_share: float = option(
+        0.5, "share of an epoch that is drawn from the synthetic utterances"
     )
     max_seconds: float = option(MAX_SECONDS, "audio beyond this is cut off", unit="s")
 
     def __post_init__(self) -> None:
-        if self.synthetic_per_label < 0 or not self.max_seconds > 0:
-            raise ValueError(
-                "synthetic_per_label must not be negative, and max_seconds must be "
-                f"above 0. Received: {self.synthetic_per_label}, {self.max_seconds}"
-            )
+        for name, valid, wanted in (
+            ("synthetic_per_label", self.synthetic_per_label >= 0, "0 or more"),
+            ("synthetic_share", 0 <= self.synthetic_share < 1, "in [0, 1)"),
+            ("max_seconds", self.max_seconds > 0, "above 0"),
+        ):
+            if not valid:
+                raise ValueError(
+                    f"{name} must be {wanted}. Received: {getattr(self, name)}"
+                )
 
     @property
     def held_out(self) -> list[str]:

@@ -61,7 +61,9 @@ class RecognitionData:
         split: Check this split alone, for an evaluation.
 
     Attributes:
-        corpus: The utterances, synthetic ones included.
+        corpus: The utterances, those of synthetic voices behind the corpus's own.
+        synthetic: How many utterances of synthetic voices there are.
+        synthetic_share: What share of an epoch they are to be.
         store: Their waveforms.
         features: The features with the rate of the store.
         labels: Sorted.
@@ -80,8 +82,11 @@ class RecognitionData:
     ) -> None:
         corpus = load_corpus(data.data, data.held_out)
         found = sorted({u.text for u in corpus.split("train") if u.text.strip()})
+        own = len(corpus.utterances)
         corpus = add_synthetic_voices(corpus, found, data.synthetic_per_label)
         self.corpus = corpus
+        self.synthetic = len(corpus.utterances) - own
+        self.synthetic_share = data.synthetic_share
         self.store, self.report = prepare(
             corpus,
             features.sample_rate_hz,
@@ -242,8 +247,16 @@ class RecognitionTraining:
         self._batches_per_step = batches_per_step
         self._seed = seed
         self._train = data.indices("train")
-        lengths = data.store.lengths[self._train]
-        self._plan = BatchPlan(lengths, batch_size, batches_per_step, seed)
+        self._own = self._train[: len(self._train) - data.synthetic]
+        share = data.synthetic_share
+        self._plan = BatchPlan(
+            data.store.lengths[self._train],
+            batch_size,
+            batches_per_step,
+            seed,
+            pool=data.synthetic,
+            drawn=min(data.synthetic, round(len(self._own) * share / (1.0 - share))),
+        )
         validation = data.indices("validation")
         # Asked for once per epoch, and never changed.
         self._validation = evaluation_set(data, validation).cache()
@@ -251,7 +264,7 @@ class RecognitionTraining:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in which every utterance comes at least once."""
+        """Steps in which every utterance of the corpus comes at least once."""
         return self._plan.batches_per_epoch // self._batches_per_step
 
     def batches(self, first_step: int) -> tf.data.Dataset:
@@ -274,9 +287,7 @@ class RecognitionTraining:
 
     def set_statistics(self) -> None:
         """Has the model normalise by the corpus's own training utterances."""
-        utterances = self._data.corpus.utterances
-        own = [i for i in self._train if isinstance(utterances[i].audio, Path)]
-        shuffled = np.random.default_rng(0).permutation(own or self._train)
+        shuffled = np.random.default_rng(0).permutation(self._own)
         chosen = np.sort(shuffled[:STATISTICS_UTTERANCES])
         statistics = feature_statistics(evaluation_set(self._data, chosen))
         self._recognition.model.normalization.set_statistics(*statistics)
