@@ -26,10 +26,10 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 $(STAMP): setup.cfg pyproject.toml
-	@python=$$(for name in "$(PYTHON)" python3.11 python3.12 python3; do \
+	@python=$$(for name in $(or $(PYTHON),python3.11 python3.12 python3); do \
 	    if $$name -c '$(SUPPORTED)' 2>/dev/null; then echo $$name; break; fi; done); \
 	if [ -z "$$python" ]; then \
-	    echo "tfspeech needs Python 3.11 or 3.12: install one, or name it: make PYTHON=/path/to/python3.11" >&2; \
+	    echo "tfspeech needs Python 3.11 or 3.12: install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
 	    exit 2; fi; \
 	echo "Setting up $(VENV) with $$($$python --version): installing what setup.cfg lists (a few minutes the first time)."; \
 	$$python -m venv --clear $(VENV)
