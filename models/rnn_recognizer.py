@@ -29,10 +29,10 @@ class RnnRecognizerConfig:
 
     cell: str = option("gru", "recurrent cell", choices=("elman", "lstm", "gru"))
     layers: int = option(1, "recurrent layers")
-    units: int = option(96, "units of a recurrent layer and direction")
+    units: int = option(128, "units of a recurrent layer and direction")
     bidirectional: bool = option(True, "run each recurrent layer in both directions")
     conv_layers: int = option(2, "convolutions in front, 0 for none")
-    conv_filters: int = option(96, "filters of each convolution")
+    conv_filters: int = option(128, "filters of each convolution")
     conv_kernel_size: int = option(5, "width of each convolution", unit="frames")
     conv_stride: int = option(2, "stride of each convolution", unit="frames")
     pooling: str = option(

@@ -42,7 +42,7 @@ class AugmentConfig:
     dynamics: float = option(
         0.4, "largest change of the dynamics: the level of a frame to the power 1 +- x"
     )
-    noise_share: float = option(0.3, "share of utterances with noise added")
+    noise_share: float = option(0.6, "share of utterances with noise added")
     snr_min_db: float = option(5.0, "lowest ratio of speech to noise", unit="dB")
     snr_max_db: float = option(35.0, "highest ratio of speech to noise", unit="dB")
     time_masks: int = option(1, "SpecAugment: stretches of time that are hidden")

@@ -23,7 +23,7 @@ class DataConfig:
         metavar="A,B",
     )
     synthetic_per_label: int = option(
-        400,
+        600,
         "utterances of every label that eSpeak NG speaks in many voices, as company "
         "for recordings in training; 0 for none",
     )

@@ -15,14 +15,16 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 class TrainingConfig:
     """Training."""
 
-    epochs: int = option(30, "passes over the training set")
+    epochs: int = option(20, "passes over the training set")
     batch_size: int = option(64, "utterances per batch")
     accumulate_steps: int = option(1, "batches averaged for one update")
     seed: int = option(0, "seed of weights, data order, augmentation and dropout")
     optimizer: str = option(
-        "adam()", "sgd(), adam(), adamw() or rmsprop(), with arguments", metavar="SPEC"
+        "adamw(0.02)",
+        "sgd(), adam(), adamw() or rmsprop(), with arguments",
+        metavar="SPEC",
     )
-    learning_rate: float = option(1e-3, "peak learning rate")
+    learning_rate: float = option(3e-3, "peak learning rate")
     schedule: str = option(
         "cosine()",
         "constant(), cosine(final), exponential(rate, steps) or noam()",
