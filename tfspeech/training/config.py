@@ -15,7 +15,7 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 class TrainingConfig:
     """Training."""
 
-    epochs: int = option(20, "passes over the training set")
+    epochs: int = option(15, "passes over the training set")
     batch_size: int = option(64, "utterances per batch")
     accumulate_steps: int = option(1, "batches averaged for one update")
     seed: int = option(0, "seed of weights, data order, augmentation and dropout")
