@@ -128,6 +128,16 @@ def test_a_finished_run_resumes_to_its_results_without_training(small_run, tones
     assert last_state(small_run) == before
 
 
+def test_a_run_resumes_from_any_folder(small_run, tones, tmp_path, monkeypatch):
+    monkeypatch.chdir(tones.parent)
+    given = ["--data", f"folder:{tones.name}", "--run-dir", str(small_run), "--resume"]
+    config, *_ = train.parse([*given, *SMALL])
+    assert train.run(config, small_run, resume=True)["accuracy"] > 0.9
+    monkeypatch.chdir(tmp_path)
+    config, *_ = train.parse(["--run-dir", str(small_run), "--resume"])
+    assert config.data.data == f"folder:{tones}"
+
+
 def test_a_directory_that_holds_a_run_is_not_overwritten(small_run, tones, command):
     data = ["--data", f"folder:{tones}", "--run-dir", small_run]
     code, _, errors = command(train.main, *data, *SMALL)

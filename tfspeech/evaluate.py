@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfspeech.console import Parser, print_json, run_command
+from tfspeech.data.corpora import absolute_spec
 from tfspeech.data.manifest import SPLITS
 from tfspeech.runs import load_recognition
 from tfspeech.tasks.recognition import RecognitionData
@@ -37,7 +38,7 @@ def run(
     """
     config, recognition = load_recognition(run_dir)
     wanted = config.data
-    if data is not None and data != wanted.data:
+    if data is not None and absolute_spec(data) != wanted.data:
         wanted = dataclasses.replace(
             wanted, data=data, test_speakers="", synthetic_per_label=0
         )

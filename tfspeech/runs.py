@@ -127,12 +127,20 @@ def save_config(run_dir: Path, config: RunConfig) -> None:
 
 
 def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
-    """Raises a `RunError` where a run was configured otherwise than is wanted now."""
+    """Raises a `RunError` where a run was configured otherwise than is wanted now.
+
+    A sample rate of 0, which leaves it to the corpus, is no other wish.
+    """
     if saved.model != wanted.model:
         raise RunError(
             f"{run_dir} holds a run of {saved.model}; choose another --run-dir for "
             f"{wanted.model}"
         )
+    if not wanted.features.sample_rate_hz:
+        features = dataclasses.replace(
+            wanted.features, sample_rate_hz=saved.features.sample_rate_hz
+        )
+        wanted = dataclasses.replace(wanted, features=features)
     others = wanted.sections()
     differing = [
         f"--{field.name.replace('_', '-')} {getattr(section, field.name)}"

@@ -20,6 +20,7 @@ from tfspeech.console import (
     run_command,
     say,
 )
+from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError
 from tfspeech.runs import (
     CHECKPOINTS,
@@ -78,16 +79,19 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
         DivergenceError: Too many steps in a row were not finite.
         KeyboardInterrupt: SIGINT or SIGTERM; the run can be resumed.
     """
-    resuming = has_run(run_dir)
-    if resuming and not resume:
-        raise RunError(
-            f"{run_dir} holds a run already: go on with it by --resume, or choose "
-            "another --run-dir"
-        )
+    corpus = absolute_spec(config.data.data)
+    config = dataclasses.replace(
+        config, data=dataclasses.replace(config.data, data=corpus)
+    )
+    if has_run(run_dir):
+        if not resume:
+            raise RunError(
+                f"{run_dir} holds a run already: go on with it by --resume, or choose "
+                "another --run-dir"
+            )
+        check_same(run_dir, load_config(run_dir), config)
     data = _read_data(config, run_dir)
     resolved = resolve(config, data)
-    if resuming:
-        check_same(run_dir, load_config(run_dir), resolved)
     save_config(run_dir, resolved)
     keras.utils.set_random_seed(config.training.seed)
     recognition = build_recognition(resolved)

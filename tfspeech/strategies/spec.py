@@ -35,13 +35,16 @@ def build_spec(
         raise SpecError(
             f"unknown {what} {name!r}; known: {', '.join(table)}. Received: {text!r}"
         )
-    builder = table[name]
+    signature = inspect.signature(table[name])
     try:
-        inspect.signature(builder).bind(*positional, **named)
-        return builder(*positional, **named)
+        signature.bind(*positional, **named)
+        return table[name](*positional, **named)
     except (TypeError, ValueError) as error:
+        usage = ", ".join(
+            f"{p.name}={p.default!r}" for p in signature.parameters.values()
+        )
         raise SpecError(
-            f"{what} {name}{inspect.signature(builder)}: {error}. Received: {text!r}"
+            f"{what} {name}({usage}): {error}. Received: {text!r}"
         ) from error
 
 

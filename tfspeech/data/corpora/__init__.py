@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def load_corpus(spec: str, test_speakers: Sequence[str] = ()) -> Corpus:
         utterances = hold_out(corpus.utterances, "validation", 0.1)
         corpus = dataclasses.replace(corpus, utterances=utterances)
     return corpus
+
+
+def absolute_spec(spec: str) -> str:
+    """Returns a spec that means the same corpus from whatever folder it is read."""
+    name, colon, path = spec.partition(":")
+    return name + colon + (os.path.abspath(Path(path).expanduser()) if path else "")
 
 
 def _load(spec: str) -> Corpus:
