@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from benchmarks.audio import benchmark_features, benchmark_pipeline
@@ -14,5 +15,7 @@ PARTS = {
     "pipeline": benchmark_pipeline,
 }
 
+# Each step of a comparison is traced anew, which TensorFlow warns of.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 for name in sys.argv[1:] or PARTS:
     PARTS[name]()

@@ -15,8 +15,8 @@ from tfspeech.strategies import parse_clipping
 from tfspeech.training.step import TrainingStep
 
 BATCH, FRAMES, FEATURES, CLASSES = 64, 50, 40, 10
-STEPS = 50
-ROUNDS = 9
+STEPS = 25
+ROUNDS = 25
 
 STRATEGIES = (
     "value(0.01)",
@@ -71,7 +71,7 @@ def keras_steps(steps_per_execution: int, **clipping: float) -> Callable[[], obj
         jit_compile=False,
     )
     data = batches().map(lambda b: (b, {"logits": b["targets"]}))
-    return lambda: model.fit(data, steps_per_epoch=STEPS, verbose=0)
+    return lambda: model.fit(data, steps_per_epoch=STEPS, shuffle=False, verbose=0)
 
 
 def benchmark_step() -> None:
