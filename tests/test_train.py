@@ -160,6 +160,7 @@ BAD = {
     ),
     "negative threshold": (["--clip", "global_norm(-1)"], "must be a number above 0"),
     "unknown strategy": (["--clip", "eval(1)"], "unknown clipping strategy 'eval'"),
+    "match of nothing": (["--clip", "norm(1, match='x')"], "selects none of"),
     "unknown model": (["tacotron9"], "the known ones are rnn_recognizer"),
     "unknown flag": (["--unit", "8"], "unrecognized arguments: --unit"),
     "no number": (["--epochs", "many"], "invalid int value: 'many'"),
@@ -184,7 +185,7 @@ def test_bad_input_is_one_line_and_exit_code_2(case, tones, tmp_path, command):
     assert len(errors) == 1
     assert errors[0].startswith("error: ")
     assert reason in errors[0]
-    assert not (tmp_path / "run" / "checkpoints").exists()
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 def test_a_corpus_with_fatal_problems_stops_before_the_first_step(

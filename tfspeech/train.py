@@ -92,7 +92,6 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
         check_same(run_dir, load_config(run_dir), config)
     data = _read_data(config, run_dir)
     resolved = resolve(config, data)
-    save_config(run_dir, resolved)
     keras.utils.set_random_seed(config.training.seed)
     recognition = build_recognition(resolved)
     seconds = _train(resolved, run_dir, recognition, data)
@@ -145,6 +144,8 @@ def _train(
     )
     state = LoopState(training.steps_per_epoch, settings.epochs)
     step = build_step(recognition, settings, state.total_steps)
+    # From here on it is a run; what is wrong before leaves the directory free.
+    save_config(run_dir, config)
     folder = run_dir / CHECKPOINTS
     best = KeepBest(
         lambda model: save_best(folder, model),

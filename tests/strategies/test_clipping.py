@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfspeech.errors import SpecError
 from tfspeech.strategies import (
     CLIPPINGS,
     ClippingChain,
@@ -142,7 +143,7 @@ def test_match_selects_variables_by_path():
 
 
 def test_a_match_that_selects_nothing_is_an_error():
-    with pytest.raises(ValueError, match="selects none of: net/conv/kernel"):
+    with pytest.raises(SpecError, match="selects none of: net/conv/kernel"):
         ClippingChain(parse_clipping(["norm(1, match='gru')"]), INFOS)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfspeech.errors import SpecError
 from tfspeech.strategies.variables import VariableInfo
 
 State = dict[str, tf.Variable]
@@ -47,12 +48,12 @@ def selected_indices(strategy: Strategy, infos: Sequence[VariableInfo]) -> list[
     """The positions of the variables that a strategy acts on.
 
     Raises:
-        ValueError: `match` selects none.
+        SpecError: `match` selects none.
     """
     indices = [i for i, info in enumerate(infos) if strategy.selects(info)]
     if not indices and strategy.match:
         paths = ", ".join(info.path for info in infos)
-        raise ValueError(f"match={strategy.match!r} selects none of: {paths}")
+        raise SpecError(f"match={strategy.match!r} selects none of: {paths}")
     return indices
 
 
