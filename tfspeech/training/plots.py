@@ -36,11 +36,11 @@ def plot_gradients(metrics: Path, target: Path) -> None:
     figure = Figure(figsize=(9, 4), layout="constrained")
     norms, shares = figure.subplots(1, 2)
     _smooth_line(norms, steps, "gradient_norm", "raw")
-    _smooth_line(norms, steps, "clipped_norm", "clipped")
+    _smooth_line(norms, steps, "clipped_norm", "clipped", "--")
     norms.set(xlabel="step", ylabel="L2 norm", yscale="log", title="Gradient norm")
     norms.legend()
-    for name in ("clipped", "skipped"):
-        _smooth_line(shares, steps, name, name)
+    _smooth_line(shares, steps, "clipped", "clipped")
+    _smooth_line(shares, steps, "skipped", "skipped", "--")
     shares.set(xlabel="step", ylabel="share of steps", ylim=(-0.02, 1.02))
     shares.set_title("Steps clipped and skipped")
     shares.legend()
@@ -72,14 +72,15 @@ def _split(metrics: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 def _smooth_line(
-    axes: Axes, steps: list[dict[str, Any]], name: str, label: str
+    axes: Axes, steps: list[dict[str, Any]], name: str, label: str, style: str = "-"
 ) -> None:
     """Draws a metric of every step as means over a few steps."""
     values = np.array([record[name] for record in steps], float)  # None becomes NaN.
     usable = np.isfinite(values)
     places = np.array([record["step"] for record in steps])[usable]
-    groups = max(1, len(places) // SMOOTHING_STEPS)
-    if len(places):
-        x = [part.mean() for part in np.array_split(places, groups)]
-        y = [part.mean() for part in np.array_split(values[usable], groups)]
-        axes.plot(x, y, label=label)
+    bounds = range(SMOOTHING_STEPS, len(places) - SMOOTHING_STEPS + 1, SMOOTHING_STEPS)
+    x, y = (
+        [part.mean() for part in np.split(series, bounds) if part.size]
+        for series in (places, values[usable])
+    )
+    axes.plot(x, y, style, label=label)
