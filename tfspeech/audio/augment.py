@@ -20,7 +20,7 @@ class AugmentConfig:
     """Augmentation of the training set."""
 
     speed: float = option(
-        0.05,
+        0.1,
         "largest change of speed, as a share; it moves pitch and formants too, like "
         "another vocal tract",
     )
