@@ -48,7 +48,7 @@ def test_no_variant_speaks_in_two_splits_and_all_are_known():
 
 def test_spoken_digits_are_seeded_and_balanced():
     corpus = spoken_digits.load()
-    sizes = {"train": 5000, "validation": 400, "test": 600}
+    sizes = {"train": 4000, "validation": 400, "test": 600}
     for split, size in sizes.items():
         labels = [each.text for each in corpus.split(split)]
         assert len(labels) == size

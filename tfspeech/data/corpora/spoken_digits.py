@@ -5,12 +5,12 @@ from __future__ import annotations
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.spoken_words import DIGITS, english_voices, spoken_words
 
-_COUNTS_PER_LABEL = {"train": 500, "validation": 40, "test": 60}
+_COUNTS_PER_LABEL = {"train": 400, "validation": 40, "test": 60}
 _SNR_RANGE_DB = (10.0, 45.0)
 
 
 def load(seed: int = 0) -> Corpus:
-    """Returns 5,000 training, 400 validation and 600 test utterances.
+    """Returns 4,000 training, 400 validation and 600 test utterances.
 
     The labels are `0` to `9`, as in the Free Spoken Digit Dataset. No voice (an accent
     in a variant) of one split speaks in another, nor does its variant.
