@@ -1,0 +1,89 @@
+"""Acoustic frames against librosa, and their independence of the padding."""
+
+import librosa
+import numpy as np
+import pytest
+
+from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
+from tfspeech.errors import SpecError
+
+
+def recording(samples, seed=0):
+    rng = np.random.default_rng(seed)
+    level = np.logspace(-4, -0.5, max(samples, 1))[:samples]
+    tone = np.sin(0.3 * np.arange(samples))
+    return (level * (rng.standard_normal(samples) + tone)).astype(np.float32)
+
+
+def single(waveform, config):
+    frames, lengths = acoustic_frames(waveform[None], [len(waveform)], config)
+    assert lengths.numpy() == [frames.shape[1]]
+    return frames[0].numpy()
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "num_mels"), [(8000, 40), (16000, 80), (22050, 80)]
+)
+def test_log_mels_equal_librosa(rate_hz, num_mels):
+    config = AcousticConfig(sample_rate_hz=rate_hz, num_mels=num_mels)
+    waveform = recording(rate_hz)
+    mel = librosa.feature.melspectrogram(
+        y=waveform,
+        sr=rate_hz,
+        n_fft=config.spectrogram.fft_length,
+        win_length=config.frame_length,
+        hop_length=config.hop_length,
+        pad_mode="constant",
+        power=1.0,
+        n_mels=num_mels,
+        fmin=config.mel_low_hz,
+    )
+    expected = np.log(np.maximum(mel, config.magnitude_floor)).T
+    assert expected.min() == np.float32(np.log(config.magnitude_floor))
+    np.testing.assert_allclose(single(waveform, config), expected, atol=1e-3)
+
+
+def test_times_are_rounded_to_whole_samples():
+    config = AcousticConfig(sample_rate_hz=22050)
+    assert (config.frame_length, config.hop_length) == (1014, 276)
+    assert config.spectrogram.fft_length == 1024
+    assert config.frame_dim == 80
+
+
+@pytest.mark.parametrize("garbage", [0.0, 0.7, np.nan, np.inf])
+def test_a_batch_equals_its_clips_whatever_the_padding(garbage):
+    config = AcousticConfig(sample_rate_hz=16000)
+    lengths = [4000, 3999, 199, 1, 0]
+    batch = np.full((len(lengths), 5000), garbage, np.float32)
+    for row, length in zip(batch, lengths, strict=True):
+        row[:length] = recording(length, seed=length)
+    frames, frame_lengths = acoustic_frames(batch, lengths, config)
+    np.testing.assert_array_equal(frame_lengths, [21, 20, 1, 1, 1])
+    for i, length in enumerate(lengths):
+        expected = single(batch[i, :length], config)
+        np.testing.assert_allclose(frames[i, : len(expected)], expected, atol=1e-4)
+        np.testing.assert_array_equal(frames[i, len(expected) :], 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"sample_rate_hz": -1}, "sample_rate_hz=-1"),
+        ({"frame_length_ms": float("nan")}, "frame_length_ms=nan"),
+        ({"hop_length_ms": 0.0}, "hop_length_ms=0.0"),
+        ({"hop_length_ms": 30.0}, "hop_length_ms=30.0"),
+        ({"num_mels": 0}, "num_mels=0"),
+        ({"mel_low_hz": 5000.0, "mel_high_hz": 4000.0}, "mel_low_hz=5000.0"),
+        ({"sample_rate_hz": 8000, "mel_high_hz": 5000.0}, "mel_high_hz=5000.0"),
+        ({"magnitude_floor": 0.0}, "magnitude_floor=0.0"),
+    ],
+)
+def test_values_out_of_range_are_named(fields, problem):
+    with pytest.raises(SpecError) as error:
+        AcousticConfig(**fields)
+    assert problem in str(error.value)
+
+
+def test_frames_need_a_sample_rate():
+    with pytest.raises(SpecError, match="sample_rate_hz=0"):
+        acoustic_frames(np.zeros([1, 100], np.float32), [100], AcousticConfig())

@@ -1,0 +1,137 @@
+"""Acoustic frames: what a synthesis model predicts and a vocoder turns into speech."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from models.config import option
+from tfspeech.audio.features import FeatureConfig, frame_energies, mel_filters
+from tfspeech.errors import SpecError
+
+
+@dataclasses.dataclass(frozen=True)
+class AcousticConfig:
+    """What `acoustic_frames` computes. Raises SpecError for values out of range."""
+
+    sample_rate_hz: int = option(
+        0, "rate of the audio; 0: the corpus's own, at most 22050", unit="Hz"
+    )
+    frame_length_ms: float = option(
+        46.0, "length of a frame, rounded to whole samples", unit="ms"
+    )
+    hop_length_ms: float = option(
+        12.5, "from one frame to the next, rounded to whole samples", unit="ms"
+    )
+    num_mels: int = option(80, "mel filters")
+    mel_low_hz: float = option(50.0, "where the mel filters start", unit="Hz")
+    mel_high_hz: float = option(
+        0.0, "where the mel filters end; 0: half the sample rate", unit="Hz"
+    )
+    magnitude_floor: float = option(
+        1e-3, "least mel magnitude before the logarithm; loud vowels reach about 1"
+    )
+
+    def __post_init__(self) -> None:
+        for name, valid, wanted in (
+            ("frame_length_ms", 0 < self.frame_length_ms < math.inf, "above 0"),
+            ("hop_length_ms", 0 < self.hop_length_ms < math.inf, "above 0"),
+            ("magnitude_floor", 0 < self.magnitude_floor < math.inf, "above 0"),
+        ):
+            if not valid:
+                value = getattr(self, name)
+                raise SpecError(f"{name} must be {wanted}. Received: {name}={value!r}")
+        # Checks the other ranges; a second is a whole number of samples at any rate.
+        FeatureConfig(
+            sample_rate_hz=self.sample_rate_hz,
+            frame_length_ms=1000,
+            hop_length_ms=1000,
+            num_mels=self.num_mels,
+            mel_low_hz=self.mel_low_hz,
+            mel_high_hz=self.mel_high_hz,
+            features="mel",
+        )
+        if self.hop_length_ms * 2 > self.frame_length_ms:
+            raise SpecError(
+                "hop_length_ms must be at most half of frame_length_ms, so that frames "
+                f"overlap. Received: hop_length_ms={self.hop_length_ms!r}, "
+                f"frame_length_ms={self.frame_length_ms!r}"
+            )
+
+    def _samples(self, name: str) -> int:
+        if not self.sample_rate_hz:
+            raise SpecError(
+                "The frames need a sample rate; set it to that of the audio. "
+                "Received: sample_rate_hz=0"
+            )
+        return max(1, round(getattr(self, name) * self.sample_rate_hz / 1000))
+
+    @property
+    def frame_length(self) -> int:
+        """Samples of a frame."""
+        return self._samples("frame_length_ms")
+
+    @property
+    def hop_length(self) -> int:
+        """Samples from one frame to the next."""
+        return self._samples("hop_length_ms")
+
+    @property
+    def frame_dim(self) -> int:
+        """Values of a frame."""
+        return self.num_mels
+
+    @property
+    def spectrogram(self) -> FeatureConfig:
+        """The power spectrogram under the frames, in whole samples at this rate."""
+        samples = self.frame_length, self.hop_length
+        frame_ms, hop_ms = (1000 * n / self.sample_rate_hz for n in samples)
+        return FeatureConfig(
+            features="spectrogram",
+            sample_rate_hz=self.sample_rate_hz,
+            frame_length_ms=frame_ms,
+            hop_length_ms=hop_ms,
+            num_mels=self.num_mels,
+            mel_low_hz=self.mel_low_hz,
+            mel_high_hz=self.mel_high_hz,
+            preemphasis=0.0,
+        )
+
+
+def acoustic_frames(
+    waveforms: tf.Tensor, lengths: tf.Tensor, config: AcousticConfig
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Computes the acoustic frames of a batch of padded waveforms.
+
+    Args:
+        waveforms: float32 [batch, samples] at `config.sample_rate_hz`.
+        lengths: int32 [batch], the valid samples of each; what is beyond them, whatever
+            it is, changes nothing.
+        config: The frames.
+
+    Returns:
+        The frames, float32 [batch, frames, frame_dim], 0 beyond the valid ones: natural
+        logarithms of mel magnitudes, no less than `magnitude_floor`; and the number of
+        valid frames, int32 [batch], 1 + length // hop_length. Frame t is centred on
+        sample t x hop_length.
+
+    Raises:
+        SpecError: If the sample rate of `config` is unknown, or if a mel filter is
+            narrower than the resolution of the FFT.
+    """
+    power, frame_lengths = frame_energies(waveforms, lengths, config.spectrogram)
+    valid = tf.sequence_mask(frame_lengths, tf.shape(power)[1])[:, :, None]
+    return tf.where(valid, log_mel(tf.sqrt(power), config), 0.0), frame_lengths
+
+
+def log_mel(magnitudes: tf.Tensor, config: AcousticConfig) -> tf.Tensor:
+    """Returns log-mel magnitudes of magnitude spectra, float32 [..., num_mels].
+
+    Args:
+        magnitudes: float32 [..., fft_length // 2 + 1].
+        config: The frames.
+    """
+    mel = tf.matmul(magnitudes, mel_filters(config.spectrogram))
+    return tf.math.log(tf.maximum(mel, config.magnitude_floor))
