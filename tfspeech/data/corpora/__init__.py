@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tfspeech.data.corpora import folder, fsdd, manifest_file, spoken_digits
+from tfspeech.data.corpora import folder, fsdd, manifest_file, reader, spoken_digits
 from tfspeech.data.manifest import Corpus, hold_out
 from tfspeech.errors import CorpusError, SpecError
 
@@ -15,6 +15,7 @@ from tfspeech.errors import CorpusError, SpecError
 # given the path that follows.
 LAYOUTS: dict[str, Callable[..., Corpus]] = {
     "spoken_digits": spoken_digits.load,
+    "reader": reader.load,
     "fsdd:PATH": fsdd.load,
     "folder:PATH": folder.load,
     "manifest:FILE": manifest_file.load,
