@@ -38,8 +38,7 @@ def test_log_mels_equal_librosa(rate_hz, num_mels):
         n_mels=num_mels,
         fmin=config.mel_low_hz,
     )
-    expected = np.log(np.maximum(mel, config.magnitude_floor)).T
-    assert expected.min() == np.float32(np.log(config.magnitude_floor))
+    expected = np.log(mel + config.magnitude_floor).T
     np.testing.assert_allclose(single(waveform, config), expected, atol=1e-3)
 
 

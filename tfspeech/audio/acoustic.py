@@ -31,7 +31,7 @@ class AcousticConfig:
         0.0, "where the mel filters end; 0: half the sample rate", unit="Hz"
     )
     magnitude_floor: float = option(
-        1e-3, "least mel magnitude before the logarithm; loud vowels reach about 1"
+        1e-3, "added to mel magnitudes before the logarithm; vowels reach about 1"
     )
 
     def __post_init__(self) -> None:
@@ -113,9 +113,8 @@ def acoustic_frames(
 
     Returns:
         The frames, float32 [batch, frames, frame_dim], 0 beyond the valid ones: natural
-        logarithms of mel magnitudes, no less than `magnitude_floor`; and the number of
-        valid frames, int32 [batch], 1 + length // hop_length. Frame t is centred on
-        sample t x hop_length.
+        logarithms of mel magnitudes; and the number of valid frames, int32 [batch],
+        1 + length // hop_length. Frame t is centred on sample t x hop_length.
 
     Raises:
         SpecError: If the sample rate of `config` is unknown, or if a mel filter is
@@ -129,9 +128,11 @@ def acoustic_frames(
 def log_mel(magnitudes: tf.Tensor, config: AcousticConfig) -> tf.Tensor:
     """Returns log-mel magnitudes of magnitude spectra, float32 [..., num_mels].
 
+    Adding the floor makes silence constant and can be undone, unlike a maximum.
+
     Args:
         magnitudes: float32 [..., fft_length // 2 + 1].
         config: The frames.
     """
     mel = tf.matmul(magnitudes, mel_filters(config.spectrogram))
-    return tf.math.log(tf.maximum(mel, config.magnitude_floor))
+    return tf.math.log(mel + config.magnitude_floor)

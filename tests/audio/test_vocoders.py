@@ -1,0 +1,153 @@
+"""Vocoders: what comes out has the frames that went in."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames, log_mel
+from tfspeech.audio.decode import read_audio
+from tfspeech.audio.vocoders import (
+    VOCODERS,
+    GriffinLim,
+    cut,
+    mel_to_magnitudes,
+    overlap_add,
+)
+from tfspeech.errors import SpecError
+
+CONFIG = AcousticConfig(sample_rate_hz=16000)
+
+
+def voice(seconds, rate_hz=16000, seed=0):
+    """Harmonics of a gliding pitch under a wandering spectral envelope, with noise."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(int(seconds * rate_hz)) / rate_hz
+    turns = np.cumsum(120 + 30 * np.sin(3 * time)) / rate_hz
+    formant_hz = 900 + 500 * np.sin(5 * time)
+    wave = sum(
+        np.exp(-(((120 * n - formant_hz) / 600) ** 2)) * np.sin(2 * np.pi * n * turns)
+        for n in range(1, 30)
+    )
+    return (0.1 * wave + 0.003 * rng.standard_normal(time.size)).astype(np.float32)
+
+
+def frames_of(*waveforms, config=CONFIG):
+    lengths = [len(waveform) for waveform in waveforms]
+    batch = np.zeros((len(waveforms), max(lengths)), np.float32)
+    for row, waveform in zip(batch, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return acoustic_frames(batch, lengths, config)
+
+
+def distance(waveform, vocoder, config=CONFIG):
+    """Mean difference of the frames of a waveform before and after a vocoder, in dB."""
+    frames, frame_lengths = frames_of(waveform, config=config)
+    synthesis, lengths = vocoder(frames, frame_lengths)
+    again, again_lengths = acoustic_frames(synthesis, lengths, config)
+    np.testing.assert_array_equal(again_lengths, frame_lengths)
+    return 20 / np.log(10) * np.abs(again - frames).mean()
+
+
+def test_griffin_lim_gives_back_the_mel_energies():
+    assert distance(voice(1.0), GriffinLim(CONFIG)) < 1.5
+
+
+def test_griffin_lim_gives_back_recorded_speech(speech_data):
+    waveform, rate_hz = read_audio(speech_data / "ljspeech/wavs/LJ001-0002.wav")
+    config = AcousticConfig(sample_rate_hz=rate_hz)
+    assert distance(waveform, GriffinLim(config), config) < 1.0
+
+
+def test_griffin_lim_gives_back_the_pitch():
+    time = np.arange(16000) / 16000
+    tone = (0.3 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+    synthesis, _ = GriffinLim(CONFIG)(*frames_of(tone))
+    middle = synthesis[0, 4000:12000].numpy()
+    assert abs(np.abs(np.fft.rfft(middle)).argmax() * 2 - 440) <= 20
+    assert np.std(middle) == pytest.approx(np.std(tone), rel=0.2)
+
+
+def test_griffin_lim_converges_and_faster_with_momentum():
+    waveform = voice(0.5)
+    few, many, plain = (
+        distance(waveform, GriffinLim(CONFIG, iterations, momentum))
+        for iterations, momentum in ((4, 0.99), (32, 0.99), (32, 0.0))
+    )
+    assert many < plain < few
+
+
+def test_silence_stays_silent():
+    synthesis, lengths = GriffinLim(CONFIG)(*frames_of(np.zeros(4000, np.float32)))
+    assert lengths.numpy() == [4000]
+    assert np.abs(synthesis).max() < 1e-6
+
+
+@pytest.mark.parametrize("garbage", [0.0, 9.0, np.nan])
+@pytest.mark.parametrize("name", list(VOCODERS))
+def test_a_batch_equals_its_utterances_whatever_the_padding(name, garbage):
+    vocoder = VOCODERS[name](CONFIG)
+    frames, frame_lengths = frames_of(voice(0.6), voice(0.3, seed=1), voice(0.005))
+    frames = frames.numpy()
+    padded = np.full((3, frames.shape[1] + 5, frames.shape[2]), garbage, np.float32)
+    for i, length in enumerate(frame_lengths):
+        padded[i, :length] = frames[i, :length]
+    waveforms, lengths = vocoder(padded, frame_lengths)
+    np.testing.assert_array_equal(lengths, (frame_lengths - 1) * CONFIG.hop_length)
+    assert waveforms.shape == (3, lengths.numpy().max())
+    for i, length in enumerate(lengths):
+        alone, _ = vocoder(
+            frames[i : i + 1, : frame_lengths[i]], frame_lengths[i][None]
+        )
+        np.testing.assert_allclose(waveforms[i, :length], alone[0], atol=1e-4)
+        np.testing.assert_array_equal(waveforms[i, length:], 0)
+
+
+@pytest.mark.parametrize("name", list(VOCODERS))
+def test_works_in_a_graph_of_any_batch_and_length(name):
+    vocoder = VOCODERS[name](CONFIG)
+    graph = tf.function(
+        lambda frames, frame_lengths: vocoder(frames, frame_lengths),
+        input_signature=[
+            tf.TensorSpec([None, None, CONFIG.frame_dim], tf.float32),
+            tf.TensorSpec([None], tf.int32),
+        ],
+    )
+    for waveforms in ([voice(0.4)], [voice(0.3), voice(0.4)]):
+        inputs = frames_of(*waveforms)
+        computed, lengths = acoustic_frames(*graph(*inputs), CONFIG)
+        expected, expected_lengths = acoustic_frames(*vocoder(*inputs), CONFIG)
+        np.testing.assert_array_equal(lengths, expected_lengths)
+        assert np.abs(computed - expected).mean() < 0.03
+
+
+def test_magnitudes_have_the_mel_energies_and_are_not_negative():
+    frames, _ = frames_of(voice(0.3))
+    magnitudes = mel_to_magnitudes(frames, CONFIG).numpy()
+    assert magnitudes.shape[2] == CONFIG.spectrogram.fft_length // 2 + 1
+    assert magnitudes.min() >= 0
+    assert np.abs(log_mel(magnitudes, CONFIG) - frames).mean() < 0.06
+
+
+@pytest.mark.parametrize(("frame_length", "hop_length"), [(8, 4), (10, 4), (4, 4)])
+def test_frames_are_cut_and_added_up_as_tensorflow_does(frame_length, hop_length):
+    rng = np.random.default_rng(0)
+    waveforms = rng.standard_normal((2, 24)).astype(np.float32)
+    frames = cut(waveforms, frame_length, hop_length)
+    expected = tf.signal.frame(waveforms, frame_length, hop_length)
+    np.testing.assert_array_equal(frames, expected[:, : frames.shape[1]])
+    added = overlap_add(frames, hop_length)
+    assert added.shape[1] % hop_length == 0
+    expected = tf.signal.overlap_and_add(frames, hop_length)
+    samples = expected.shape[1]
+    np.testing.assert_allclose(added[:, :samples], expected, rtol=1e-6)
+    np.testing.assert_array_equal(added[:, samples:], 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [((0,), "iterations=0"), ((8, 1.0), "momentum=1.0"), ((8, -0.1), "momentum=-0.1")],
+)
+def test_values_out_of_range_are_named(arguments, problem):
+    with pytest.raises(SpecError) as error:
+        GriffinLim(CONFIG, *arguments)
+    assert problem in str(error.value)

@@ -1,0 +1,206 @@
+"""Vocoders: acoustic frames in, a waveform out, in TensorFlow's own operations.
+
+All have the interface `Vocoder`, so that a task or an exported graph takes any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.features import mel_filters
+from tfspeech.errors import SpecError
+
+# Updates that find magnitudes for mel magnitudes; more are not heard.
+_MEL_UPDATES = 5
+
+
+class Vocoder(Protocol):
+    """Turns the frames of `acoustic_frames` into waveforms."""
+
+    def __call__(
+        self, frames: tf.Tensor, frame_lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Synthesizes a batch; padding and batch mates do not change an utterance.
+
+        Args:
+            frames: float32 [batch, frames, frame_dim].
+            frame_lengths: int32 [batch], the valid frames of each.
+
+        Returns:
+            The waveforms, float32 [batch, samples], where full scale is 1 (it may be
+            exceeded), 0 beyond the valid samples; and the number of valid samples,
+            int32 [batch]: from the centre of the first frame to that of the last,
+            (frame_lengths - 1) x hop_length.
+        """
+
+
+class GriffinLim:
+    """Finds a waveform whose mel energies are those given, by alternating projections.
+
+    Fast Griffin-Lim: D. Griffin and J. Lim, "Signal Estimation from Modified Short-Time
+    Fourier Transform", 1984, with the momentum of N. Perraudin, P. Balazs and P.
+    Sondergaard, "A Fast Griffin-Lim Algorithm", 2013, which is linear and is therefore
+    applied to the waveform. The phases start as if each bin of the FFT held one
+    sinusoid of its own frequency, so that nothing is random. What the frames leave open
+    is decided by the least differences in them: waveforms of two graphs that round
+    differently are compared by their frames, not by their samples.
+
+    Args:
+        config: The frames; linear-prediction parameters in them are not used.
+        iterations: Projections, at least 1.
+        momentum: 0 is the method of 1984; below 1 and close to it converges fastest.
+
+    Raises:
+        SpecError: A value is out of its range.
+    """
+
+    def __init__(
+        self, config: AcousticConfig, iterations: int = 32, momentum: float = 0.99
+    ) -> None:
+        for name, value, valid, wanted in (
+            ("iterations", iterations, iterations >= 1, "at least 1"),
+            ("momentum", momentum, 0 <= momentum < 1, "in [0, 1)"),
+        ):
+            if not valid:
+                raise SpecError(f"{name} must be {wanted}. Received: {name}={value!r}")
+        self.config = config
+        self.iterations = iterations
+        self.momentum = momentum
+
+    def __call__(
+        self, frames: tf.Tensor, frame_lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Synthesizes a batch: see `Vocoder`."""
+        config, fft_length = self.config, self.config.spectrogram.fft_length
+        window = tf.signal.hann_window(config.frame_length)
+        valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, None]
+        magnitudes = mel_to_magnitudes(frames[:, :, : config.num_mels], config)
+        magnitudes = tf.where(valid, magnitudes, 0.0)
+        # Frames overlap by less where an utterance starts and ends.
+        weight = tf.where(valid, tf.square(window), 0.0)
+        weight = overlap_add(weight, config.hop_length)
+        weight = 1 / tf.maximum(weight, 1e-2)
+
+        # The phase of a bin near 0 is arbitrary and must not blow up rounding errors.
+        least = tf.square(0.1 * magnitudes) + 1e-20
+
+        def waveform_of(spectrum: tf.Tensor) -> tf.Tensor:
+            pieces = tf.signal.irfft(spectrum, [fft_length])
+            pieces = pieces[:, :, : config.frame_length] * window
+            return overlap_add(pieces, config.hop_length) * weight
+
+        def project(
+            iteration: tf.Tensor, waveform: tf.Tensor, previous: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            ahead = waveform + self.momentum * (waveform - previous)
+            pieces = cut(ahead, config.frame_length, config.hop_length) * window
+            spectrum = tf.signal.rfft(pieces, [fft_length])
+            real, imag = tf.math.real(spectrum), tf.math.imag(spectrum)
+            power = tf.square(real) + tf.square(imag) + least
+            scale = magnitudes * tf.math.rsqrt(power)
+            waveform_next = waveform_of(tf.complex(scale * real, scale * imag))
+            return iteration + 1, waveform_next, waveform
+
+        start = waveform_of(self._first_spectrum(magnitudes))
+        _, waveform, _ = tf.while_loop(
+            lambda iteration, *_: iteration < self.iterations,
+            project,
+            (tf.constant(0), start, start),
+        )
+        return _between_centers(waveform, frame_lengths, config)
+
+    def _first_spectrum(self, magnitudes: tf.Tensor) -> tf.Tensor:
+        fft_length = self.config.spectrogram.fft_length
+        bins = tf.range(fft_length // 2 + 1)
+        times = tf.range(tf.shape(magnitudes)[1])[:, None] * self.config.hop_length
+        # In integers, so that long utterances lose no precision.
+        turns = tf.cast(bins * times % fft_length, tf.float32) / fft_length
+        # Schroeder's phases, quadratic in frequency: the bins have no common peak.
+        turns += tf.square(tf.cast(bins, tf.float32)) / (2 * fft_length)
+        phases = 2 * np.pi * turns
+        return tf.complex(magnitudes * tf.cos(phases), magnitudes * tf.sin(phases))
+
+
+def mel_to_magnitudes(log_mel: tf.Tensor, config: AcousticConfig) -> tf.Tensor:
+    """Returns magnitude spectra, none negative, whose mel magnitudes are those given.
+
+    They start as an interpolation between the centres of the filters and follow the
+    multiplicative updates of D. Lee and H. Seung, "Algorithms for Non-negative Matrix
+    Factorization", 2000.
+
+    Args:
+        log_mel: float32 [..., num_mels].
+        config: The frames.
+
+    Returns:
+        float32 [..., fft_length // 2 + 1], 0 where no filter reaches.
+    """
+    filters = mel_filters(config.spectrogram)
+    weights = filters / filters.sum(axis=0)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
+    mel = tf.maximum(tf.exp(log_mel) - config.magnitude_floor, 0.0)
+    magnitudes = tf.matmul(mel, (weights / filters.sum(axis=0)).T)
+    wanted = tf.matmul(mel, filters.T)
+    for _ in range(_MEL_UPDATES):
+        reached = tf.matmul(tf.matmul(magnitudes, filters), filters.T)
+        magnitudes *= wanted / tf.maximum(reached, 1e-12)
+    return magnitudes
+
+
+def cut(waveforms: tf.Tensor, frame_length: int, hop_length: int) -> tf.Tensor:
+    """Cuts waveforms into overlapping frames, the reverse of `overlap_add`.
+
+    Args:
+        waveforms: float32 [batch, samples], a whole number of hops.
+        frame_length: Samples of a frame.
+        hop_length: Samples from one frame to the next.
+
+    Returns:
+        float32 [batch, frames, frame_length]; every frame is complete.
+    """
+    overlap = -(-frame_length // hop_length)
+    hops = tf.reshape(waveforms, [tf.shape(waveforms)[0], -1, hop_length])
+    frames = tf.shape(hops)[1] - overlap + 1
+    pieces = [hops[:, i : i + frames] for i in range(overlap)]
+    return tf.concat(pieces, axis=2)[:, :, :frame_length]
+
+
+def overlap_add(frames: tf.Tensor, hop_length: int) -> tf.Tensor:
+    """Adds up frames that start `hop_length` samples after one another.
+
+    Args:
+        frames: float32 [batch, frames, frame_length], of known frame length.
+        hop_length: Samples from one frame to the next.
+
+    Returns:
+        float32 [batch, samples], samples = (frames - 1) x hop_length + frame_length,
+        rounded up to whole hops.
+    """
+    frame_length = frames.shape[2]
+    overlap = -(-frame_length // hop_length)
+    frames = tf.pad(frames, [[0, 0], [0, 0], [0, overlap * hop_length - frame_length]])
+    parts = tf.split(frames, overlap, axis=2)
+    shifted = [
+        tf.pad(part, [[0, 0], [i, overlap - 1 - i], [0, 0]])
+        for i, part in enumerate(parts)
+    ]
+    return tf.reshape(tf.add_n(shifted), [tf.shape(frames)[0], -1])
+
+
+def _between_centers(
+    waveforms: tf.Tensor, frame_lengths: tf.Tensor, config: AcousticConfig
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns what lies between the centres of the first and last frames."""
+    lengths = tf.maximum(tf.cast(frame_lengths, tf.int32) - 1, 0) * config.hop_length
+    start = config.frame_length // 2
+    waveforms = waveforms[:, start : start + tf.reduce_max(lengths)]
+    return tf.where(tf.sequence_mask(lengths), waveforms, 0.0), lengths
+
+
+VOCODERS: Mapping[str, Callable[..., Vocoder]] = {"griffin_lim": GriffinLim}
+"""What builds each vocoder, from the config of the frames and its own arguments."""
