@@ -1,5 +1,8 @@
+# ruff: noqa: RUF001 -- IPA has letters that look like others.
+
 import concurrent.futures
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -9,6 +12,7 @@ import pytest
 
 from tfspeech.data.espeak import NATIVE_RATE_HZ, SpokenText
 from tfspeech.errors import SpecError
+from tfspeech.text.phonemes import PAUSE, text_to_phonemes
 
 # Voices with flutter, breath, echo, roughness, and both Klatt synthesizers, one of
 # which (Reed) draws its noise from the C library.
@@ -138,3 +142,32 @@ def test_render_refuses(options, message):
 def test_values_out_of_range_are_refused(options, message):
     with pytest.raises(SpecError, match=message):
         SpokenText("one", **options)
+
+
+def test_phonemes_fill_the_waveform():
+    spoken = SpokenText("Mister Hill, can you hear the sea?", rate_wpm=150)
+    waveform, rate_hz, times = spoken.render_with_phonemes()
+    np.testing.assert_array_equal(waveform, spoken.render()[0])
+    assert times[0].start_s == 0
+    assert times[-1].end_s == pytest.approx(len(waveform) / rate_hz)
+    for one, following in itertools.pairwise(times):
+        assert one.start_s < one.end_s == following.start_s
+    pronounced = text_to_phonemes(spoken.text.lower())
+    names = [each.phoneme for each in times if each.phoneme != PAUSE]
+    assert names == list(itertools.chain(*pronounced))
+
+
+def test_phonemes_are_where_they_sound():
+    spoken = SpokenText("see, see")
+    waveform, rate_hz, times = spoken.render_with_phonemes()
+    assert [each.phoneme for each in times][:5] == ["s", "ˈiː", PAUSE, "s", "ˈiː"]
+
+    def sound(each):
+        return waveform[int(each.start_s * rate_hz) : int(each.end_s * rate_hz)]
+
+    def crossings(samples):
+        return np.mean(np.diff(np.sign(samples)) != 0)
+
+    s, vowel, pause = map(sound, times[:3])
+    assert crossings(s) > 3 * crossings(vowel)
+    assert np.mean(vowel**2) > 100 * np.mean(pause**2)

@@ -14,8 +14,11 @@ def test_sentences_are_seeded():
 
 
 def test_sentences_are_sentences():
-    for sentence in reader_sentences(2000):
-        assert re.fullmatch(r"[A-Z][a-zA-Z',:; -]*[.?!]", sentence), sentence
+    sentences = reader_sentences(2000)
+    unstopped = sum(sentence[-1].isalpha() for sentence in sentences)
+    assert 200 < unstopped < 400
+    for sentence in sentences:
+        assert re.fullmatch(r"[A-Z][a-zA-Z',:; -]*[a-z.?!]", sentence), sentence
         assert 1 <= len(words_of(sentence)) <= MAX_WORDS
         assert not re.search(r"  | [,.;:?!]|\b[Aa] [aeio]|\b[Aa]n [^aeiou]", sentence)
 

@@ -1,49 +1,35 @@
-"""Synthetic speech from the eSpeak NG library that `espeakng_loader` ships.
-
-The library keeps state between calls that its interface cannot reset (the position
-in the pitch flutter table, resonators, the phase of a cycle), so that a word sounds
-a little different after every other word. It is therefore loaded afresh for each
-utterance and its random numbers are seeded, which costs less than 1 ms and gives the
-same samples in any order and in any process (as long as nothing else in the process
-holds the same library file open).
-"""
+"""Synthetic speech: eSpeak NG, trimmed, with or without noise."""
 
 from __future__ import annotations
 
-import _ctypes  # The only way to unload a library that ctypes has loaded.
-import atexit
-import contextlib
-import ctypes
 import dataclasses
-import functools
 import math
-import shutil
-import tempfile
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import espeakng_loader
 import numpy as np
 
 from tfspeech.errors import SpecError
+from tfspeech.text.espeak import NATIVE_RATE_HZ, speak
+from tfspeech.text.phonemes import PAUSE, timed_phonemes
 
-NATIVE_RATE_HZ = 22050
 NOISES = ("white", "pink")
 
 _SILENCE = 10 ** (-50 / 20)  # Relative to the peak.
 _MARGIN_MS = 20
 
-# Constants of speak_lib.h.
-_SYNCHRONOUS, _DO_NOT_EXIT = 2, 0x8000
-_CHARACTER, _UTF8 = 1, 1
-_RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
-_SYNTH_CALLBACK = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
-)
 
-_lock = threading.Lock()
+class PhonemeTime(NamedTuple):
+    """When a phoneme is spoken.
+
+    Attributes:
+        phoneme: In IPA, after its stress mark, or `tfspeech.text.phonemes.PAUSE`.
+        start_s: Its start in the waveform, in seconds.
+        end_s: Its end, where the next one starts.
+    """
+
+    phoneme: str
+    start_s: float
+    end_s: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,109 +85,61 @@ class SpokenText:
         Raises:
             SpecError: eSpeak NG has no such voice or variant, or the text is silent.
         """
-        waveform = _trim(_synthesize(self))
-        if not waveform.size:
+        return self.render_with_phonemes()[:2]
+
+    def render_with_phonemes(self) -> tuple[np.ndarray, int, tuple[PhonemeTime, ...]]:
+        """Speaks the text, and says when each phoneme starts and ends.
+
+        Returns:
+            What `render` returns, and the phonemes and pauses, which follow each other
+            without a gap from the start of the waveform to its end.
+
+        Raises:
+            SpecError: eSpeak NG has no such voice or variant, or the text is silent.
+        """
+        speech = speak(
+            self.text, self.voice, self.rate_wpm, self.pitch, self.pitch_range
+        )
+        start, end = _sound(speech.waveform)
+        if start == end:
             raise SpecError(
                 f"eSpeak NG finds nothing to say in {self}; if that is the label of a "
                 "corpus, train it with --synthetic-per-label 0"
             )
+        waveform = speech.waveform[start:end]
         if math.isfinite(self.snr_db):
             waveform = _add_noise(waveform, self.snr_db, self.noise, self.seed)
-        return waveform.astype(np.float32), NATIVE_RATE_HZ
+        times = _phoneme_times(timed_phonemes(speech.phonemes), start, end)
+        return waveform.astype(np.float32), NATIVE_RATE_HZ, times
 
 
-def _synthesize(spoken: SpokenText) -> np.ndarray:
-    """Returns what eSpeak NG says, float64 [samples] at 22,050 Hz."""
-    chunks = [b""]
-
-    @_SYNTH_CALLBACK
-    def collect(samples: Any, count: int, events: Any) -> int:
-        if samples and count > 0:
-            chunks.append(ctypes.string_at(samples, 2 * count))
-        return 0
-
-    with _lock, _fresh_library() as library:
-        library.espeak_SetSynthCallback(collect)
-        _set_voice(library, spoken.voice)
-        for parameter, value in (
-            (_RATE, spoken.rate_wpm),
-            (_VOLUME, 100),
-            (_PITCH, spoken.pitch),
-            (_RANGE, spoken.pitch_range),
-        ):
-            library.espeak_SetParameter(parameter, value, 0)
-        text = spoken.text.encode() + b"\0"
-        library.espeak_Synth(
-            text, ctypes.c_size_t(len(text)), 0, _CHARACTER, 0, _UTF8, None, None
-        )
-    return np.frombuffer(b"".join(chunks), np.int16) / 2.0**15
-
-
-@contextlib.contextmanager
-def _fresh_library() -> Iterator[ctypes.CDLL]:
-    """Loads eSpeak NG in its initial state, and unloads it."""
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
-    try:
-        data = bytes(_flat_data())
-        rate_hz = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _DO_NOT_EXIT)
-        if rate_hz != NATIVE_RATE_HZ:
-            raise SpecError(
-                "eSpeak NG does not start; reinstall espeakng-loader. "
-                f"Received: {rate_hz} from espeak_Initialize"
-            )
-        # Breath noise has its own generator; some Klatt voices use the C library's.
-        library.espeak_ng_SetRandSeed(ctypes.c_long(1))
-        ctypes.CDLL(None).srand(1)
-        yield library
-    finally:
-        library.espeak_Terminate()
-        _ctypes.dlclose(library._handle)
-
-
-@functools.cache
-def _flat_data() -> Path:
-    """Links eSpeak's data into a temporary folder where it finds voices at once.
-
-    A language that is not directly in `lang`, under the name it is asked for, would
-    make eSpeak read some 250 files, for each utterance.
-    """
-    data = Path(espeakng_loader.get_data_path())
-    flat = Path(tempfile.mkdtemp(prefix="tfspeech-espeak-"))
-    atexit.register(shutil.rmtree, flat, ignore_errors=True)
-    for path in data.iterdir():
-        if path.name != "lang":
-            (flat / path.name).symlink_to(path)
-    (flat / "lang").mkdir()
-    for path in (data / "lang").rglob("*"):
-        if path.is_file():
-            (flat / "lang" / path.name.lower()).symlink_to(path)
-    return flat
-
-
-def _set_voice(library: ctypes.CDLL, voice: str) -> None:
-    # eSpeak silently ignores a variant that it does not have.
-    data = Path(espeakng_loader.get_data_path())
-    variant = voice.partition("+")[2]
-    if variant and not (data / "voices" / "!v" / variant).is_file():
-        raise SpecError(
-            f"eSpeak NG has no variant {variant!r}; the known ones are the files in "
-            f"{data / 'voices' / '!v'}. Received: {voice!r}"
-        )
-    if library.espeak_SetVoiceByName(voice.encode()) != 0:
-        raise SpecError(
-            f"eSpeak NG has no voice {voice!r}; the known ones are the files below "
-            f"{data / 'lang'}, in lower case, such as en, en-us and en-gb-scotland"
-        )
-
-
-def _trim(waveform: np.ndarray) -> np.ndarray:
-    """Cuts silence at either end but for a margin."""
+def _sound(waveform: np.ndarray) -> tuple[int, int]:
+    """Returns the first sample and the end of what is not silence, with a margin."""
     level = np.abs(waveform)
     loud = np.flatnonzero(level > _SILENCE * level.max(initial=0.0))
     if not loud.size:
-        return waveform[:0]
+        return 0, 0
     margin = NATIVE_RATE_HZ * _MARGIN_MS // 1000
-    return waveform[max(loud[0] - margin, 0) : loud[-1] + 1 + margin]
+    return max(loud[0] - margin, 0), min(loud[-1] + 1 + margin, len(waveform))
+
+
+def _phoneme_times(
+    phonemes: list[tuple[str, int]], start: int, end: int
+) -> tuple[PhonemeTime, ...]:
+    """Cuts phonemes and the samples they start at to `start` and `end`, in seconds."""
+    bounds = [start, *(min(max(at, start), end) for _, at in phonemes[1:]), end]
+    for index in range(1, len(phonemes)):
+        # eSpeak makes some vowels with an l as one sound; each then gets half of it.
+        if bounds[index] == bounds[index + 1] and phonemes[index][0] != PAUSE:
+            bounds[index] = (bounds[index - 1] + bounds[index]) // 2
+    seconds = [(bound - start) / NATIVE_RATE_HZ for bound in bounds]
+    return tuple(
+        PhonemeTime(name, start_s, end_s)
+        for (name, _), start_s, end_s in zip(
+            phonemes, seconds[:-1], seconds[1:], strict=True
+        )
+        if start_s < end_s
+    )
 
 
 def _add_noise(

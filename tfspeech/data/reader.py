@@ -10,6 +10,7 @@ from tfspeech.data.reader_grammar import GRAMMAR
 
 MAX_WORDS = 12
 
+_NO_STOP_SHARE = 0.2
 _SLOT = re.compile(r"<([a-z_]+)(\+?)>")
 _WORD = re.compile(r"[a-z'-]+")
 _ALTERNATIVES = {
@@ -22,7 +23,8 @@ def reader_sentences(count: int, seed: int = 0) -> tuple[str, ...]:
     """Makes sentences of 1 to 12 words, no two of which have the same words.
 
     The alternatives of every rule come in turn, in random order, so that all words of
-    the grammar are about equally frequent. A digit never stands alone.
+    the grammar are about equally frequent. A digit never stands alone. A fifth of the
+    statements lack their full stop, so that a model does not depend on it.
 
     Args:
         count: How many.
@@ -36,6 +38,8 @@ def reader_sentences(count: int, seed: int = 0) -> tuple[str, ...]:
     sentences: dict[tuple[str, ...], str] = {}
     while len(sentences) < count:
         sentence = _tidy(expand("sentence", False))
+        if rng.random() < _NO_STOP_SHARE:
+            sentence = sentence.removesuffix(".")
         words = words_of(sentence)
         if len(words) <= MAX_WORDS:
             sentences.setdefault(words, sentence)

@@ -1,0 +1,1 @@
+"""Normalisation of English, symbols, phonemes, and eSpeak NG."""
