@@ -49,9 +49,21 @@ def test_times_are_rounded_to_whole_samples():
     assert config.frame_dim == 80
 
 
+def test_parameters_of_linear_prediction_follow_the_mels():
+    config = AcousticConfig(sample_rate_hz=16000, lpc_order=16)
+    waveform = recording(8000)
+    frames = single(waveform, config)
+    assert frames.shape[1] == config.frame_dim == 80 + 17
+    plain = single(waveform, AcousticConfig(sample_rate_hz=16000))
+    np.testing.assert_array_equal(frames[:, :80], plain)
+    # The gain follows the level, which rises all the time.
+    assert np.all(np.diff(frames[3:-3:5, -1]) > 0)
+
+
+@pytest.mark.parametrize("lpc_order", [0, 16])
 @pytest.mark.parametrize("garbage", [0.0, 0.7, np.nan, np.inf])
-def test_a_batch_equals_its_clips_whatever_the_padding(garbage):
-    config = AcousticConfig(sample_rate_hz=16000)
+def test_a_batch_equals_its_clips_whatever_the_padding(garbage, lpc_order):
+    config = AcousticConfig(sample_rate_hz=16000, lpc_order=lpc_order)
     lengths = [4000, 3999, 199, 1, 0]
     batch = np.full((len(lengths), 5000), garbage, np.float32)
     for row, length in zip(batch, lengths, strict=True):
@@ -74,6 +86,7 @@ def test_a_batch_equals_its_clips_whatever_the_padding(garbage):
         ({"num_mels": 0}, "num_mels=0"),
         ({"mel_low_hz": 5000.0, "mel_high_hz": 4000.0}, "mel_low_hz=5000.0"),
         ({"sample_rate_hz": 8000, "mel_high_hz": 5000.0}, "mel_high_hz=5000.0"),
+        ({"lpc_order": 65}, "lpc_order=65"),
         ({"magnitude_floor": 0.0}, "magnitude_floor=0.0"),
     ],
 )

@@ -3,19 +3,22 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import signal
 
 from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames, log_mel
 from tfspeech.audio.decode import read_audio
+from tfspeech.audio.lpc import lpc_coefficients
 from tfspeech.audio.vocoders import (
     VOCODERS,
     GriffinLim,
+    LpcSynthesis,
     cut,
     mel_to_magnitudes,
     overlap_add,
 )
 from tfspeech.errors import SpecError
 
-CONFIG = AcousticConfig(sample_rate_hz=16000)
+CONFIG = AcousticConfig(sample_rate_hz=16000, lpc_order=20)
 
 
 def voice(seconds, rate_hz=16000, seed=0):
@@ -122,10 +125,42 @@ def test_works_in_a_graph_of_any_batch_and_length(name):
 
 def test_magnitudes_have_the_mel_energies_and_are_not_negative():
     frames, _ = frames_of(voice(0.3))
-    magnitudes = mel_to_magnitudes(frames, CONFIG).numpy()
+    magnitudes = mel_to_magnitudes(frames[:, :, :80], CONFIG).numpy()
     assert magnitudes.shape[2] == CONFIG.spectrogram.fft_length // 2 + 1
     assert magnitudes.min() >= 0
-    assert np.abs(log_mel(magnitudes, CONFIG) - frames).mean() < 0.06
+    assert np.abs(log_mel(magnitudes, CONFIG) - frames[:, :, :80]).mean() < 0.06
+
+
+def test_lpc_synthesis_equals_the_recursion():
+    rng = np.random.default_rng(0)
+    excitation = rng.standard_normal((1, 20 * CONFIG.hop_length)).astype(np.float32)
+    parameters = np.append(rng.uniform(-1, 1, 20), np.log(0.1)).astype(np.float32)
+    frames = np.zeros((1, 20, CONFIG.frame_dim), np.float32)
+    frames[:, :, 80:] = parameters
+    waveform, _ = LpcSynthesis(CONFIG).synthesize(excitation, frames, [20])
+    poles = np.convolve(lpc_coefficients(parameters[:-1]), [1, -0.97])
+    expected = signal.lfilter([0.1], poles, excitation[0])[: waveform.shape[1]]
+    # Before the first frame the excitation is 0, and the first window opens on it.
+    steady = slice(2 * CONFIG.hop_length, None)
+    np.testing.assert_allclose(waveform[0, steady], expected[steady], atol=1e-3)
+
+
+def test_a_whisper_has_the_spectral_envelope_of_the_voice():
+    frames, frame_lengths = frames_of(voice(1.0))
+    synthesis, lengths = LpcSynthesis(CONFIG)(frames, frame_lengths)
+    again, _ = acoustic_frames(synthesis, lengths, CONFIG)
+    # Twenty bands of four mels; harmonics and the grain of the noise average out.
+    bands = [
+        np.reshape(f[:, :, :80], [-1, 20, 4]).mean((0, 2)) for f in (frames, again)
+    ]
+    # All-pole spectra follow the harmonics' peaks; below the first there is nothing.
+    assert np.abs(bands[0] - bands[1])[3:].max() < 1.0
+    assert np.std(synthesis) == pytest.approx(np.std(voice(1.0)), rel=0.3)
+
+
+def test_lpc_synthesis_needs_its_parameters():
+    with pytest.raises(SpecError, match="lpc_order=0"):
+        LpcSynthesis(AcousticConfig(sample_rate_hz=16000))
 
 
 @pytest.mark.parametrize(("frame_length", "hop_length"), [(8, 4), (10, 4), (4, 4)])

@@ -9,12 +9,17 @@ import tensorflow as tf
 
 from models.config import option
 from tfspeech.audio.features import FeatureConfig, frame_energies, mel_filters
+from tfspeech.audio.lpc import lpc_parameters
 from tfspeech.errors import SpecError
 
 
 @dataclasses.dataclass(frozen=True)
 class AcousticConfig:
-    """What `acoustic_frames` computes. Raises SpecError for values out of range."""
+    """What `acoustic_frames` computes. Raises SpecError for values out of range.
+
+    A frame is `num_mels` log-mel magnitudes and, with an `lpc_order`, the parameters of
+    `tfspeech.audio.lpc` after them.
+    """
 
     sample_rate_hz: int = option(
         0, "rate of the audio; 0: the corpus's own, at most 22050", unit="Hz"
@@ -33,11 +38,15 @@ class AcousticConfig:
     magnitude_floor: float = option(
         1e-3, "added to mel magnitudes before the logarithm; vowels reach about 1"
     )
+    lpc_order: int = option(
+        0, "poles of linear prediction, whose parameters follow the mels; 0: none"
+    )
 
     def __post_init__(self) -> None:
         for name, valid, wanted in (
             ("frame_length_ms", 0 < self.frame_length_ms < math.inf, "above 0"),
             ("hop_length_ms", 0 < self.hop_length_ms < math.inf, "above 0"),
+            ("lpc_order", 0 <= self.lpc_order <= 64, "in [0, 64]"),
             ("magnitude_floor", 0 < self.magnitude_floor < math.inf, "above 0"),
         ):
             if not valid:
@@ -81,7 +90,7 @@ class AcousticConfig:
     @property
     def frame_dim(self) -> int:
         """Values of a frame."""
-        return self.num_mels
+        return self.num_mels + (self.lpc_order + 1 if self.lpc_order else 0)
 
     @property
     def spectrogram(self) -> FeatureConfig:
@@ -113,8 +122,9 @@ def acoustic_frames(
 
     Returns:
         The frames, float32 [batch, frames, frame_dim], 0 beyond the valid ones: natural
-        logarithms of mel magnitudes; and the number of valid frames, int32 [batch],
-        1 + length // hop_length. Frame t is centred on sample t x hop_length.
+        logarithms of mel magnitudes, then the parameters of linear prediction; and the
+        number of valid frames, int32 [batch], 1 + length // hop_length. Frame t is
+        centred on sample t x hop_length.
 
     Raises:
         SpecError: If the sample rate of `config` is unknown, or if a mel filter is
@@ -122,7 +132,11 @@ def acoustic_frames(
     """
     power, frame_lengths = frame_energies(waveforms, lengths, config.spectrogram)
     valid = tf.sequence_mask(frame_lengths, tf.shape(power)[1])[:, :, None]
-    return tf.where(valid, log_mel(tf.sqrt(power), config), 0.0), frame_lengths
+    frames = log_mel(tf.sqrt(power), config)
+    if config.lpc_order:
+        parameters = lpc_parameters(power, config.lpc_order, config.spectrogram)
+        frames = tf.concat([frames, parameters], axis=2)
+    return tf.where(valid, frames, 0.0), frame_lengths
 
 
 def log_mel(magnitudes: tf.Tensor, config: AcousticConfig) -> tf.Tensor:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.features import mel_filters
+from tfspeech.audio.lpc import lpc_response
 from tfspeech.errors import SpecError
 
 # Updates that find magnitudes for mel magnitudes; more are not heard.
@@ -112,7 +113,8 @@ class GriffinLim:
             project,
             (tf.constant(0), start, start),
         )
-        return _between_centers(waveform, frame_lengths, config)
+        waveform = waveform[:, config.frame_length // 2 :]
+        return _valid_samples(waveform, frame_lengths, config.hop_length)
 
     def _first_spectrum(self, magnitudes: tf.Tensor) -> tf.Tensor:
         fft_length = self.config.spectrogram.fft_length
@@ -124,6 +126,70 @@ class GriffinLim:
         turns += tf.square(tf.cast(bins, tf.float32)) / (2 * fft_length)
         phases = 2 * np.pi * turns
         return tf.complex(magnitudes * tf.cos(phases), magnitudes * tf.sin(phases))
+
+
+class LpcSynthesis:
+    """Filters an excitation by the linear-prediction parameters in the frames.
+
+    Called as a `Vocoder` it takes white noise, which gives whispered speech: frames
+    without a fundamental frequency do not say what else to take.
+
+    Args:
+        config: The frames.
+
+    Raises:
+        SpecError: The frames have no such parameters.
+    """
+
+    def __init__(self, config: AcousticConfig) -> None:
+        if not config.lpc_order:
+            raise SpecError(
+                "the lpc vocoder needs frames with linear-prediction parameters; set "
+                "lpc_order, for example to 24. Received: lpc_order=0"
+            )
+        self.config = config
+
+    def __call__(
+        self, frames: tf.Tensor, frame_lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Synthesizes a batch: see `Vocoder`."""
+        rate_hz = self.config.sample_rate_hz
+        # One second, over and over, is the same for every batch.
+        noise = np.random.default_rng(0).standard_normal(rate_hz).astype(np.float32)
+        samples = tf.range(tf.shape(frames)[1] * self.config.hop_length)
+        excitation = tf.gather(noise, samples % rate_hz)[None, :]
+        return self.synthesize(excitation, frames, frame_lengths)
+
+    def synthesize(
+        self, excitation: tf.Tensor, frames: tf.Tensor, frame_lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Filters an excitation of mean square 1.
+
+        The filter of a frame acts on the samples around the frame's centre, under a
+        Hann window of two hops, so that filters fade into one another; products of
+        spectra stand for the recursion, which is slow sample by sample.
+
+        Args:
+            excitation: float32 [batch or 1, frames x hop_length], from the centre of
+                the first frame on.
+            frames: float32 [batch, frames, frame_dim].
+            frame_lengths: int32 [batch], the valid frames of each.
+
+        Returns:
+            As `Vocoder`.
+        """
+        config, hop_length = self.config, self.config.hop_length
+        fft_length = 2 * config.spectrogram.fft_length
+        valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, None]
+        parameters = tf.where(valid, frames[:, :, config.num_mels :], 0.0)
+        pieces = cut(
+            tf.pad(excitation, [[0, 0], [hop_length, 0]]), 2 * hop_length, hop_length
+        )
+        pieces *= tf.signal.hann_window(2 * hop_length)
+        spectrum = tf.signal.rfft(pieces, [fft_length])
+        spectrum *= lpc_response(parameters, fft_length)
+        waveform = overlap_add(tf.signal.irfft(spectrum, [fft_length]), hop_length)
+        return _valid_samples(waveform[:, hop_length:], frame_lengths, hop_length)
 
 
 def mel_to_magnitudes(log_mel: tf.Tensor, config: AcousticConfig) -> tf.Tensor:
@@ -192,15 +258,17 @@ def overlap_add(frames: tf.Tensor, hop_length: int) -> tf.Tensor:
     return tf.reshape(tf.add_n(shifted), [tf.shape(frames)[0], -1])
 
 
-def _between_centers(
-    waveforms: tf.Tensor, frame_lengths: tf.Tensor, config: AcousticConfig
+def _valid_samples(
+    waveforms: tf.Tensor, frame_lengths: tf.Tensor, hop_length: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns what lies between the centres of the first and last frames."""
-    lengths = tf.maximum(tf.cast(frame_lengths, tf.int32) - 1, 0) * config.hop_length
-    start = config.frame_length // 2
-    waveforms = waveforms[:, start : start + tf.reduce_max(lengths)]
+    lengths = tf.maximum(tf.cast(frame_lengths, tf.int32) - 1, 0) * hop_length
+    waveforms = waveforms[:, : tf.reduce_max(lengths)]
     return tf.where(tf.sequence_mask(lengths), waveforms, 0.0), lengths
 
 
-VOCODERS: Mapping[str, Callable[..., Vocoder]] = {"griffin_lim": GriffinLim}
+VOCODERS: Mapping[str, Callable[..., Vocoder]] = {
+    "griffin_lim": GriffinLim,
+    "lpc": LpcSynthesis,
+}
 """What builds each vocoder, from the config of the frames and its own arguments."""
