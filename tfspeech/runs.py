@@ -102,20 +102,31 @@ def load_config(run_dir: Path) -> RunConfig:
             f"python -m tfspeech.train --run-dir {run_dir}"
         )
     try:
-        values = json.loads(path.read_text())
-        base = default_config(values["model"])
-        sections = {
-            name: type(section)(
-                **{
-                    key: tuple(value) if isinstance(value, list) else value
-                    for key, value in values[name].items()
-                }
-            )
-            for name, section in base.sections().items()
-        }
-        return dataclasses.replace(base, **sections, labels=tuple(values["labels"]))
+        return parse_config(path.read_text())
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged or of another version: {error}") from error
+
+
+def parse_config(text: str) -> RunConfig:
+    """Reads what `RunConfig.to_json` has written.
+
+    Raises:
+        ValueError: The text is no JSON, or a value is out of range.
+        KeyError: Something is missing.
+        TypeError: Something is of another type, or not known.
+    """
+    values = json.loads(text)
+    base = default_config(values["model"])
+    sections = {
+        name: type(section)(
+            **{
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in values[name].items()
+            }
+        )
+        for name, section in base.sections().items()
+    }
+    return dataclasses.replace(base, **sections, labels=tuple(values["labels"]))
 
 
 def save_config(run_dir: Path, config: RunConfig) -> None:
@@ -141,7 +152,11 @@ def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
             wanted.features, sample_rate_hz=saved.features.sample_rate_hz
         )
         wanted = dataclasses.replace(wanted, features=features)
-    others = wanted.sections()
+    # The same batches on more devices make the same model.
+    training = dataclasses.replace(
+        wanted.training, distribute=saved.training.distribute
+    )
+    others = dataclasses.replace(wanted, training=training).sections()
     differing = [
         f"--{field.name.replace('_', '-')} {getattr(section, field.name)}"
         for name, section in saved.sections().items()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from models import CATALOGUE
 from tfspeech.console import (
@@ -21,7 +23,7 @@ from tfspeech.console import (
     say,
 )
 from tfspeech.data.corpora import absolute_spec
-from tfspeech.errors import RunError
+from tfspeech.errors import RunError, SpecError
 from tfspeech.runs import (
     CHECKPOINTS,
     METRICS_FILE,
@@ -37,7 +39,12 @@ from tfspeech.runs import (
     load_config,
     save_config,
 )
-from tfspeech.strategies import parse_clipping, parse_regularization
+from tfspeech.strategies import (
+    Run,
+    describe_variables,
+    parse_clipping,
+    parse_regularization,
+)
 from tfspeech.tasks.recognition import (
     Recognition,
     RecognitionData,
@@ -52,6 +59,8 @@ from tfspeech.training.actions import (
 )
 from tfspeech.training.checkpoints import LastCheckpoint, restore_best, save_best
 from tfspeech.training.config import TrainingConfig
+from tfspeech.training.diagnostics import weight_figures
+from tfspeech.training.distribution import Distribution, create_distribution
 from tfspeech.training.loop import LoopState, run_loop
 from tfspeech.training.optimizers import Schedule, build_optimizer
 from tfspeech.training.plots import plot_confusion, plot_gradients, plot_learning
@@ -70,8 +79,9 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
 
     Returns:
         The scores on the test split (on the validation split where there is none; see
-        `recognition_scores`), with `split` and `train_seconds`, the time this call
-        spent in the training loop.
+        `recognition_scores`), with `split`, `weights` (see `WeightFigures`) and
+        `train_seconds`, the time this call spent in the training loop. Empty in a
+        worker that is not the chief of its cluster: the chief keeps the run.
 
     Raises:
         CorpusError: The corpus cannot be read or used.
@@ -79,11 +89,12 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
         DivergenceError: Too many steps in a row were not finite.
         KeyboardInterrupt: SIGINT or SIGTERM; the run can be resumed.
     """
+    distribution = create_distribution(config.training.distribute)
     corpus = absolute_spec(config.data.data)
     config = dataclasses.replace(
         config, data=dataclasses.replace(config.data, data=corpus)
     )
-    if has_run(run_dir):
+    if has_run(run_dir) and distribution.is_chief:
         if not resume:
             raise RunError(
                 f"{run_dir} holds a run already: go on with it by --resume, or choose "
@@ -93,13 +104,22 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
     data = _read_data(config, run_dir)
     resolved = resolve(config, data)
     keras.utils.set_random_seed(config.training.seed)
-    recognition = build_recognition(resolved)
-    seconds = _train(resolved, run_dir, recognition, data)
-    restore_best(run_dir / CHECKPOINTS, recognition.model)
+    with distribution.strategy.scope():
+        recognition = build_recognition(resolved)
+    seconds = _train(resolved, run_dir, recognition, data, distribution)
+    if not distribution.is_chief:
+        return {}
+    model = recognition.model
+    restore_best(run_dir / CHECKPOINTS, model)
+    figures = weight_figures(model.trainable_variables, describe_variables(model))
     splits = {utterance.split for utterance in data.corpus.utterances}
     split = "test" if "test" in splits else "validation"
     results = recognition.evaluate_split(data, split)
-    results |= {"split": split, "train_seconds": round(seconds, 1)}
+    results |= {
+        "split": split,
+        "train_seconds": round(seconds, 1),
+        "weights": dataclasses.asdict(figures),
+    }
     (run_dir / RESULTS_FILE).write_text(json.dumps(results, indent=2) + "\n")
     plots = run_dir / PLOTS
     plots.mkdir(exist_ok=True)
@@ -130,7 +150,11 @@ def _read_data(config: RunConfig, run_dir: Path) -> RecognitionData:
 
 
 def _train(
-    config: RunConfig, run_dir: Path, recognition: Recognition, data: RecognitionData
+    config: RunConfig,
+    run_dir: Path,
+    recognition: Recognition,
+    data: RecognitionData,
+    distribution: Distribution,
 ) -> float:
     """Trains from the start or from the last checkpoint; returns the seconds taken."""
     settings = config.training
@@ -143,15 +167,15 @@ def _train(
         seed=settings.seed,
     )
     state = LoopState(training.steps_per_epoch, settings.epochs)
-    step = build_step(recognition, settings, state.total_steps)
-    # From here on it is a run; what is wrong before leaves the directory free.
-    save_config(run_dir, config)
+    run = Run(state.total_steps, training.examples, settings.seed)
+    step = build_step(recognition, settings, run, distribution)
     folder = run_dir / CHECKPOINTS
     best = KeepBest(
-        lambda model: save_best(folder, model),
+        lambda model: save_best(folder, model) if distribution.is_chief else None,
         recognition.model,
         recognition.monitor,
         settings.patience,
+        step.regularization.settled_after,
     )
     last = LastCheckpoint(folder, step.variables | best.variables)
     if last.restore():
@@ -162,9 +186,16 @@ def _train(
         f"{config.model}: {recognition.model.count_params():,} parameters, "
         f"{len(config.labels)} words; {state.step} of {state.total_steps} steps done"
     )
-    lines = JsonLines(run_dir / METRICS_FILE, state.step)
-    board = TensorBoard(run_dir / TENSORBOARD)
-    bar = Progress(state)
+    # From here on it is a run; what is wrong before leaves the directory free.
+    watchers = []
+    if distribution.is_chief:
+        save_config(run_dir, config)
+        watchers = [
+            JsonLines(run_dir / METRICS_FILE, state.step),
+            TensorBoard(run_dir / TENSORBOARD),
+            Progress(state),
+        ]
+    guard = SkipGuard(settings.max_skipped_steps)
     started = time.monotonic()
     try:
         run_loop(
@@ -172,20 +203,20 @@ def _train(
             state,
             training.batches(state.step),
             training.validate,
-            lambda state: last.save(state.step),
+            lambda state: last.save(state.step) if distribution.is_chief else None,
             steps_per_call=settings.steps_per_call,
             checkpoint_steps=settings.checkpoint_steps,
-            on_steps=(
-                lines.on_steps,
-                board.on_steps,
-                bar.on_steps,
-                SkipGuard(settings.max_skipped_steps).on_steps,
-            ),
-            on_epoch=(lines.on_epoch, board.on_epoch, bar.on_epoch, best.on_epoch),
+            on_steps=[*(w.on_steps for w in watchers), guard.on_steps],
+            on_epoch=[*(w.on_epoch for w in watchers), best.on_epoch],
         )
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise RunError(
+            "another worker is gone: start all of them again with --resume. "
+            f"({str(error).splitlines()[0]})"
+        ) from error
     finally:
-        for action in (lines, board, bar):
-            action.close()
+        for watcher in watchers:
+            watcher.close()
     if state.interrupted and state.step < state.total_steps:
         raise KeyboardInterrupt(
             f"interrupted after step {state.step} of {state.total_steps}; go on with "
@@ -195,20 +226,37 @@ def _train(
 
 
 def build_step(
-    recognition: Recognition, settings: TrainingConfig, total_steps: int
+    recognition: Recognition,
+    settings: TrainingConfig,
+    run: Run,
+    distribution: Distribution,
 ) -> TrainingStep:
-    """Builds the step that a configuration describes, with its optimizer and chains."""
+    """Builds the step that a configuration describes, with its optimizer and chains.
+
+    Raises:
+        SpecError: A strategy is not for this model or run, or a batch is smaller than
+            the number of replicas.
+    """
+    if settings.batch_size < distribution.replicas:
+        raise SpecError(
+            f"--batch-size {settings.batch_size} is less than one utterance for each "
+            f"of {distribution.replicas} replicas"
+        )
     schedule = Schedule(
-        settings.schedule, settings.learning_rate, settings.warmup_steps, total_steps
+        settings.schedule, settings.learning_rate, settings.warmup_steps, run.updates
     )
+    with distribution.strategy.scope():
+        optimizer = build_optimizer(settings.optimizer, schedule)
     return TrainingStep(
         recognition.model,
         recognition.loss,
-        build_optimizer(settings.optimizer, schedule),
+        optimizer,
         parse_clipping(settings.clip),
         parse_regularization(settings.regularize),
+        run,
         accumulate_steps=settings.accumulate_steps,
         ema_momentum=settings.ema_momentum,
+        distribution=distribution,
     )
 
 
@@ -221,14 +269,8 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
         SpecError: A flag is unknown or its value is out of range.
         RunError: The run to be resumed is of another model.
     """
-    names = [a for a in arguments if a in CATALOGUE]
-    model = names[0] if names else DEFAULT_MODEL
-    parser = Parser("tfspeech.train", "Trains a model, measures it and keeps the best.")
-    parser.add_argument(
-        "model",
-        nargs="?",
-        metavar="MODEL",
-        help=f"one of {', '.join(CATALOGUE)} (default: {DEFAULT_MODEL})",
+    parser = model_parser(
+        "tfspeech.train", "Trains a model, measures it and keeps the best.", arguments
     )
     parser.add_argument(
         "--run-dir",
@@ -242,8 +284,6 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
     parser.add_argument(
         "--json", action="store_true", help="print the scores as one JSON object"
     )
-    for section in default_config(model).sections().values():
-        add_config(parser, type(section))
     given = parser.parse_args(arguments)
     model = getattr(given, "model", DEFAULT_MODEL)
     run_dir = getattr(given, "run_dir", Path("runs") / model)
@@ -254,11 +294,47 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
         if "model" in given:
             check_same(run_dir, saved, dataclasses.replace(saved, model=model))
         config = saved
+    return with_flags(config, given), run_dir, resume, getattr(given, "json", False)
+
+
+def model_parser(
+    command: str,
+    description: str,
+    arguments: Sequence[str],
+    skip: Collection[str] = (),
+) -> Parser:
+    """Returns a parser that knows MODEL and a flag per field of its configuration.
+
+    Args:
+        command: The name of the module that is run.
+        description: Of the command.
+        arguments: The command line, which names the model whose flags are to be known.
+        skip: Names of fields that get no flag.
+    """
+    names = [a for a in arguments if a in CATALOGUE]
+    parser = Parser(command, description)
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help=f"one of {', '.join(CATALOGUE)} (default: {DEFAULT_MODEL})",
+    )
+    recipe = default_config(names[0] if names else DEFAULT_MODEL)
+    for section in recipe.sections().values():
+        add_config(parser, type(section), skip)
+    return parser
+
+
+def with_flags(config: RunConfig, given: Namespace) -> RunConfig:
+    """Returns a configuration with the fields that were given on the command line.
+
+    Raises:
+        SpecError: A value is out of range.
+    """
     sections = {
         name: pick_config(given, section) for name, section in config.sections().items()
     }
-    config = dataclasses.replace(config, **sections)
-    return config, run_dir, resume, getattr(given, "json", False)
+    return dataclasses.replace(config, **sections)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -23,10 +23,14 @@ def train(step, state, batches=None, checkpoint_steps=1000, **kwargs):
         steps_per_call=kwargs.pop("steps_per_call", 4),
         checkpoint_steps=checkpoint_steps,
         on_steps=(
-            lambda state, m: calls.append(("steps", state.step, len(m["loss"]))),
+            lambda state, m, _: calls.append(("steps", state.step, len(m["loss"]))),
             *on_steps,
         ),
-        on_epoch=(lambda state, m: calls.append(("epoch", state.epoch, m["score"])),),
+        on_epoch=(
+            lambda state, m: calls.append(
+                ("epoch", state.epoch, m["validation"]["score"])
+            ),
+        ),
     )
     return calls
 
@@ -50,7 +54,7 @@ def test_long_epochs_are_checkpointed_in_between():
 
 
 def test_an_action_can_stop_the_run_and_its_state_is_saved():
-    def stop(state, metrics):
+    def stop(state, metrics, ratios):
         state.stop = state.step >= 8
 
     state = LoopState(100, 1)
@@ -64,7 +68,7 @@ def test_a_signal_ends_the_run_after_the_call_with_a_checkpoint(number):
     before = signal.getsignal(number)
     state = LoopState(100, 1)
 
-    def send(state, metrics):
+    def send(state, metrics, ratios):
         os.kill(os.getpid(), number)
 
     calls = train(toy_step(), state, on_steps=[send])
@@ -91,7 +95,7 @@ def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(tmp_path, dtype):
     first = toy_step(**settings)
     state = LoopState(10, 2)
 
-    def stop(state, metrics):
+    def stop(state, metrics, ratios):
         state.stop = state.step >= 8
 
     train(first, state, on_steps=[stop])
@@ -141,7 +145,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
 def test_metrics_reach_the_actions_as_they_were():
     seen = []
     step = toy_step()
-    train(step, LoopState(6, 1), on_steps=[lambda s, m: seen.append(m["loss"])])
+    train(step, LoopState(6, 1), on_steps=[lambda s, m, _: seen.append(m["loss"])])
     again = toy_step()
-    rows = again.run(iter(toy_data()), tf.constant(6)).numpy()
-    np.testing.assert_array_equal(np.concatenate(seen), rows[:, 0])
+    metrics, _ = again.run(iter(toy_data()), 6)
+    np.testing.assert_array_equal(np.concatenate(seen), metrics["loss"])

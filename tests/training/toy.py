@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfspeech.strategies import parse_clipping, parse_regularization
+from tfspeech.strategies import Run, parse_clipping, parse_regularization
+from tfspeech.training.distribution import Distribution
 from tfspeech.training.optimizers import Schedule, build_optimizer
 from tfspeech.training.step import TrainingStep
 
@@ -20,8 +21,13 @@ class ToyModel(keras.Model):
         self({"x": tf.zeros([1, 3])})
 
     def call(self, inputs, training=False):
-        hidden = self.dropout(self.hidden(inputs["x"]), training=training)
-        return {"y": tf.cast(self.out(hidden), tf.float32)}
+        activations = self.hidden(inputs["x"])
+        hidden = self.dropout(activations, training=training)
+        return {
+            "y": tf.cast(self.out(hidden), tf.float32),
+            "activations": {"hidden": activations[:, tf.newaxis]},
+            "activation_lengths": {"hidden": tf.ones_like(activations[:, 0], tf.int32)},
+        }
 
 
 def toy_loss(outputs, batch):
@@ -47,16 +53,23 @@ def toy_step(
     seed=0,
     dropout=0.0,
     dtype="float32",
+    distribution=None,
     **kwargs,
 ):
     keras.utils.set_random_seed(seed)
-    model = ToyModel(dropout, dtype)
+    distribution = distribution or Distribution()
+    with distribution.strategy.scope():
+        model = ToyModel(dropout, dtype)
+        rate = Schedule(schedule, learning_rate, 0, 100)
+        keras_optimizer = build_optimizer(optimizer, rate)
     return TrainingStep(
         model,
         toy_loss,
-        build_optimizer(optimizer, Schedule(schedule, learning_rate, 0, 100)),
+        keras_optimizer,
         parse_clipping(clip),
         parse_regularization(regularize),
+        Run(updates=100, examples=50),
+        distribution=distribution,
         **kwargs,
     )
 

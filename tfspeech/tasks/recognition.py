@@ -263,6 +263,11 @@ class RecognitionTraining:
         self._validation_speakers = speakers_of(data.corpus, validation)
 
     @property
+    def examples(self) -> int:
+        """Utterances of the training set."""
+        return len(self._train)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Steps in which every utterance of the corpus comes at least once."""
         return self._plan.batches_per_epoch // self._batches_per_step

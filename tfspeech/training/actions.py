@@ -31,24 +31,36 @@ class JsonLines:
         path.write_text("".join(json.dumps(r) + "\n" for r in kept))
         self._file = path.open("a", buffering=1)
 
-    def on_steps(self, state: LoopState, metrics: dict[str, np.ndarray]) -> None:
-        """Writes a line per step."""
+    def on_steps(
+        self,
+        state: LoopState,
+        metrics: dict[str, np.ndarray],
+        update_ratios: dict[str, float],
+    ) -> None:
+        """Writes a line per step, the last one with the update ratios."""
         first = state.step - len(metrics["loss"]) + 1
         for index in range(len(metrics["loss"])):
             record: dict[str, Any] = {"step": first + index}
             for name, values in metrics.items():
-                value = float(values[index])
-                record[name] = value if math.isfinite(value) else None
+                record[name] = _number(values[index])
+            if first + index == state.step:
+                ratios = {path: _number(ratio) for path, ratio in update_ratios.items()}
+                record["update_ratio"] = ratios
             self._file.write(json.dumps(record) + "\n")
 
-    def on_epoch(self, state: LoopState, results: dict[str, Any]) -> None:
-        """Writes the figures of an evaluation."""
-        record = {"step": state.step, "epoch": state.epoch}
-        self._file.write(json.dumps(record | {"validation": results}) + "\n")
+    def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
+        """Writes the record of an epoch."""
+        place = {"step": state.step, "epoch": state.epoch}
+        self._file.write(json.dumps(place | record) + "\n")
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def _number(value: float) -> float | None:
+    """A figure as JSON knows it: neither NaN nor infinite, six digits."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -63,23 +75,33 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 class TensorBoard:
-    """Writes the means over each call's steps, and evaluations, for TensorBoard."""
+    """Writes the means over each call's steps, and epochs, for TensorBoard."""
 
     def __init__(self, folder: Path) -> None:
         self._writer = tf.summary.create_file_writer(str(folder))
 
-    def on_steps(self, state: LoopState, metrics: dict[str, np.ndarray]) -> None:
-        """Writes the means over the steps of one call."""
+    def on_steps(
+        self,
+        state: LoopState,
+        metrics: dict[str, np.ndarray],
+        update_ratios: dict[str, float],
+    ) -> None:
+        """Writes the means over the steps of one call, and the update ratios."""
         with self._writer.as_default(state.step):
             for name, values in metrics.items():
-                tf.summary.scalar(f"train/{name}", np.mean(values))
+                measured = values[np.isfinite(values)]
+                if measured.size:
+                    tf.summary.scalar(f"train/{name}", np.mean(measured))
+            for path, ratio in update_ratios.items():
+                tf.summary.scalar(f"update_ratio/{path}", ratio)
 
-    def on_epoch(self, state: LoopState, results: dict[str, Any]) -> None:
-        """Writes the figures of an evaluation and makes all visible."""
+    def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
+        """Writes the figures of an epoch and makes all visible."""
         with self._writer.as_default(state.step):
-            for name, value in results.items():
-                if isinstance(value, (int, float)):
-                    tf.summary.scalar(f"validation/{name}", value)
+            for group in ("validation", "weights"):
+                for name, value in record[group].items():
+                    if isinstance(value, (int, float)):
+                        tf.summary.scalar(f"{group}/{name}", value)
         self._writer.flush()
 
     def close(self) -> None:
@@ -93,9 +115,14 @@ class Progress:
     def __init__(self, state: LoopState) -> None:
         self._bar = progress(state.total_steps, "training", "step", state.step)
         self._recent: list[dict[str, np.ndarray]] = []
-        self._started = self._spoken = time.monotonic()
+        self._spoken = time.monotonic()
 
-    def on_steps(self, state: LoopState, metrics: dict[str, np.ndarray]) -> None:
+    def on_steps(
+        self,
+        state: LoopState,
+        metrics: dict[str, np.ndarray],
+        update_ratios: dict[str, float],
+    ) -> None:
         """Moves the bar."""
         self._recent.append(metrics)
         self._bar.set_postfix_str(_figures([metrics]), refresh=False)
@@ -104,20 +131,18 @@ class Progress:
         if self._bar.disable and waited > SECONDS_BETWEEN_LINES:
             self._say(f"step {state.step}/{state.total_steps}: {_figures([metrics])}")
 
-    def on_epoch(self, state: LoopState, results: dict[str, Any]) -> None:
+    def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
         """Prints a line with the figures of the epoch."""
-        steps = sum(len(metrics["loss"]) for metrics in self._recent)
-        rate = (time.monotonic() - self._started) / steps * 1000
         figures = ", ".join(
             f"{name} {value:.4g}"
-            for name, value in results.items()
+            for name, value in record["validation"].items()
             if isinstance(value, float)
         )
         self._say(
             f"epoch {state.epoch}/{state.epochs}: {_figures(self._recent)}, "
-            f"{rate:.0f} ms/step; validation {figures}"
+            f"{record['step_ms']:.0f} ms/step; validation {figures}"
         )
-        self._recent, self._started = [], time.monotonic()
+        self._recent = []
 
     def _say(self, line: str) -> None:
         self._spoken = time.monotonic()
@@ -148,7 +173,12 @@ class SkipGuard:
         self._limit = limit
         self._in_a_row = 0
 
-    def on_steps(self, state: LoopState, metrics: dict[str, np.ndarray]) -> None:
+    def on_steps(
+        self,
+        state: LoopState,
+        metrics: dict[str, np.ndarray],
+        update_ratios: dict[str, float],
+    ) -> None:
         """Counts.
 
         Raises:
@@ -174,6 +204,8 @@ class KeepBest:
         model: What to save.
         monitor: The name of the metric; higher is better.
         patience: Epochs without a better value before the run stops, 0 for never.
+        first_step: Models of fewer steps do not count: they are not yet what the
+            regularization is to make of them.
     """
 
     def __init__(
@@ -182,7 +214,9 @@ class KeepBest:
         model: keras.Model,
         monitor: str,
         patience: int,
+        first_step: int = 0,
     ) -> None:
+        self._first_step = first_step
         self._save = save
         self._model = model
         self._monitor = monitor
@@ -196,9 +230,11 @@ class KeepBest:
         """Whether the metric has not become better for `patience` epochs."""
         return 0 < self._patience <= int(self._epochs_since)
 
-    def on_epoch(self, state: LoopState, results: dict[str, Any]) -> None:
+    def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
         """Compares the metric with the best so far."""
-        value, best = results[self._monitor], float(self._best)
+        if state.step < self._first_step:
+            return
+        value, best = record["validation"][self._monitor], float(self._best)
         if value >= best:
             self._save(self._model)
             self._best.assign(value)

@@ -6,6 +6,7 @@ import dataclasses
 
 from models.config import check_choices, option
 from tfspeech.strategies import parse_clipping, parse_regularization
+from tfspeech.training.distribution import DISTRIBUTIONS
 from tfspeech.training.optimizers import Schedule, build_optimizer
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -40,6 +41,11 @@ class TrainingConfig:
         (), "regularization strategy; repeat it for a chain", metavar="SPEC"
     )
     ema_momentum: float = option(0.99, "moving average of the weights, 0 for none")
+    distribute: str = option(
+        "none",
+        "replicas: all GPUs of this machine, or the processes of $TF_CONFIG",
+        choices=DISTRIBUTIONS,
+    )
     precision: str = option("float32", "arithmetic of the layers", choices=PRECISIONS)
     patience: int = option(
         0, "stop after so many epochs without a better validation metric, 0 for never"

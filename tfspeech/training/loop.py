@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfspeech.training.step import METRICS, TrainingStep
+from tfspeech.training.step import TrainingStep
 
 
 @dataclasses.dataclass
@@ -49,11 +50,13 @@ class LoopState:
         return self.step > 0 and self.step % self.steps_per_epoch == 0
 
 
-StepAction = Callable[[LoopState, dict[str, np.ndarray]], None]
-"""Called after every call of the step: the metrics of its steps, each [steps]."""
+StepAction = Callable[[LoopState, dict[str, np.ndarray], dict[str, float]], None]
+"""Called after every call of the step: the metrics of its steps, each [steps], and how
+far its last one moved every variable."""
 
 EpochAction = Callable[[LoopState, dict[str, Any]], None]
-"""Called after every epoch, with what the evaluation found."""
+"""Called after every epoch, with its record: `validation`, what the evaluation found;
+`weights`, how sparse they are; and `step_ms`, the mean time of a step."""
 
 
 def run_loop(
@@ -87,21 +90,29 @@ def run_loop(
             evaluated.
     """
     saved = state.step
+    seconds, timed = 0.0, 0
     iterator = iter(batches)
     with _signals(state):
         while state.step < state.total_steps and not state.stop:
             to_epoch_end = state.steps_per_epoch - state.step % state.steps_per_epoch
             count = min(steps_per_call, to_epoch_end)
-            rows = step.run(iterator, tf.constant(count)).numpy()
+            started = time.perf_counter()
+            metrics, update_ratios = step.run(iterator, count)
+            seconds, timed = seconds + time.perf_counter() - started, timed + count
             state.step += count
-            metrics = dict(zip(METRICS, rows.T, strict=True))
             for action in on_steps:
-                action(state, metrics)
+                action(state, metrics, update_ratios)
             if state.at_epoch_end:
                 with step.evaluation_weights():
-                    results = evaluate()
+                    record = {
+                        "step_ms": round(1000 * seconds / timed, 3),
+                        "weights": dataclasses.asdict(step.weight_figures()),
+                        "validation": evaluate(),
+                    }
                     for action in on_epoch:
-                        action(state, results)
+                        action(state, record)
+                seconds, timed = 0.0, 0
+            state.stop = step.distribution.any(state.stop)
             if (
                 state.at_epoch_end
                 or state.stop

