@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -45,18 +45,23 @@ class Parser(argparse.ArgumentParser):
         raise SpecError(f"{message} (see {self.prog} --help)")
 
 
-def add_config(parser: argparse.ArgumentParser, config_class: type) -> None:
+def add_config(
+    parser: argparse.ArgumentParser, config_class: type, skip: Collection[str] = ()
+) -> None:
     """Adds one flag per field of a configuration dataclass.
 
     Args:
         parser: The parser to extend.
         config_class: A dataclass whose fields are declared by `models.config.option`.
             Tuples become flags that can be repeated, booleans `--x` and `--no-x`.
+        skip: Names of fields that get no flag.
     """
     title = (config_class.__doc__ or "").splitlines()[0].rstrip(".")
     group = parser.add_argument_group(title)
     hints = typing.get_type_hints(config_class)
     for field in dataclasses.fields(config_class):
+        if field.name in skip:
+            continue
         flag = "--" + field.name.replace("_", "-")
         unit = field.metadata["unit"]
         default = field.default
