@@ -16,6 +16,10 @@ class AudioError(TfspeechError, ValueError):
     """Audio that is missing, empty, truncated or of an unknown format."""
 
 
+class TextError(TfspeechError, ValueError):
+    """Text that is empty or that has symbols no model knows."""
+
+
 class CorpusError(TfspeechError, ValueError):
     """A corpus that cannot be read or that cannot be trained on."""
 
