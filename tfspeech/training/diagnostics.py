@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfspeech.strategies import Gradients, VariableInfo, vector_norm
+from tfspeech.strategies import Gradients, VariableInfo
 from tfspeech.strategies.variables import WEIGHT_KINDS
 
 SAMPLED_COORDINATES = 4096
@@ -25,6 +25,8 @@ SPIKE_WARMUP_STEPS = 10
 SMALL_WEIGHT = 1e-3
 
 _NAN = float("nan")
+_SMALLEST_NORM = 1e-37
+"""Norms below it have no logarithm worth knowing; float32 flushes them to zero."""
 
 
 def clipping_figures(
@@ -33,10 +35,10 @@ def clipping_figures(
     """What clipping did to one gradient; float32 scalars, NaN where not measured.
 
     `cosine` is that between the raw and the clipped gradient, `retained_energy` is
-    |g'|^2 / |g|^2, and `clipped_tensors` and `clipped_elements` are shares. Where
-    strategies only scaled whole tensors, the norms G_k before and G'_k after give the
-    cosine exactly: sum G_k G'_k / (|G| |G'|). Elsewhere it takes a pass over the
-    gradient, in one step of `SAMPLING_STEPS`.
+    |g'|^2 / |g|^2, both NaN for a gradient of zeros; `clipped_tensors` and
+    `clipped_elements` are shares. Where strategies only scaled whole tensors, the norms
+    G_k before and G'_k after give the cosine exactly: sum G_k G'_k / (|G| |G'|).
+    Elsewhere it takes a pass over the gradient, in one step of `SAMPLING_STEPS`.
 
     Args:
         raw: As it came from the tape.
@@ -47,19 +49,18 @@ def clipping_figures(
     sizes = tf.constant([float(info.size) for info in raw.infos])
     touched = tf.cast(clipped.clipped, tf.float32)
 
-    def of_norms() -> tuple[tf.Tensor, tf.Tensor]:
-        cosine = tf.reduce_sum((raw.norms / before) * (clipped.norms / after))
-        return cosine, tf.reduce_sum(sizes * touched) / tf.reduce_sum(sizes)
-
     def of_elements() -> tuple[tf.Tensor, tf.Tensor]:
-        products, changed = [], []
+        losses, changed = [], []
         for a, b in zip(raw.values, clipped.values, strict=True):
-            products.append(tf.reduce_sum((a / before) * (b / after)))
-            changed.append(tf.math.count_nonzero(a != b, dtype=tf.float32))
-        return tf.add_n(products), tf.add_n(changed) / tf.reduce_sum(sizes)
+            # |x - y|^2 / 2 = 1 - cos for unit vectors x and y.
+            losses.append(tf.nn.l2_loss(a / before - b / after))
+            changed.append(tf.math.count_nonzero(a != b))
+        share = tf.cast(tf.add_n(changed), tf.float32) / tf.reduce_sum(sizes)
+        return 1.0 - tf.add_n(losses), share
 
     if clipped.only_scales(raw):
-        cosine, elements = of_norms()
+        cosine = _cosine(raw.norms, clipped.norms)
+        elements = tf.reduce_sum(sizes * touched) / tf.reduce_sum(sizes)
     else:
         cosine, elements = tf.cond(
             step % SAMPLING_STEPS == 0,
@@ -72,13 +73,27 @@ def clipping_figures(
         "clipped": tf.reduce_max(touched),
         "clipped_tensors": tf.reduce_mean(touched),
         "clipped_elements": elements,
-        "cosine": tf.clip_by_value(cosine, -1.0, 1.0),
+        "cosine": cosine,
         "retained_energy": tf.square(after / before),
     }
 
 
+def _cosine(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    """The cosine of two short vectors, float32; NaN where one of them is zero.
+
+    In float64, where no square of a float32 value overflows or vanishes, and where
+    vectors that are parallel up to rounding have a cosine of exactly 1.
+    """
+    a, b = tf.cast(a, tf.float64), tf.cast(b, tf.float64)
+    energies = tf.reduce_sum(a * a) * tf.reduce_sum(b * b)
+    return tf.cast(tf.reduce_sum(a * b) / tf.sqrt(energies), tf.float32)
+
+
 class UpdateProbe:
     """Watches a fixed sample of the weights: how far each step moves them, which way.
+
+    Small variables give more coordinates than their share of the weights; each counts
+    as the `size / count` weights of its variable that it stands for.
 
     Args of the constructor:
         variables: The weights.
@@ -102,6 +117,8 @@ class UpdateProbe:
             for info, count in zip(infos, counts, strict=True)
         ]
         self._segments = np.repeat(np.arange(len(infos)), counts)
+        stands_for = [info.size / c for info, c in zip(infos, counts, strict=True)]
+        self._stands_for = np.repeat(stands_for, counts)
         self._weights = tf.Variable(self._sample(), trainable=False)
         self._moves = tf.Variable(tf.zeros_like(self._weights), trainable=False)
         self.variables = [self._weights, self._moves]
@@ -118,25 +135,30 @@ class UpdateProbe:
 
         Returns:
             `update_cosine`, between this move and the last one, and `sign_flips`, the
-            share of coordinates that turned round, float32 scalars; and |dw| / |w| of
-            every variable, float32 [variables].
+            share of those coordinates that turned round among those that moved both
+            times, float32 scalars, NaN at the first move; and |dw| / |w| of every
+            variable, float32 [variables], not finite where that was zero.
         """
         before, last = tf.identity(self._weights), tf.identity(self._moves)
         after = self._sample()
-        move = after - before
-        norms = vector_norm(move) * vector_norm(last)
-        figures = {
-            "update_cosine": tf.reduce_sum(move * last) / norms,
-            "sign_flips": tf.reduce_mean(tf.cast(move * last < 0.0, tf.float32)),
-        }
-        moved = self._energy(move)
-        ratios = tf.sqrt(moved / tf.maximum(self._energy(before), 1e-30))
         self._weights.assign(after)
-        self._moves.assign(move)
-        return figures, ratios
+        self._moves.assign(after - before)
+        move, last = tf.cast(after - before, tf.float64), tf.cast(last, tf.float64)
+        turns = self._stands_for * tf.sign(move * last)
+        root = np.sqrt(self._stands_for)
+        figures = {
+            "update_cosine": _cosine(root * move, root * last),
+            "sign_flips": tf.cast(
+                tf.reduce_sum(tf.nn.relu(-turns)) / tf.reduce_sum(tf.abs(turns)),
+                tf.float32,
+            ),
+        }
+        ratios = tf.sqrt(self._energy(move) / self._energy(before))
+        return figures, tf.cast(ratios, tf.float32)
 
     def _energy(self, values: tf.Tensor) -> tf.Tensor:
-        sums = tf.math.segment_sum(tf.square(values), self._segments)
+        squares = tf.square(tf.cast(values, tf.float64))
+        sums = tf.math.segment_sum(squares, self._segments)
         return tf.ensure_shape(sums, [len(self.paths)])
 
 
@@ -160,15 +182,15 @@ class SpikeMeter:
         return tf.where(self._count < SPIKE_WARMUP_STEPS, _NAN, score)
 
     def update(self, norm: tf.Tensor) -> None:
-        """Takes in the norm of a step that was made."""
-        rate = tf.maximum(1.0 - SPIKE_MOMENTUM, 1.0 / (self._count + 1.0))
-        logarithm = tf.math.log(tf.maximum(norm, 1e-38))
-        distance = logarithm - self._mean
+        """Takes in the norm of a step that was made, unless it is zero."""
+        known = tf.cast(norm > _SMALLEST_NORM, tf.float32)
+        rate = known * tf.maximum(1.0 - SPIKE_MOMENTUM, 1.0 / (self._count + 1.0))
+        distance = tf.math.log(tf.maximum(norm, _SMALLEST_NORM)) - self._mean
         self._mean.assign_add(rate * distance)
         self._variance.assign(
             (1.0 - rate) * (self._variance + rate * tf.square(distance))
         )
-        self._count.assign_add(1.0)
+        self._count.assign_add(known)
 
 
 @dataclasses.dataclass(frozen=True)
