@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from benchmarks.timing import interleaved, print_table, ratios
 from tfspeech.audio.features import FeatureConfig, extract_features
-from tfspeech.runs import build_recognition, default_config
-from tfspeech.tasks.recognition import RecognitionData, RecognitionTraining
-from tfspeech.train import build_step, resolve
+from tfspeech.runs import default_config
+from tfspeech.strategies import Run
+from tfspeech.train import build_step
+from tfspeech.training.distribution import Distribution
 
 SECONDS, BATCH, RATE_HZ = 4.0, 32, 16000
 ROUNDS = 15
@@ -70,19 +71,17 @@ def benchmark_features() -> None:
 def benchmark_pipeline() -> None:
     """Prints how fast the default pipeline is, alone and together with its step."""
     config = default_config("rnn_recognizer")
-    data = RecognitionData(config.data, config.features)
-    config = resolve(config, data)
-    recognition = build_recognition(config)
+    data = config.read_data()
+    config = config.resolved(data)
+    recognition = config.build()
     settings = config.training
-    training = RecognitionTraining(
-        recognition, data, config.augment, settings.batch_size, 1, settings.seed
-    )
+    training = config.read_training(recognition, data)
     batches = training.batches(0)
     iterator = iter(batches)
     # One batch over and over costs the pipeline nothing, and the step as much.
     few = iter(batches.take(PIPELINE_BATCHES).cache().repeat())
-    step = build_step(recognition, settings, total_steps=10_000)
-    count = tf.constant(PIPELINE_BATCHES)
+    run = Run(10_000, training.examples)
+    step = build_step(recognition, settings, run, Distribution())
 
     def read() -> None:
         for _ in itertools.islice(iterator, PIPELINE_BATCHES):
@@ -91,8 +90,8 @@ def benchmark_pipeline() -> None:
     seconds = interleaved(
         {
             "pipeline": read,
-            "step": lambda: step.run(few, count).numpy(),
-            "both": lambda: step.run(iterator, count).numpy(),
+            "step": lambda: step.run(few, PIPELINE_BATCHES),
+            "both": lambda: step.run(iterator, PIPELINE_BATCHES),
         },
         rounds=5,
     )

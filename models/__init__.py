@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import keras
+
+from models.attention_tts import AttentionTts, AttentionTtsConfig
 from models.rnn_recognizer import RnnRecognizer, RnnRecognizerConfig
 
-CATALOGUE = {
-    "rnn_recognizer": (RnnRecognizer, RnnRecognizerConfig),
-}
-"""Name -> (model class, its configuration dataclass)."""
 
-__all__ = ["CATALOGUE", "RnnRecognizer", "RnnRecognizerConfig"]
+class Entry(NamedTuple):
+    """A model of the zoo.
+
+    Attributes:
+        kind: What it is for: `recognition`.
+        model: Its class.
+        config: Its configuration, a dataclass with defaults.
+    """
+
+    kind: str
+    model: type[keras.Model]
+    config: type
+
+
+CATALOGUE = {
+    "rnn_recognizer": Entry("recognition", RnnRecognizer, RnnRecognizerConfig),
+}
+"""Name -> model."""
+
+__all__ = [
+    "CATALOGUE",
+    "AttentionTts",
+    "AttentionTtsConfig",
+    "Entry",
+    "RnnRecognizer",
+    "RnnRecognizerConfig",
+]

@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tfspeech import export
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.resample import resample
-from tfspeech.runs import load_recognition
+from tfspeech.runs import load_task
 
 CLIENT = """
     import sys
@@ -90,7 +90,7 @@ def test_another_process_gets_the_scores_of_the_python_model(
     )
     assert done.returncode == 0, done.stderr
     answers = np.load(tmp_path / "response.npz")
-    _, recognition = load_recognition(small_run)
+    _, recognition = load_task(small_run)
     for waveforms, lengths in batches():
         name = f"waveform_{len(lengths)}"
         scores = recognition.recognize(waveforms, lengths).numpy()

@@ -46,25 +46,26 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_config(
-    parser: argparse.ArgumentParser, config_class: type, skip: Collection[str] = ()
+    parser: argparse.ArgumentParser, config: Any, skip: Collection[str] = ()
 ) -> None:
-    """Adds one flag per field of a configuration dataclass.
+    """Adds one flag per field of a configuration.
 
     Args:
         parser: The parser to extend.
-        config_class: A dataclass whose fields are declared by `models.config.option`.
-            Tuples become flags that can be repeated, booleans `--x` and `--no-x`.
+        config: A dataclass with the defaults, whose fields are declared by
+            `models.config.option`. Tuples become flags that can be repeated, booleans
+            `--x` and `--no-x`.
         skip: Names of fields that get no flag.
     """
-    title = (config_class.__doc__ or "").splitlines()[0].rstrip(".")
+    title = (config.__doc__ or "").splitlines()[0].rstrip(".")
     group = parser.add_argument_group(title)
-    hints = typing.get_type_hints(config_class)
-    for field in dataclasses.fields(config_class):
+    hints = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
         if field.name in skip:
             continue
         flag = "--" + field.name.replace("_", "-")
         unit = field.metadata["unit"]
-        default = field.default
+        default = getattr(config, field.name)
         if isinstance(default, tuple):
             default = " ".join(map(str, default)) or "none"
         help_text = (

@@ -10,8 +10,7 @@ from typing import Any
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.data.manifest import SPLITS
-from tfspeech.runs import load_recognition
-from tfspeech.tasks.recognition import RecognitionData
+from tfspeech.runs import load_config, load_task
 
 
 def run(
@@ -30,47 +29,22 @@ def run(
             corpus is that of the run, else none.
 
     Returns:
-        What `tfspeech.tasks.scores.recognition_scores` returns.
+        The scores of the model's task, `loss` among them; see `recognition_scores` and
+        `synthesis_scores`.
 
     Raises:
         RunError: There is no trained model.
-        CorpusError: The corpus cannot be read, or has labels the model does not know.
+        CorpusError: The corpus cannot be read, or is not for this model.
     """
-    config, recognition = load_recognition(run_dir)
+    config, task = load_task(run_dir)
     wanted = config.data
     if data is not None and absolute_spec(data) != wanted.data:
-        wanted = dataclasses.replace(
-            wanted, data=data, test_speakers="", synthetic_per_label=0
-        )
+        wanted = dataclasses.replace(wanted, data=data, test_speakers="")
     if test_speakers is not None:
         wanted = dataclasses.replace(wanted, test_speakers=test_speakers)
-    corpus = RecognitionData(wanted, config.features, config.labels, split)
+    corpus = config.read_split(wanted, split)
     corpus.report.raise_if_fatal()
-    return recognition.evaluate_split(corpus, split)
-
-
-def describe(scores: dict[str, Any]) -> str:
-    """The scores as text: accuracy, speakers, confusion matrix."""
-    low, high = scores["accuracy_interval"]
-    lines = [
-        f"loss      {scores['loss']:.4f} nats",
-        f"accuracy  {scores['accuracy']:.2%} of {scores['utterances']} utterances "
-        f"(95 % interval {low:.2%} to {high:.2%})",
-    ]
-    if scores["per_speaker"]:
-        lines += ["", f"{'speaker':<24}  accuracy  utterances"]
-        lines += [
-            f"{name:<24}  {entry['accuracy']:>8.2%}  {entry['utterances']:>10}"
-            for name, entry in scores["per_speaker"].items()
-        ]
-    width = max(map(len, scores["labels"])) + 1
-    cell = max(width, len(str(scores["utterances"])) + 1)
-    head = "".join(label.rjust(cell) for label in scores["labels"])
-    lines += ["", "said \\ recognised".ljust(width), " " * width + head]
-    for label, row in zip(scores["labels"], scores["confusion"], strict=True):
-        counts = (str(n) if n else "." for n in row)
-        lines.append(label.ljust(width) + "".join(c.rjust(cell) for c in counts))
-    return "\n".join(lines)
+    return task.evaluate_split(corpus, split)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -96,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
     if as_json:
         print_json(scores)
     else:
-        print(describe(scores))
+        print(load_config(given["run_dir"]).describe(scores))
 
 
 if __name__ == "__main__":

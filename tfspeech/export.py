@@ -12,8 +12,7 @@ import tensorflow as tf
 
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError
-from tfspeech.runs import load_recognition
-from tfspeech.tasks.recognition_server import RecognitionServer
+from tfspeech.runs import load_task
 
 
 def run(run_dir: Path, output: Path = Path("saved_models")) -> Path:
@@ -32,8 +31,8 @@ def run(run_dir: Path, output: Path = Path("saved_models")) -> Path:
     Raises:
         RunError: There is no trained model, or the disk is full.
     """
-    config, recognition = load_recognition(run_dir)
-    server = RecognitionServer(recognition)
+    config, task = load_task(run_dir)
+    server = task.server()
     folder = output / config.model
     with _partial_folder(folder) as partial:
         try:

@@ -31,8 +31,9 @@ from tfspeech.runs import (
     REPORT_FILE,
     RESULTS_FILE,
     TENSORBOARD,
+    Data,
     RunConfig,
-    build_recognition,
+    Task,
     check_same,
     default_config,
     has_run,
@@ -44,11 +45,6 @@ from tfspeech.strategies import (
     describe_variables,
     parse_clipping,
     parse_regularization,
-)
-from tfspeech.tasks.recognition import (
-    Recognition,
-    RecognitionData,
-    RecognitionTraining,
 )
 from tfspeech.training.actions import (
     JsonLines,
@@ -63,7 +59,7 @@ from tfspeech.training.diagnostics import weight_figures
 from tfspeech.training.distribution import Distribution, create_distribution
 from tfspeech.training.loop import LoopState, run_loop
 from tfspeech.training.optimizers import Schedule, build_optimizer
-from tfspeech.training.plots import plot_confusion, plot_gradients, plot_learning
+from tfspeech.training.plots import plot_gradients
 from tfspeech.training.step import TrainingStep
 
 DEFAULT_MODEL = "rnn_recognizer"
@@ -78,10 +74,10 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
         resume: Go on where the run in `run_dir` stopped, if it holds one.
 
     Returns:
-        The scores on the test split (on the validation split where there is none; see
-        `recognition_scores`), with `split`, `weights` (see `WeightFigures`) and
-        `train_seconds`, the time this call spent in the training loop. Empty in a
-        worker that is not the chief of its cluster: the chief keeps the run.
+        The scores on the test split (on the validation split where there is none), with
+        `split`, `weights` (see `WeightFigures`) and `train_seconds`, the time this call
+        spent in the training loop. Empty in a worker that is not the chief of its
+        cluster: the chief keeps the run.
 
     Raises:
         CorpusError: The corpus cannot be read or used.
@@ -102,19 +98,19 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
             )
         check_same(run_dir, load_config(run_dir), config)
     data = _read_data(config, run_dir)
-    resolved = resolve(config, data)
+    resolved = config.resolved(data)
     keras.utils.set_random_seed(config.training.seed)
     with distribution.strategy.scope():
-        recognition = build_recognition(resolved)
-    seconds = _train(resolved, run_dir, recognition, data, distribution)
+        task = resolved.build()
+    seconds = _train(resolved, run_dir, task, data, distribution)
     if not distribution.is_chief:
         return {}
-    model = recognition.model
+    model = task.model
     restore_best(run_dir / CHECKPOINTS, model)
     figures = weight_figures(model.trainable_variables, describe_variables(model))
     splits = {utterance.split for utterance in data.corpus.utterances}
     split = "test" if "test" in splits else "validation"
-    results = recognition.evaluate_split(data, split)
+    results = task.evaluate_split(data, split)
     results |= {
         "split": split,
         "train_seconds": round(seconds, 1),
@@ -123,20 +119,14 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
     (run_dir / RESULTS_FILE).write_text(json.dumps(results, indent=2) + "\n")
     plots = run_dir / PLOTS
     plots.mkdir(exist_ok=True)
-    plot_learning(run_dir / METRICS_FILE, plots / "learning.png")
     plot_gradients(run_dir / METRICS_FILE, plots / "gradients.png")
-    plot_confusion(results, plots / "confusion.png")
+    config.write_plots(results, run_dir / METRICS_FILE, plots)
     return results
 
 
-def resolve(config: RunConfig, data: RecognitionData) -> RunConfig:
-    """Fills in what only the data can tell: the rate and the labels."""
-    return dataclasses.replace(config, features=data.features, labels=data.labels)
-
-
-def _read_data(config: RunConfig, run_dir: Path) -> RecognitionData:
+def _read_data(config: RunConfig, run_dir: Path) -> Data:
     """Reads and checks the corpus; what is wrong with it is in the run directory."""
-    data = RecognitionData(config.data, config.features)
+    data = config.read_data()
     run_dir.mkdir(parents=True, exist_ok=True)
     report = json.dumps(data.report.to_json(), indent=2) + "\n"
     (run_dir / REPORT_FILE).write_text(report)
@@ -152,28 +142,22 @@ def _read_data(config: RunConfig, run_dir: Path) -> RecognitionData:
 def _train(
     config: RunConfig,
     run_dir: Path,
-    recognition: Recognition,
-    data: RecognitionData,
+    task: Task,
+    data: Data,
     distribution: Distribution,
 ) -> float:
     """Trains from the start or from the last checkpoint; returns the seconds taken."""
     settings = config.training
-    training = RecognitionTraining(
-        recognition,
-        data,
-        config.augment,
-        batch_size=settings.batch_size,
-        batches_per_step=settings.accumulate_steps,
-        seed=settings.seed,
-    )
+    training = config.read_training(task, data)
     state = LoopState(training.steps_per_epoch, settings.epochs)
     run = Run(state.total_steps, training.examples, settings.seed)
-    step = build_step(recognition, settings, run, distribution)
+    step = build_step(task, settings, run, distribution)
     folder = run_dir / CHECKPOINTS
     best = KeepBest(
         lambda model: save_best(folder, model) if distribution.is_chief else None,
-        recognition.model,
-        recognition.monitor,
+        task.model,
+        task.monitor,
+        task.higher_is_better,
         settings.patience,
         step.regularization.settled_after,
     )
@@ -183,8 +167,8 @@ def _train(
     else:
         training.set_statistics()
     say(
-        f"{config.model}: {recognition.model.count_params():,} parameters, "
-        f"{len(config.labels)} words; {state.step} of {state.total_steps} steps done"
+        f"{config.model}: {task.model.count_params():,} parameters; "
+        f"{state.step} of {state.total_steps} steps done"
     )
     # From here on it is a run; what is wrong before leaves the directory free.
     watchers = []
@@ -226,7 +210,7 @@ def _train(
 
 
 def build_step(
-    recognition: Recognition,
+    task: Task,
     settings: TrainingConfig,
     run: Run,
     distribution: Distribution,
@@ -248,12 +232,13 @@ def build_step(
     with distribution.strategy.scope():
         optimizer = build_optimizer(settings.optimizer, schedule)
     return TrainingStep(
-        recognition.model,
-        recognition.loss,
+        task.model,
+        task.loss,
         optimizer,
         parse_clipping(settings.clip),
         parse_regularization(settings.regularize),
         run,
+        weight=task.weight,
         accumulate_steps=settings.accumulate_steps,
         ema_momentum=settings.ema_momentum,
         distribution=distribution,
@@ -321,7 +306,7 @@ def model_parser(
     )
     recipe = default_config(names[0] if names else DEFAULT_MODEL)
     for section in recipe.sections().values():
-        add_config(parser, type(section), skip)
+        add_config(parser, section, skip)
     return parser
 
 
@@ -341,12 +326,9 @@ def main(arguments: Sequence[str]) -> None:
     """Trains, and prints the scores and what to do with the model."""
     config, run_dir, resume, as_json = parse(arguments)
     results = run(config, run_dir, resume)
-    low, high = results["accuracy_interval"]
-    say(
-        f"accuracy {results['accuracy']:.2%} on the {results['split']} split "
-        f"({results['utterances']} utterances, 95 % interval {low:.2%} to {high:.2%})"
-    )
-    say(f"export it for TF Serving: python -m tfspeech.export {run_dir}")
+    if results:
+        say(config.summarize(results))
+        say(f"export it for TF Serving: python -m tfspeech.export {run_dir}")
     if as_json:
         print_json(results)
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 from tfspeech.audio.decode import FORMATS, read_audio
 from tfspeech.audio.resample import resample
 from tfspeech.console import Parser, print_json, run_command
-from tfspeech.runs import load_recognition
+from tfspeech.errors import RunError
+from tfspeech.runs import RecognitionRun, load_task
 
 
 def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -31,7 +32,11 @@ def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """
     # Before the model takes its seconds to load.
     audio = [read_audio(file) for file in files]
-    config, recognition = load_recognition(run_dir)
+    config, recognition = load_task(run_dir)
+    if not isinstance(config, RecognitionRun):
+        raise RunError(
+            f"{run_dir} holds a run of {config.model}, which recognises no speech"
+        )
     for file, (samples, rate_hz) in zip(files, audio, strict=True):
         waveform = resample(
             tf.constant(samples), rate_hz, config.features.sample_rate_hz

@@ -1,6 +1,7 @@
 """What every model of the zoo must do; one in the catalogue is tested here."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -13,22 +14,62 @@ from tfspeech.strategies import parse_clipping
 from tfspeech.training.checkpoints import restore_best, save_best
 from tfspeech.training.step import TrainingStep
 
-FEATURES, CLASSES = 13, 5
+DIM, CHOICES = 13, 5
 
 
-def build(name):
-    keras.utils.set_random_seed(0)
-    model_class, config_class = CATALOGUE[name]
-    return model_class(config_class(), FEATURES, CLASSES)
-
-
-def batch(size=6, frames=30, seed=0):
-    rng = np.random.default_rng(seed)
+def recognition_batch(size, length, rng):
     return {
-        "features": rng.normal(size=(size, frames, FEATURES)).astype(np.float32),
-        "lengths": rng.integers(1, frames + 1, size).astype(np.int32),
-        "targets": rng.integers(0, CLASSES, size).astype(np.int32),
+        "features": rng.normal(size=(size, length, DIM)).astype(np.float32),
+        "lengths": rng.integers(1, length + 1, size).astype(np.int32),
+        "targets": rng.integers(0, CHOICES, size).astype(np.int32),
     }
+
+
+def recognition_loss(outputs, batch):
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        batch["targets"], outputs["logits"]
+    )
+    return tf.reduce_mean(losses)
+
+
+def synthesis_batch(size, length, rng):
+    lengths = rng.integers(1, length + 1, size).astype(np.int32)
+    frames = rng.normal(size=(size, length, DIM)).astype(np.float32)
+    return {
+        "symbols": rng.integers(1, CHOICES, (size, length)).astype(np.int32),
+        "symbol_lengths": rng.integers(1, length + 1, size).astype(np.int32),
+        "frames": frames * (np.arange(length) < lengths[:, None])[..., None],
+        "frame_lengths": lengths,
+    }
+
+
+def synthesis_loss(outputs, batch):
+    mask = tf.sequence_mask(batch["frame_lengths"], tf.shape(batch["frames"])[1])
+    errors = tf.abs(outputs["frames_refined"] - batch["frames"])
+    stop = tf.square(outputs["stop_logits"])
+    return tf.reduce_mean(tf.boolean_mask(errors, mask)) + 0.01 * tf.reduce_mean(stop)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """How models of a kind are built and fed."""
+
+    sizes: tuple[int, int]
+    batch: Callable
+    loss: Callable
+    output: str
+    dim: int
+    learns_to: float
+
+
+KINDS = {
+    "recognition": Kind(
+        (DIM, CHOICES), recognition_batch, recognition_loss, "logits", CHOICES, 0.3
+    ),
+    "synthesis": Kind(
+        (CHOICES, DIM), synthesis_batch, synthesis_loss, "frames_refined", DIM, 0.9
+    ),
+}
 
 
 @pytest.fixture(params=CATALOGUE)
@@ -36,8 +77,32 @@ def name(request):
     return request.param
 
 
+def build(name):
+    keras.utils.set_random_seed(0)
+    entry = CATALOGUE[name]
+    return entry.model(entry.config(), *KINDS[entry.kind].sizes)
+
+
+def batch(name, size=6, length=30, seed=0):
+    return KINDS[CATALOGUE[name].kind].batch(size, length, np.random.default_rng(seed))
+
+
+def output(name, model, inputs):
+    return model(inputs)[KINDS[CATALOGUE[name].kind].output].numpy()
+
+
+def padded(inputs, more):
+    """Everything that has a length behind it gets longer."""
+    return {
+        key: np.pad(value, [(0, 0), (0, more)] + [(0, 0)] * (value.ndim - 2))
+        if value.ndim > 1
+        else value
+        for key, value in inputs.items()
+    }
+
+
 def test_the_configuration_is_frozen_and_every_field_explains_itself(name):
-    config_class = CATALOGUE[name][1]
+    config_class = CATALOGUE[name].config
     assert config_class.__dataclass_params__.frozen
     for field in dataclasses.fields(config_class):
         assert set(field.metadata) == set(option(0, "").metadata)
@@ -46,59 +111,77 @@ def test_the_configuration_is_frozen_and_every_field_explains_itself(name):
     assert config_class(**values) == config_class()
 
 
-@pytest.mark.parametrize(("size", "frames"), [(1, 1), (1, 40), (5, 7)])
-def test_any_batch_and_length_has_its_scores(name, size, frames):
-    logits = build(name)(batch(size, frames))["logits"]
-    assert logits.shape == (size, CLASSES)
-    assert np.all(np.isfinite(logits))
+@pytest.mark.parametrize(("size", "length"), [(1, 1), (1, 40), (5, 7)])
+def test_any_batch_and_length_has_its_result(name, size, length):
+    result = output(name, build(name), batch(name, size, length))
+    assert result.shape[0] == size
+    assert result.shape[-1] == KINDS[CATALOGUE[name].kind].dim
+    assert np.all(np.isfinite(result))
 
 
 def test_padding_changes_nothing(name):
-    model, inputs = build(name), batch()
-    wanted = model(inputs)["logits"]
-    padded = dict(inputs)
-    padded["features"] = np.pad(inputs["features"], ((0, 0), (0, 9), (0, 0)))
-    np.testing.assert_allclose(model(padded)["logits"], wanted, atol=1e-5)
+    model, inputs = build(name), batch(name)
+    wanted = output(name, model, inputs)
+    result = output(name, model, padded(inputs, 9))
+    if result.ndim == 3:
+        assert not result[:, wanted.shape[1] :].any()
+        result = result[:, : wanted.shape[1]]
+    np.testing.assert_allclose(result, wanted, atol=1e-5)
 
 
-def test_it_learns_one_batch(name):
-    def loss(outputs, batch):
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            batch["targets"], outputs["logits"]
-        )
-        return tf.reduce_mean(losses)
+def test_neighbours_in_a_batch_change_nothing(name):
+    model, inputs = build(name), batch(name)
+    together = output(name, model, inputs)
+    alone = output(name, model, {key: value[2:3] for key, value in inputs.items()})
+    np.testing.assert_allclose(alone, together[2:3], atol=1e-5)
 
+
+def test_every_weight_gets_a_gradient_and_the_model_learns_one_batch(name):
+    kind, model, inputs = KINDS[CATALOGUE[name].kind], build(name), batch(name)
+    weights = [v.value for v in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        loss = kind.loss(model(inputs, training=True), inputs)
+    gradients = tape.gradient(loss, weights)
+    assert [
+        w.path
+        for w, g in zip(model.trainable_variables, gradients, strict=True)
+        if g is None
+    ] == []
     optimizer = keras.optimizers.Adam(3e-3)
-    step = TrainingStep(build(name), loss, optimizer, parse_clipping(["norm(1.0)"]))
-    data = tf.data.Dataset.from_tensors(batch()).repeat()
-    losses = step.run(iter(data), tf.constant(80)).numpy()[:, 0]
-    assert losses[-1] < 0.3 * losses[0]
+    step = TrainingStep(model, kind.loss, optimizer, parse_clipping(["norm(1.0)"]))
+    data = tf.data.Dataset.from_tensors(inputs).repeat()
+    losses = step.run(iter(data), 80)[0]["loss"]
+    assert losses[-1] < kind.learns_to * losses[0]
 
 
 def test_weights_are_saved_and_restored(name, tmp_path):
-    model = build(name)
+    model, inputs = build(name), batch(name)
     save_best(tmp_path, model)
+    entry = CATALOGUE[name]
     keras.utils.set_random_seed(9)
-    other = CATALOGUE[name][0](CATALOGUE[name][1](), FEATURES, CLASSES)
-    assert not np.allclose(other(batch())["logits"], model(batch())["logits"])
+    other = entry.model(entry.config(), *KINDS[entry.kind].sizes)
+    wanted = output(name, model, inputs)
+    assert not np.allclose(output(name, other, inputs), wanted)
     restore_best(tmp_path, other)
-    np.testing.assert_array_equal(other(batch())["logits"], model(batch())["logits"])
+    np.testing.assert_array_equal(output(name, other, inputs), wanted)
 
 
-def test_a_saved_model_has_its_scores(name, tmp_path):
-    model = build(name)
+def test_a_saved_model_has_its_results(name, tmp_path):
+    model, key = build(name), KINDS[CATALOGUE[name].kind].output
     module = tf.Module()
     module.weights = [v.value for v in model.variables]
-    module.score = tf.function(
-        lambda features, lengths: model({"features": features, "lengths": lengths}),
-        input_signature=[
-            tf.TensorSpec([None, None, FEATURES]),
-            tf.TensorSpec([None], tf.int32),
-        ],
+    signature = {
+        key: tf.TensorSpec(
+            [None] * min(value.ndim, 2) + list(value.shape[2:]), value.dtype
+        )
+        for key, value in batch(name).items()
+    }
+    module.apply = tf.function(
+        lambda inputs: {key: model(inputs)[key]}, input_signature=[signature]
     )
     tf.saved_model.save(module, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
     for size in (1, 4):
-        inputs = batch(size, seed=size)
-        scores = loaded.score(inputs["features"], inputs["lengths"])["logits"]
-        np.testing.assert_allclose(scores, model(inputs)["logits"], atol=1e-5)
+        inputs = batch(name, size, seed=size)
+        result = loaded.apply({k: tf.constant(v) for k, v in inputs.items()})[key]
+        np.testing.assert_allclose(result, output(name, model, inputs), atol=1e-5)

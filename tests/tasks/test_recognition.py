@@ -8,7 +8,7 @@ import tensorflow as tf
 from models import RnnRecognizer, RnnRecognizerConfig
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig
-from tfspeech.data.config import DataConfig
+from tfspeech.data.config import RecognitionDataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.espeak import SpokenText
 from tfspeech.errors import CorpusError
@@ -23,7 +23,7 @@ from tfspeech.tasks.recognition import (
 
 @pytest.fixture
 def config(tones):
-    return DataConfig(data=f"folder:{tones}", synthetic_per_label=3)
+    return RecognitionDataConfig(data=f"folder:{tones}", synthetic_per_label=3)
 
 
 def build(data, smoothing=0.0):
@@ -72,7 +72,9 @@ def test_a_split_that_is_empty_is_an_error(config, tones, tmp_path):
     (tmp_path / "x.csv").write_text(
         f"path,text,split\n{file},low,train\n{file},low,train"
     )
-    manifest = DataConfig(data=f"manifest:{tmp_path / 'x.csv'}", synthetic_per_label=0)
+    manifest = RecognitionDataConfig(
+        data=f"manifest:{tmp_path / 'x.csv'}", synthetic_per_label=0
+    )
     with pytest.raises(CorpusError, match="no test split"):
         RecognitionData(manifest, FeatureConfig()).indices("test")
 
@@ -137,7 +139,8 @@ def test_background_noise_of_a_corpus_is_mixed_in(tones, tmp_path):
     noise = np.random.default_rng(0).normal(size=8000) * 0.1
     soundfile.write(root / "_background_noise_" / "hiss.wav", noise, 8000)
     data = RecognitionData(
-        DataConfig(data=f"folder:{root}", synthetic_per_label=0), FeatureConfig()
+        RecognitionDataConfig(data=f"folder:{root}", synthetic_per_label=0),
+        FeatureConfig(),
     )
     assert data.labels == ("high", "low")
     assert len(data.corpus.noises) == 1
@@ -145,7 +148,8 @@ def test_background_noise_of_a_corpus_is_mixed_in(tones, tmp_path):
     assert np.all(np.isfinite(batch["features"]))
     (root / "_background_noise_" / "bad.wav").write_text("no audio")
     data = RecognitionData(
-        DataConfig(data=f"folder:{root}", synthetic_per_label=0), FeatureConfig()
+        RecognitionDataConfig(data=f"folder:{root}", synthetic_per_label=0),
+        FeatureConfig(),
     )
     with pytest.raises(ValueError, match=r"bad.wav"):
         training(build(data), data)

@@ -103,7 +103,7 @@ def test_skipped_steps_in_a_row_end_the_run():
 
 
 def keep_best(saved, patience=0):
-    return KeepBest(lambda model: saved.append(model), ToyModel(), "score", patience)
+    return KeepBest(lambda model: saved.append(model), ToyModel(), "score", True, patience)
 
 
 def test_the_best_model_is_kept_and_a_later_one_wins_a_tie():
@@ -125,7 +125,7 @@ def test_patience_ends_a_run_that_gets_no_better(capsys):
 
 def test_a_model_that_regularization_has_not_finished_is_not_kept():
     saved = []
-    best = KeepBest(saved.append, ToyModel(), "score", patience=0, first_step=3)
+    best = KeepBest(saved.append, ToyModel(), "score", True, 0, first_step=3)
     for step, score in ((1, 0.9), (2, 0.8), (3, 0.5), (4, 0.6)):
         best.on_epoch(LoopState(1, 5, step=step), record({"score": score}))
     assert len(saved) == 2

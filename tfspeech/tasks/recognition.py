@@ -15,7 +15,7 @@ from models.config import option
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig, extract_features
 from tfspeech.data.batches import BatchPlan
-from tfspeech.data.config import DataConfig
+from tfspeech.data.config import RecognitionDataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.pipeline import (
@@ -28,6 +28,7 @@ from tfspeech.data.pipeline import (
 from tfspeech.data.spoken_words import english_voices, spoken_words
 from tfspeech.data.store import prepare
 from tfspeech.errors import CorpusError
+from tfspeech.tasks.recognition_server import RecognitionServer
 from tfspeech.tasks.scores import recognition_scores
 
 EVALUATION_BATCH_SIZE = 128
@@ -75,7 +76,7 @@ class RecognitionData:
 
     def __init__(
         self,
-        data: DataConfig,
+        data: RecognitionDataConfig,
         features: FeatureConfig,
         labels: Sequence[str] | None = None,
         split: str | None = None,
@@ -127,10 +128,12 @@ class Recognition:
         labels: The words, in the order of the model's classes.
 
     Attributes:
-        monitor: The metric of `evaluate` by which models are chosen; higher is better.
+        monitor: The score by which models are chosen.
+        higher_is_better: Whether more of it is better.
     """
 
     monitor = "accuracy"
+    higher_is_better = True
 
     def __init__(
         self,
@@ -157,6 +160,10 @@ class Recognition:
         )
         losses = tf.nn.softmax_cross_entropy_with_logits(targets, outputs["logits"])
         return tf.reduce_mean(losses)
+
+    def weight(self, batch: Batch) -> tf.Tensor:
+        """The utterances of a batch, a float32 scalar."""
+        return tf.cast(tf.shape(batch["targets"])[0], tf.float32)
 
     def probabilities(self, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Probabilities of the labels, float32 [batch, labels].
@@ -207,6 +214,12 @@ class Recognition:
         indices = data.indices(split)
         return self.evaluate(
             evaluation_set(data, indices), speakers_of(data.corpus, indices)
+        )
+
+    def server(self) -> RecognitionServer:
+        """The module that is exported."""
+        return RecognitionServer(
+            self.model, self.recognize, self.labels, self.features.sample_rate_hz
         )
 
 

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+import keras
 import tensorflow as tf
 
 from tfspeech.audio.decode import decode_wav
 from tfspeech.audio.resample import resample
-from tfspeech.tasks.recognition import Recognition
 
 
 class RecognitionServer(tf.Module):
     """Features, model and labels as one module of TensorFlow's own operations.
 
     Args of the constructor:
-        recognition: The trained model and its task.
+        model: Whose weights go with it.
+        recognize: (waveforms, lengths) -> probabilities; see `Recognition.recognize`.
+        labels: The words, in the order of the probabilities.
+        sample_rate_hz: Of the waveforms.
     """
 
-    def __init__(self, recognition: Recognition) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        recognize: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+        labels: Sequence[str],
+        sample_rate_hz: int,
+    ) -> None:
         super().__init__(name="recognition_server")
-        self._recognition = recognition
-        self._rate_hz = recognition.features.sample_rate_hz
+        self._recognize = recognize
+        self._rate_hz = sample_rate_hz
         # Keras hides its variables from TensorFlow's tracking; the export needs them.
-        self._weights = [v.value for v in recognition.model.variables]
-        self._labels = tf.constant(recognition.labels)
+        self._weights = [v.value for v in model.variables]
+        self._labels = tf.constant(labels)
 
     @property
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
@@ -72,7 +83,7 @@ class RecognitionServer(tf.Module):
             ),
         ]
         with tf.control_dependencies(checks):
-            scores = self._recognition.recognize(waveform, waveform_length)
+            scores = self._recognize(waveform, waveform_length)
         labels = tf.tile(self._labels[tf.newaxis], [tf.shape(scores)[0], 1])
         label = tf.gather(self._labels, tf.argmax(scores, axis=1))
         return {"scores": scores, "labels": labels, "label": label}

@@ -76,3 +76,27 @@ def recognition_scores(
         "labels": list(labels),
         "confusion": confusion.tolist(),
     }
+
+
+def describe_scores(scores: dict[str, Any]) -> str:
+    """The scores as text: accuracy, speakers, confusion matrix."""
+    low, high = scores["accuracy_interval"]
+    lines = [
+        f"loss      {scores['loss']:.4f} nats",
+        f"accuracy  {scores['accuracy']:.2%} of {scores['utterances']} utterances "
+        f"(95 % interval {low:.2%} to {high:.2%})",
+    ]
+    if scores["per_speaker"]:
+        lines += ["", f"{'speaker':<24}  accuracy  utterances"]
+        lines += [
+            f"{name:<24}  {entry['accuracy']:>8.2%}  {entry['utterances']:>10}"
+            for name, entry in scores["per_speaker"].items()
+        ]
+    width = max(map(len, scores["labels"])) + 1
+    cell = max(width, len(str(scores["utterances"])) + 1)
+    head = "".join(label.rjust(cell) for label in scores["labels"])
+    lines += ["", "said \\ recognised".ljust(width), " " * width + head]
+    for label, row in zip(scores["labels"], scores["confusion"], strict=True):
+        counts = (str(n) if n else "." for n in row)
+        lines.append(label.ljust(width) + "".join(c.rjust(cell) for c in counts))
+    return "\n".join(lines)

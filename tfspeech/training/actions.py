@@ -202,7 +202,8 @@ class KeepBest:
     Args of the constructor:
         save: Saves a model.
         model: What to save.
-        monitor: The name of the metric; higher is better.
+        monitor: The name of the metric.
+        higher_is_better: Whether more of it is better.
         patience: Epochs without a better value before the run stops, 0 for never.
         first_step: Models of fewer steps do not count: they are not yet what the
             regularization is to make of them.
@@ -213,6 +214,7 @@ class KeepBest:
         save: Callable[[keras.Model], None],
         model: keras.Model,
         monitor: str,
+        higher_is_better: bool,
         patience: int,
         first_step: int = 0,
     ) -> None:
@@ -220,6 +222,7 @@ class KeepBest:
         self._save = save
         self._model = model
         self._monitor = monitor
+        self._sign = 1.0 if higher_is_better else -1.0
         self._patience = patience
         self._best = tf.Variable(-np.inf, dtype=tf.float64, trainable=False)
         self._epochs_since = tf.Variable(0, trainable=False)
@@ -234,14 +237,16 @@ class KeepBest:
         """Compares the metric with the best so far."""
         if state.step < self._first_step:
             return
-        value, best = record["validation"][self._monitor], float(self._best)
+        value = self._sign * record["validation"][self._monitor]
+        best = float(self._best)
         if value >= best:
             self._save(self._model)
             self._best.assign(value)
         self._epochs_since.assign(0 if value > best else self._epochs_since + 1)
         if self.exhausted:
             say(
-                f"stopped: no better {self._monitor} than {float(self._best):.4g} "
+                f"stopped: no better {self._monitor} than "
+                f"{self._sign * float(self._best):.4g} "
                 f"for {self._patience} epochs"
             )
             state.stop = True
