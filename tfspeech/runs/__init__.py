@@ -1,0 +1,41 @@
+"""Training runs: their configurations, and the directories that hold all of them."""
+
+from tfspeech.runs.config import Data, RunConfig, Task, Training
+from tfspeech.runs.directory import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    METRICS_FILE,
+    PLOTS,
+    REPORT_FILE,
+    RESULTS_FILE,
+    TENSORBOARD,
+    check_same,
+    has_run,
+    load_config,
+    load_task,
+    save_config,
+)
+from tfspeech.runs.recipes import default_config, parse_config
+from tfspeech.runs.recognition import RecognitionRun
+
+__all__ = [
+    "CHECKPOINTS",
+    "CONFIG_FILE",
+    "METRICS_FILE",
+    "PLOTS",
+    "REPORT_FILE",
+    "RESULTS_FILE",
+    "TENSORBOARD",
+    "Data",
+    "RecognitionRun",
+    "RunConfig",
+    "Task",
+    "Training",
+    "check_same",
+    "default_config",
+    "has_run",
+    "load_config",
+    "load_task",
+    "parse_config",
+    "save_config",
+]

@@ -1,0 +1,41 @@
+"""The recipe of every model of the zoo: what it is trained for, and how by default."""
+
+from __future__ import annotations
+
+import json
+
+from models import CATALOGUE
+from tfspeech.errors import SpecError
+from tfspeech.runs.config import RunConfig
+from tfspeech.runs.recognition import RecognitionRun
+from tfspeech.training.config import TrainingConfig
+
+KINDS: dict[str, type[RunConfig]] = {"recognition": RecognitionRun}
+"""What models are for -> how they are run."""
+
+
+def default_config(model: str) -> RunConfig:
+    """The recipe of a model of the zoo.
+
+    Raises:
+        SpecError: There is no such model.
+    """
+    if model not in CATALOGUE:
+        raise SpecError(
+            f"unknown model {model!r}; the known ones are {', '.join(CATALOGUE)}"
+        )
+    entry = CATALOGUE[model]
+    return KINDS[entry.kind](
+        model=model, architecture=entry.config(), training=TrainingConfig()
+    )
+
+
+def parse_config(text: str) -> RunConfig:
+    """Reads what `RunConfig.to_json` has written.
+
+    Raises:
+        ValueError: The text is no JSON, or a value is out of range.
+        KeyError: Something is missing.
+        TypeError: Something is of another type, or not known.
+    """
+    return default_config(json.loads(text)["model"]).with_json(text)
