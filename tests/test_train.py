@@ -44,7 +44,7 @@ def test_a_run_directory_holds_all_of_the_run(small_run):
         "data_report.json",
         "checkpoints/best.npz",
         "plots/learning.png",
-        "plots/gradients.png",
+        "plots/diagnostics.png",
         "plots/confusion.png",
     } <= names
     assert len([n for n in names if n.startswith("checkpoints/last-")]) == 2

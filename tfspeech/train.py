@@ -59,7 +59,7 @@ from tfspeech.training.diagnostics import weight_figures
 from tfspeech.training.distribution import Distribution, create_distribution
 from tfspeech.training.loop import LoopState, run_loop
 from tfspeech.training.optimizers import Schedule, build_optimizer
-from tfspeech.training.plots import plot_gradients
+from tfspeech.training.plots import plot_diagnostics
 from tfspeech.training.step import TrainingStep
 
 DEFAULT_MODEL = "rnn_recognizer"
@@ -119,7 +119,7 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
     (run_dir / RESULTS_FILE).write_text(json.dumps(results, indent=2) + "\n")
     plots = run_dir / PLOTS
     plots.mkdir(exist_ok=True)
-    plot_gradients(run_dir / METRICS_FILE, plots / "gradients.png")
+    plot_diagnostics(run_dir / METRICS_FILE, plots / "diagnostics.png")
     config.write_plots(results, run_dir / METRICS_FILE, plots)
     return results
 

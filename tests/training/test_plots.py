@@ -3,42 +3,103 @@ import json
 import numpy as np
 import pytest
 from matplotlib import image
+from matplotlib.figure import Figure
 
-from tfspeech.training.plots import plot_confusion, plot_gradients, plot_learning
+from tfspeech.training.plots import plot_confusion, plot_diagnostics, plot_learning
+from tfspeech.training.step import METRICS
 
 
-@pytest.fixture
-def metrics(tmp_path):
-    """A run of 60 steps in which one was skipped, with two evaluations."""
-    lines = []
-    for step in range(1, 61):
-        norms = {"gradient_norm": 9.0 / step, "clipped_norm": min(1.0, 9.0 / step)}
-        figures = {"loss": 2.0 / step, "clipped": float(step < 9), "skipped": 0.0}
-        if step == 30:
-            figures = {"loss": None, "clipped": 0.0, "skipped": 1.0}
-            norms = {"gradient_norm": None, "clipped_norm": 0.0}
-        lines.append({"step": step} | figures | norms)
+def records(steps=60, skipped=(30,)):
+    """Lines of a run in which some steps were skipped, with two evaluations."""
+    rng, lines = np.random.default_rng(0), []
+    for step in range(1, steps + 1):
+        figures = dict.fromkeys(METRICS, None) | {"penalty": 0.0, "loss_scale": 1.0}
+        figures |= {"clipped_norm": 0.0, "clipped": 0.0, "skipped": 1.0}
+        if step not in skipped:
+            figures |= {name: rng.uniform() for name in METRICS} | {"skipped": 0.0}
+            figures["cosine"] = 0.9 if step % 50 == 1 else None
+        if step % 10 == 0:
+            ratio = 1e-3 if step not in skipped else None
+            paths = [f"net/layer_{i}/{n}" for i in range(12) for n in ("kernel", "b")]
+            figures["update_ratio"] = dict.fromkeys(paths, ratio)
+        lines.append({"step": step} | figures)
         if step % 30 == 0:
             scores = {"loss": 1.0 / step, "accuracy": 0.9}
-            lines.append({"step": step, "epoch": step // 30, "validation": scores})
-    path = tmp_path / "metrics.jsonl"
+            weights = {"zeros": 0.1, "effective_parameters": 0.6}
+            place = {"step": step, "epoch": step // 30}
+            lines.append(place | {"validation": scores, "weights": weights})
+    return lines
+
+
+def write(folder, lines):
+    path = folder / "metrics.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
 
 
-@pytest.mark.parametrize("plot", [plot_learning, plot_gradients])
-def test_a_run_becomes_a_picture_with_lines_in_it(plot, metrics, tmp_path):
-    plot(metrics, tmp_path / "run.png")
-    (tmp_path / "empty.jsonl").touch()
-    plot(tmp_path / "empty.jsonl", tmp_path / "empty.png")
-    drawn, empty = (
-        image.imread(tmp_path / name)[:, :, :3] for name in ("run.png", "empty.png")
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are saved."""
+    saved = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda f, *a, **k: saved.append(f) or save(f, *a, **k)
     )
+    return saved
 
-    def coloured(picture):
-        return np.sum(np.ptp(picture, axis=2) > 0.3)
 
-    assert coloured(drawn) > coloured(empty) + 300
+def panels(figure):
+    """What is drawn in every panel: its lines by their labels."""
+    return {
+        axes.get_title(): {line.get_label(): line for line in axes.lines}
+        for axes in figure.axes
+    }
+
+
+@pytest.mark.parametrize("plot", [plot_learning, plot_diagnostics])
+@pytest.mark.parametrize(
+    "lines",
+    [[], records(steps=3), records(skipped=range(61)), records(steps=1)],
+    ids=["empty", "short", "nothing finite", "one step"],
+)
+def test_every_run_becomes_a_picture(plot, lines, tmp_path):
+    plot(write(tmp_path, lines), tmp_path / "run.png")
+    assert image.imread(tmp_path / "run.png").shape[0] > 400
+
+
+def test_every_diagnostic_of_a_step_is_drawn(tmp_path, figures):
+    plot_diagnostics(write(tmp_path, records()), tmp_path / "run.png")
+    found = panels(figures[0])
+    assert [len(lines) for lines in found.values()] == [3, 4, 2, 3, 12, 2]
+    cosine = found["What is lost?"]["cosine, clipped to raw"].get_ydata()
+    # Of 60 steps in bins of 25 it was measured in the first and the third.
+    np.testing.assert_array_equal(cosine, [0.9, np.nan, 0.9])
+    ratios = found["Is the step sane?"]
+    assert "net/layer_0" in ratios
+    named = [label for label in ratios if not label.startswith("_")]
+    assert len(named) == 6  # Of twelve layers every other one.
+
+
+def test_what_was_not_measured_is_a_gap(tmp_path, figures):
+    lines = records(steps=100, skipped=range(26, 51))
+    plot_diagnostics(write(tmp_path, lines), tmp_path / "run.png")
+    raw = panels(figures[0])["How large is the gradient?"]["raw"]
+    np.testing.assert_array_equal(raw.get_xdata(), [13.0, 38.0, 63.0, 88.0])
+    values = [r["gradient_norm"] for r in lines[:25]]
+    assert raw.get_ydata()[0] == pytest.approx(np.mean(values))
+    np.testing.assert_array_equal(np.isnan(raw.get_ydata()), [0, 1, 0, 0])
+
+
+def test_the_turns_of_the_loss_are_counted(tmp_path, figures):
+    lines = [r for r in records(steps=25, skipped=()) if "loss" in r]
+    for record, loss in zip(
+        lines, [3, 1, 2, 2, 4, None, 3, 1, *range(17)], strict=True
+    ):
+        record["loss"] = loss
+    plot_diagnostics(write(tmp_path, lines), tmp_path / "run.png")
+    share = panels(figures[0])["Does it oscillate?"]["the loss turns round"]
+    # Differences -2 1 0 2 . . -2 -1 1 1 ...: a turn in 3 pairs, and one in 17.
+    assert share.get_ydata()[0] == pytest.approx(2 / 20)
 
 
 def test_confusions_are_shares_of_what_was_said(tmp_path):

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tfspeech.training.actions import read_metrics
 
 SMOOTHING_STEPS = 25
+MOST_POINTS = 200
+MOST_LABELS = 10
 
 
 def plot_learning(metrics: Path, target: Path) -> None:
@@ -30,20 +33,39 @@ def plot_learning(metrics: Path, target: Path) -> None:
     figure.savefig(target, dpi=120)
 
 
-def plot_gradients(metrics: Path, target: Path) -> None:
-    """Plots the norm of the gradient before and after clipping, and how much clips."""
-    steps, _ = _split(metrics)
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    norms, shares = figure.subplots(1, 2)
+def plot_diagnostics(metrics: Path, target: Path) -> None:
+    """Plots what clipping and regularization did, a panel for every question.
+
+    What was not measured is a gap: skipped steps, and the cosine of strategies that
+    bound elements, of which dots are left, since it is sampled.
+    """
+    steps, epochs = _split(metrics)
+    figure = Figure(figsize=(12, 11), layout="constrained")
+    norms, shares, losses, turns, ratios, sparsity = figure.subplots(3, 2).flat
+    norms.set(title="How large is the gradient?", ylabel="L2 norm", yscale="log")
     _smooth_line(norms, steps, "gradient_norm", "raw")
-    _smooth_line(norms, steps, "clipped_norm", "clipped", "--")
-    norms.set(xlabel="step", ylabel="L2 norm", yscale="log", title="Gradient norm")
-    norms.legend()
-    _smooth_line(shares, steps, "clipped", "clipped")
-    _smooth_line(shares, steps, "skipped", "skipped", "--")
-    shares.set(xlabel="step", ylabel="share of steps", ylim=(-0.02, 1.02))
-    shares.set_title("Steps clipped and skipped")
-    shares.legend()
+    _smooth_line(norms, steps, "clipped_norm", "clipped")
+    _smooth_line(norms, steps, "threshold", "threshold", "--")
+    _smooth_line(shares, steps, "clipped", "steps clipped")
+    _smooth_line(shares, steps, "clipped_tensors", "tensors clipped")
+    _smooth_line(shares, steps, "clipped_elements", "elements clipped")
+    _smooth_line(shares, steps, "skipped", "steps skipped", "--")
+    shares.set(title="How often is it clipped?", ylabel="share", ylim=(-0.02, 1.02))
+    _smooth_line(losses, steps, "cosine", "cosine, clipped to raw")
+    _smooth_line(losses, steps, "retained_energy", "energy retained")
+    losses.set(title="What is lost?", ylabel="share or cosine")
+    _smooth_line(turns, steps, "update_cosine", "cosine of successive updates")
+    _smooth_line(turns, steps, "sign_flips", "weights that turn round")
+    _smooth(turns, steps, _turns(_series(steps, "loss")), "the loss turns round", "--")
+    turns.set(title="Does it oscillate?", ylabel="share or cosine")
+    ratios.set(title="Is the step sane?", ylabel="|dw| / |w|", yscale="log")
+    _draw_update_ratios(ratios, steps)
+    _draw_sparsity(sparsity, epochs)
+    sparsity.set(title="How sparse are the weights?", ylabel="share of the weights")
+    for axes in figure.axes:
+        axes.set_xlabel("step")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize="small")
     figure.savefig(target, dpi=120)
 
 
@@ -71,16 +93,72 @@ def _split(metrics: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return [record for record in records if "validation" not in record], epochs
 
 
+def _series(steps: list[dict[str, Any]], name: str) -> np.ndarray:
+    """A metric of every step; NaN where it was not measured."""
+    return np.array([record[name] for record in steps], float)  # None becomes NaN.
+
+
+def _turns(values: np.ndarray) -> np.ndarray:
+    """Whether a series turns round at a place: 1 or 0, NaN where that is not known."""
+    signs = np.sign(np.diff(values, prepend=np.nan))
+    products = signs * np.roll(signs, 1)
+    return np.where(np.isnan(products), np.nan, products < 0)
+
+
 def _smooth_line(
     axes: Axes, steps: list[dict[str, Any]], name: str, label: str, style: str = "-"
 ) -> None:
     """Draws a metric of every step as means over a few steps."""
-    values = np.array([record[name] for record in steps], float)  # None becomes NaN.
+    _smooth(axes, steps, _series(steps, name), label, style)
+
+
+def _smooth(
+    axes: Axes,
+    steps: list[dict[str, Any]],
+    values: np.ndarray,
+    label: str,
+    style: str = "-",
+) -> None:
+    """Draws means over a few steps; nothing where none of them has a value."""
     usable = np.isfinite(values)
-    places = np.array([record["step"] for record in steps])[usable]
-    bounds = range(SMOOTHING_STEPS, len(places) - SMOOTHING_STEPS + 1, SMOOTHING_STEPS)
-    x, y = (
-        [part.mean() for part in np.split(series, bounds) if part.size]
-        for series in (places, values[usable])
-    )
-    axes.plot(x, y, style, label=label)
+    if axes.get_yscale() == "log":
+        usable &= values > 0.0
+    if not usable.any():
+        return
+    width = max(SMOOTHING_STEPS, -(-len(steps) // MOST_POINTS))
+    bins = np.arange(len(steps)) // width
+    counts = np.bincount(bins, usable)
+    sums = np.bincount(bins, np.where(usable, values, 0.0))
+    places = np.bincount(bins, [r["step"] for r in steps]) / np.bincount(bins)
+    means = sums / np.where(counts, counts, np.nan)
+    axes.plot(places, means, style, marker=".", markersize=3, label=label)
+
+
+def _draw_update_ratios(axes: Axes, steps: list[dict[str, Any]]) -> None:
+    """Draws a line per layer, the median over its variables, from input to output.
+
+    Of many layers the legend names some, evenly spread.
+    """
+    recorded = [record["update_ratio"] for record in steps if "update_ratio" in record]
+    layers: dict[str, list[str]] = {}
+    for path in recorded[0] if recorded else ():
+        layers.setdefault(path.rpartition("/")[0], []).append(path)
+    every = -(-len(layers) // MOST_LABELS)
+    axes.set_prop_cycle(color=colormaps["viridis"](np.linspace(0, 0.95, len(layers))))
+    for index, (layer, paths) in enumerate(layers.items()):
+        medians = np.array([_median(r.get("update_ratio", {}), paths) for r in steps])
+        # Matplotlib leaves names that begin with an underscore out of a legend.
+        _smooth(axes, steps, medians, f"_{layer}" if index % every else layer)
+
+
+def _median(ratios: dict[str, float | None], paths: list[str]) -> float:
+    found = [ratio for path in paths if (ratio := ratios.get(path)) is not None]
+    return float(np.median(found)) if found else float("nan")
+
+
+def _draw_sparsity(axes: Axes, epochs: list[dict[str, Any]]) -> None:
+    """Draws every figure of the weights at the end of every epoch."""
+    at = [record["step"] for record in epochs]
+    for name in epochs[0]["weights"] if epochs else ():
+        values = [record["weights"][name] for record in epochs]
+        axes.plot(at, values, ".-", label=name.replace("_", " "))
