@@ -35,6 +35,9 @@ class RnnRecognizerConfig:
     conv_filters: int = option(128, "filters of each convolution")
     conv_kernel_size: int = option(5, "width of each convolution", unit="frames")
     conv_stride: int = option(2, "stride of each convolution", unit="frames")
+    tied_convolutions: bool = option(
+        False, "one filter per channel where as many channels come in as go out"
+    )
     pooling: str = option(
         "attention", "from frames to one vector", choices=("last", "mean", "attention")
     )
@@ -60,6 +63,10 @@ class RnnRecognizer(keras.Model):
         config: The architecture.
         feature_dim: Features per frame.
         num_classes: Words to tell apart.
+
+    Attributes:
+        output_layers: Those whose units are words.
+        activation_names: The keys of `activations`.
     """
 
     def __init__(
@@ -81,10 +88,13 @@ class RnnRecognizer(keras.Model):
                 config.conv_filters,
                 config.conv_kernel_size,
                 config.conv_stride,
+                config.tied_convolutions and channels == config.conv_filters,
                 dtype=policy,
                 name=f"conv_{index}",
             )
-            for index in range(config.conv_layers)
+            for index, channels in enumerate(
+                [feature_dim, *[config.conv_filters] * config.conv_layers][:-1]
+            )
         ]
         self.norms = [
             keras.layers.LayerNormalization(dtype=policy, name=f"conv_norm_{index}")
@@ -112,6 +122,8 @@ class RnnRecognizer(keras.Model):
         self.classifier = keras.layers.Dense(
             num_classes, dtype=policy, name="classifier"
         )
+        self.output_layers = [self.classifier]
+        self.activation_names = tuple(layer.name for layer in self.recurrent)
         self(
             {
                 "features": tf.zeros([1, 1, feature_dim]),
@@ -130,7 +142,9 @@ class RnnRecognizer(keras.Model):
             training: Whether dropout is on.
 
         Returns:
-            `logits`, float32 [batch, num_classes].
+            `logits`, float32 [batch, num_classes]; `activations`, what the recurrent
+            layers say before dropout, within (-1, 1), by layer, [batch, frames, units];
+            `activation_lengths`, by layer, int32 [batch], in frames.
         """
         lengths = inputs["lengths"]
         frames = self.normalization(inputs["features"])
@@ -138,8 +152,14 @@ class RnnRecognizer(keras.Model):
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             frames, lengths = convolution(frames, lengths)
             frames = self.dropout(tf.nn.silu(norm(frames)), training=training)
+        activations = {}
         for recurrent in self.recurrent:
             frames = recurrent(frames, lengths, training=training)
+            activations[recurrent.name] = frames
             frames = self.dropout(frames, training=training)
         pooled = self.pooling(frames, lengths)
-        return {"logits": tf.cast(self.classifier(pooled), tf.float32)}
+        return {
+            "logits": tf.cast(self.classifier(pooled), tf.float32),
+            "activations": activations,
+            "activation_lengths": dict.fromkeys(activations, lengths),
+        }

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from models.layers.masking import mask_frames
+from models.layers.tied import TiedConv1D
 
 
 class MaskedConv1D(keras.layers.Layer):
@@ -14,20 +15,42 @@ class MaskedConv1D(keras.layers.Layer):
     Output frame `i` is centred on input frame `i * stride`. TensorFlow's own "same"
     padding depends on the length of the batch when the stride is above one; here the
     padding is fixed, and frames beyond the lengths count as zeros.
+
+    Args of the constructor:
+        filters: Channels that come out.
+        kernel_size: In frames.
+        stride: In frames.
+        tied: Whether it is a `TiedConv1D`, for as many channels in as out.
     """
 
     def __init__(
-        self, filters: int, kernel_size: int, stride: int = 1, **kwargs: object
+        self,
+        filters: int,
+        kernel_size: int,
+        stride: int = 1,
+        tied: bool = False,
+        **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
         self.stride = stride
         self.padding = ((kernel_size - 1) // 2, kernel_size // 2)
-        self.convolution = keras.layers.Conv1D(
-            filters, kernel_size, strides=stride, dtype=self.dtype_policy, name="conv"
-        )
+        self.filters = filters
+        options = {"strides": stride, "dtype": self.dtype_policy, "name": "conv"}
+        if tied:
+            self.convolution = TiedConv1D(kernel_size, **options)
+        else:
+            self.convolution = keras.layers.Conv1D(filters, kernel_size, **options)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Creates kernel [kernel_size, channels, filters] and bias [filters]."""
+        """Creates kernel [kernel_size, channels, filters] and bias [filters].
+
+        If tied, a kernel [kernel_size, channels] and one bias.
+        """
+        if isinstance(self.convolution, TiedConv1D) and input_shape[-1] != self.filters:
+            raise ValueError(
+                f"a tied convolution has as many channels in as out. Received: "
+                f"{input_shape[-1]} and filters={self.filters}"
+            )
         self.convolution.build((input_shape[0], None, input_shape[-1]))
 
     def call(
