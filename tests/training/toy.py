@@ -13,6 +13,7 @@ from tfspeech.training.step import TrainingStep
 class ToyModel(keras.Model):
     feature_dim = 3
     activation_names = ("hidden",)
+    activation_names = ("hidden",)
 
     def __init__(self, dropout=0.0, dtype="float32"):
         super().__init__(name="toy", dtype=dtype)

@@ -1,0 +1,59 @@
+"""Budget: refuses models that are too large."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+
+import keras
+
+from tfspeech.errors import SpecError
+from tfspeech.strategies.regularization.base import Regularization, Run
+from tfspeech.strategies.strategy import is_number
+from tfspeech.strategies.variables import VariableInfo
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget(Regularization):
+    """Check at build: at most so many layers and trainable parameters.
+
+    It acts once, before the first step, and leaves loss and weights as they are. A
+    layer counts if it has trainable weights of its own; a weight that two layers share
+    counts once. 0 is no limit. `match` has it count the weights that it selects alone.
+    """
+
+    layers: int = 0
+    parameters: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("layers", "parameters"):
+            value = getattr(self, name)
+            if not (is_number(value) and value >= 0 and value == int(value)):
+                raise ValueError(
+                    f"{name} must be a whole number, 0 for no limit, not {value!r}"
+                )
+        if not (self.layers or self.parameters):
+            raise ValueError("a budget needs layers= or parameters= above 0")
+
+    def selects_by_default(self, info: VariableInfo) -> bool:
+        """Selects all variables."""
+        return True
+
+    def check(self, model: keras.Model, run: Run) -> None:
+        """Raises a `SpecError` that says by how much a model is over the budget."""
+        counted = [
+            v for v in model.trainable_variables if re.search(self.match, v.path)
+        ]
+        found = {
+            "layers": len({v.path.rpartition("/")[0] for v in counted}),
+            "parameters": sum(math.prod(v.shape) for v in counted),
+        }
+        over = [
+            f"{count:,} {name}, {count - limit:,} over its budget of {limit:,}"
+            for name, count in found.items()
+            if (limit := getattr(self, name)) and count > limit
+        ]
+        if over:
+            raise SpecError(f"the model {model.name} has {' and '.join(over)}")

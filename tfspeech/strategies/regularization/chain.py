@@ -1,0 +1,182 @@
+"""Regularization strategies one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import keras
+import tensorflow as tf
+
+from tfspeech.errors import SpecError
+from tfspeech.strategies.regularization.base import (
+    ActivationPenalty,
+    Regularization,
+    Run,
+    Surgery,
+    Update,
+)
+from tfspeech.strategies.strategy import State, selected_indices
+from tfspeech.strategies.variables import VariableInfo
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """A weight on which surgery was done."""
+
+    surgery: Surgery
+    index: int
+    parameter: keras.Variable
+
+
+class RegularizationChain:
+    """Regularization strategies one after the other, with all that they keep.
+
+    Args of the constructor:
+        strategies: In the order in which they act.
+        model: A freshly built model.
+        infos: What its trainable variables are.
+        run: The training run.
+
+    Attributes:
+        variables: State, besides the parameters.
+        parameters: What surgery has added, to be trained with the model.
+        parameter_infos: What those are.
+        settled_after: Updates after which a model is what the strategies make of it.
+
+    Raises:
+        SpecError: A strategy is not for this model or run, `match` selects nothing, or
+            two strategies do surgery on one weight.
+    """
+
+    def __init__(
+        self,
+        strategies: Sequence[Regularization],
+        model: keras.Model,
+        infos: Sequence[VariableInfo],
+        run: Run,
+    ) -> None:
+        self._model = model
+        self._weights = tuple(model.trainable_variables)
+        self._infos = list(infos)
+        self._run = run
+        self._strategies = tuple(strategies)
+        for strategy in strategies:
+            strategy.check(model, run)
+        self._selected = [
+            [] if isinstance(s, ActivationPenalty) else selected_indices(s, infos)
+            for s in strategies
+        ]
+        # Every weight has state of its own.
+        self._states: list[dict[int, State]] = [
+            {i: strategy.create_state([infos[i]]) for i in indices}
+            for strategy, indices in zip(strategies, self._selected, strict=True)
+        ]
+        self.variables = [
+            variable
+            for states in self._states
+            for state in states.values()
+            for variable in state.values()
+        ]
+        self._parts = self._operate()
+        self.parameters = [part.parameter for part in self._parts]
+        self.parameter_infos = [
+            VariableInfo(
+                f"{infos[part.index].path}/parameter",
+                "parameter",
+                (),
+                1,
+                infos[part.index].input_dim,
+                tuple(part.parameter.shape),
+            )
+            for part in self._parts
+        ]
+        self.settled_after = max((s.settled_after for s in strategies), default=0)
+
+    def _operate(self) -> list[_Part]:
+        parts: dict[int, _Part] = {}
+        for strategy, indices in zip(self._strategies, self._selected, strict=True):
+            if not isinstance(strategy, Surgery):
+                continue
+            for i in indices:
+                info = self._infos[i]
+                if i in parts:
+                    raise SpecError(
+                        f"two strategies do surgery on {info.path}: part them by match="
+                    )
+                parameter = keras.Variable(
+                    strategy.initial_parameter(info), name="parameter"
+                )
+                parts[i] = _Part(strategy, i, parameter)
+        return list(parts.values())
+
+    @contextlib.contextmanager
+    def substituted(self, update: Update) -> Iterator[None]:
+        """Has the model work with the weights that surgery makes, noise included."""
+        if not self._parts:
+            yield
+            return
+        mapping = [
+            (self._weights[part.index], self._effective(part, self._seed(part, update)))
+            for part in self._parts
+        ]
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            yield
+        # The scope keeps what layers assign, such as the states of dropout.
+        for variable in self._model.non_trainable_variables:
+            value = scope.get_current_value(variable)
+            if value is not None:
+                variable.assign(value)
+
+    def _seed(self, part: _Part, update: Update) -> tf.Tensor:
+        number = tf.cast(update.number, tf.int32)
+        return tf.stack([number, self._run.seed * 10_007 + part.index])
+
+    def _effective(self, part: _Part, seed: tf.Tensor | None) -> tf.Tensor:
+        weight = tf.convert_to_tensor(self._weights[part.index].value)
+        parameter = tf.convert_to_tensor(part.parameter.value)
+        return part.surgery.effective(weight, parameter, self._infos[part.index], seed)
+
+    def evaluated_weights(self) -> list[tuple[keras.Variable, tf.Tensor]]:
+        """The weights that surgery was done on, with the values to evaluate."""
+        return [(self._weights[p.index], self._effective(p, None)) for p in self._parts]
+
+    def penalty(self, outputs: Mapping[str, object], update: Update) -> tf.Tensor:
+        """The sum of all penalties, a float32 scalar.
+
+        To be called under the tape, in replica context, and outside of `substituted`:
+        weights are penalised as the optimizer has them.
+
+        Args:
+            outputs: Of the model.
+            update: That is to be made.
+        """
+        terms: list[tf.Tensor | None] = []
+        for strategy, indices in zip(self._strategies, self._selected, strict=True):
+            for i in indices:
+                weight = tf.convert_to_tensor(self._weights[i].value)
+                terms.append(strategy.penalty(weight, self._infos[i]))
+            if isinstance(strategy, ActivationPenalty):
+                activations = outputs["activations"]
+                lengths = outputs["activation_lengths"]
+                terms.append(strategy.activation_penalty(activations, lengths))
+        for part in self._parts:
+            weight = tf.convert_to_tensor(self._weights[part.index].value)
+            parameter = tf.convert_to_tensor(part.parameter.value)
+            info = self._infos[part.index]
+            terms.append(
+                part.surgery.parameter_penalty(
+                    weight, parameter, info, update, self._run
+                )
+            )
+        return tf.add_n([tf.zeros([]), *(term for term in terms if term is not None)])
+
+    def update(self, update: Update) -> None:
+        """Applies update rules and constraints to the weights, in their order."""
+        for strategy, states in zip(self._strategies, self._states, strict=True):
+            for i, state in states.items():
+                weight = tf.convert_to_tensor(self._weights[i].value)
+                new = strategy.updated(weight, self._infos[i], update, state)
+                if new is not None:
+                    self._weights[i].assign(new)

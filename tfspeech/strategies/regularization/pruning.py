@@ -1,0 +1,92 @@
+"""Magnitude pruning: weights that become and stay exactly zero."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tfspeech.errors import SpecError
+from tfspeech.strategies.regularization.base import Regularization, Run, Update
+from tfspeech.strategies.strategy import State, check_count, check_share, is_number
+from tfspeech.strategies.variables import VariableInfo
+
+
+@dataclasses.dataclass(frozen=True)
+class Prune(Regularization):
+    """Constraint: the smallest weights of every tensor are exactly zero.
+
+    After update k the share of zeros is sparsity (1 - (1 - p)^3), p = (k - begin) /
+    (end - begin) within [0, 1]; it grows every `every` updates and at the last, `end`.
+    In between, what was pruned is set to zero again after each update. A weight that
+    was pruned never comes back. Source: Zhu, Gupta 2017, "To prune, or not to prune"
+    (arXiv 1710.01878), equation 1 with an initial sparsity of 0.
+    """
+
+    sparsity: float = 0.8
+    begin: int = 0
+    end: int = 1000
+    every: int = 100
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_share(sparsity=self.sparsity)
+        check_count(end=self.end, every=self.every)
+        whole = is_number(self.begin) and self.begin == int(self.begin)
+        if not (whole and 0 <= self.begin < self.end):
+            raise ValueError(
+                f"begin must be a whole number in [0, {self.end}), not {self.begin!r}"
+            )
+
+    @property
+    def settled_after(self) -> int:
+        """The update after which the whole share is zero."""
+        return self.end
+
+    def check(self, model: keras.Model, run: Run) -> None:
+        """Raises a `SpecError` for a run that ends before pruning does."""
+        if self.end > run.updates:
+            raise SpecError(
+                f"prune ends after update {self.end}, and the run after "
+                f"{run.updates}: choose a smaller end= or a longer run"
+            )
+
+    def create_state(self, infos: Sequence[VariableInfo]) -> State:
+        """Which weights are kept, bool in the weight's shape."""
+        (info,) = infos
+        return {"kept": tf.Variable(tf.ones(info.shape, tf.bool), trainable=False)}
+
+    def updated(
+        self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
+    ) -> tf.Tensor:
+        """Returns the weight with zeros where it is pruned."""
+        begin, end, every = int(self.begin), int(self.end), int(self.every)
+        number = update.number + 1
+        pruned = tf.where(tf.convert_to_tensor(state["kept"]), weight, 0.0)
+        on_schedule = ((number - begin) % every == 0) | (number == end)
+        due = (number >= begin) & (number <= end) & on_schedule
+
+        def prune_more() -> tf.Tensor:
+            done = tf.cast(number - begin, tf.float64) / (end - begin)
+            share = self.sparsity * (1.0 - (1.0 - done) ** 3)
+            kept = _largest(pruned, 1.0 - share)
+            state["kept"].assign(kept)
+            return tf.where(kept, pruned, 0.0)
+
+        return tf.cond(due, prune_more, lambda: pruned)
+
+
+def _largest(weight: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """Whether a value is among the largest, bool in the weight's shape.
+
+    Exactly so many, also where values tie; zeros are the last to be among them.
+    """
+    size = weight.shape.num_elements()
+    count = tf.cast(tf.round(share * size), tf.int32)
+    order = tf.argsort(
+        tf.abs(tf.reshape(weight, [-1])), direction="DESCENDING", stable=True
+    )
+    kept = tf.scatter_nd(order[:, tf.newaxis], tf.range(size) < count, [size])
+    return tf.reshape(kept, weight.shape)
