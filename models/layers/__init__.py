@@ -5,6 +5,7 @@ from models.layers.masking import mask_frames, sequence_mask
 from models.layers.normalization import FeatureNormalization
 from models.layers.pooling import AttentionPooling, LastPooling, MeanPooling
 from models.layers.recurrent import Recurrent
+from models.layers.tied import TiedConv1D, TiedEmbedding
 
 __all__ = [
     "AttentionPooling",
@@ -13,6 +14,8 @@ __all__ = [
     "MaskedConv1D",
     "MeanPooling",
     "Recurrent",
+    "TiedConv1D",
+    "TiedEmbedding",
     "mask_frames",
     "sequence_mask",
 ]
