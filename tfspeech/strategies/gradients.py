@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -15,27 +16,37 @@ class Gradients:
     """The gradients of all variables that have one, with a norm for each.
 
     Norms are computed once. Strategies that only scale leave the tensors alone and
-    multiply `scales`; the product is taken once, when `values` is asked for.
+    multiply the scales; the product is taken once, when `values` is asked for.
+
+    Args of the constructor:
+        tensors: Dense gradients, float32.
+        infos: What each tensor's variable is.
+        weights: The variables' values, float32; for strategies that compare with them.
 
     Attributes:
         infos: What each tensor's variable is.
+        weights: The variables' values.
         norms: L2 norms of the tensors, float32 [tensors], scales included.
+        raw_norms: The same before any strategy acted.
         clipped: Whether a strategy has changed the tensor, bool [tensors].
+        threshold: What the last strategy that bounds the global norm bounds it to, a
+            float32 scalar; NaN where none does.
     """
 
     def __init__(
         self,
         tensors: Sequence[tf.Tensor],
         infos: Sequence[VariableInfo],
-        norms: tf.Tensor | None = None,
-        scales: tf.Tensor | None = None,
-        clipped: tf.Tensor | None = None,
+        weights: Sequence[tf.Tensor] = (),
     ) -> None:
         self._tensors = list(tensors)
+        self._scales: tf.Tensor | None = None
         self.infos = list(infos)
-        self.norms = tensor_norms(self._tensors) if norms is None else norms
-        self._scales = scales
-        self.clipped = tf.zeros(len(infos), tf.bool) if clipped is None else clipped
+        self.weights = list(weights)
+        self.norms = tensor_norms(self._tensors)
+        self.raw_norms = self.norms
+        self.clipped = tf.zeros(len(self.infos), tf.bool)
+        self.threshold = tf.constant(float("nan"))
 
     @property
     def values(self) -> list[tf.Tensor]:
@@ -50,49 +61,75 @@ class Gradients:
         """The L2 norm of all values together, a float32 scalar."""
         return vector_norm(self.norms)
 
-    def scaled(self, scales: tf.Tensor) -> Gradients:
+    def only_scales(self, raw: Gradients) -> bool:
+        """Whether these are the tensors of `raw`, each times a factor."""
+        pairs = zip(self._tensors, raw._tensors, strict=True)
+        return raw._scales is None and all(a is b for a, b in pairs)
+
+    def scaled(
+        self, scales: tf.Tensor, threshold: tf.Tensor | float | None = None
+    ) -> Gradients:
         """Returns the gradient with tensor `k` multiplied by `scales[k]`.
 
         Args:
             scales: float32 [tensors], or a scalar for all.
+            threshold: What the global norm is bounded to, if it is.
         """
         scales = tf.broadcast_to(scales, tf.shape(self.norms))
-        return Gradients(
-            self._tensors,
-            self.infos,
-            self.norms * scales,
-            scales if self._scales is None else self._scales * scales,
-            self.clipped | (scales < 1.0),
-        )
+        after = copy.copy(self)
+        after._scales = scales if self._scales is None else self._scales * scales
+        after.norms = self.norms * scales
+        after.clipped = self.clipped | (scales < 1.0)
+        if threshold is not None:
+            after.threshold = tf.cast(threshold, tf.float32)
+        return after
+
+    def bounded(self, c: tf.Tensor | float) -> Gradients:
+        """Returns the gradient scaled to a global norm of at most c: g min(1, c / n).
+
+        Args:
+            c: The bound, a scalar; NaN for none.
+        """
+        n = self.global_norm
+        return self.scaled(tf.where(n > c, c / n, 1.0), threshold=c)
 
     def replaced(self, values: Sequence[tf.Tensor]) -> Gradients:
         """Returns other values in place of these, with their norms computed anew."""
-        after = Gradients(values, self.infos)
-        after.clipped = self.clipped | (after.norms < self.norms)
+        after = copy.copy(self)
+        after._tensors, after._scales = list(values), None
+        after.norms = tensor_norms(after._tensors)
+        # The norm of an unchanged tensor may move by its last bit: see tensor_norms.
+        moved = tf.abs(after.norms - self.norms) > 1e-6 * self.norms
+        after.clipped = self.clipped | moved
         return after
 
     def select(self, indices: Sequence[int]) -> Gradients:
         """Returns the gradients at `indices` alone."""
-        values = self.values
-        return Gradients(
-            [values[i] for i in indices],
-            [self.infos[i] for i in indices],
-            tf.gather(self.norms, indices),
-            clipped=tf.gather(self.clipped, indices),
-        )
+        part = copy.copy(self)
+        part._tensors = [self._tensors[i] for i in indices]
+        part.infos = [self.infos[i] for i in indices]
+        part.weights = [self.weights[i] for i in indices] if self.weights else []
+        if self._scales is not None:
+            part._scales = tf.gather(self._scales, indices)
+        part.norms = tf.gather(self.norms, indices)
+        part.raw_norms = tf.gather(self.raw_norms, indices)
+        part.clipped = tf.gather(self.clipped, indices)
+        return part
 
     def merge(self, indices: Sequence[int], part: Gradients) -> Gradients:
         """Returns these gradients with `part` at `indices`."""
-        values = self.values
-        for index, value in zip(indices, part.values, strict=True):
-            values[index] = value
         where = tf.constant(indices)[:, tf.newaxis]
-        return Gradients(
-            values,
-            self.infos,
-            tf.tensor_scatter_nd_update(self.norms, where, part.norms),
-            clipped=tf.tensor_scatter_nd_update(self.clipped, where, part.clipped),
-        )
+        whole = copy.copy(self)
+        whole._tensors = list(self._tensors)
+        for index, tensor in zip(indices, part._tensors, strict=True):
+            whole._tensors[index] = tensor
+        if self._scales is not None or part._scales is not None:
+            scales = tf.ones_like(self.norms) if self._scales is None else self._scales
+            new = tf.ones_like(part.norms) if part._scales is None else part._scales
+            whole._scales = tf.tensor_scatter_nd_update(scales, where, new)
+        whole.norms = tf.tensor_scatter_nd_update(self.norms, where, part.norms)
+        whole.clipped = tf.tensor_scatter_nd_update(self.clipped, where, part.clipped)
+        return whole
 
 
 def densify(gradient: Raw) -> tf.Tensor | None:
@@ -108,20 +145,34 @@ def densify(gradient: Raw) -> tf.Tensor | None:
 def tensor_norms(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
     """L2 norms, float32 [tensors], right for every finite float32 value.
 
-    Squares overflow above 1e19 and vanish below 1e-19; where a tensor is near that,
-    all are measured again, each divided by its largest value.
+    Squares overflow above 1e19 and vanish below 1e-19; a tensor that is near that is
+    measured again, divided by its largest value.
     """
     squares = tf.stack([2.0 * tf.nn.l2_loss(tensor) for tensor in tensors])
+    safe = (squares > 1e-20) & (squares < 1e37)
 
-    def rescaled() -> tf.Tensor:
-        return tf.stack([vector_norm(tf.reshape(t, [-1])) for t in tensors])
+    def measured_again() -> tf.Tensor:
+        # Of a tensor that is safe nothing is read: large ones would cost a good deal.
+        norms = [
+            vector_norm(tf.reshape(t, [-1])[: tf.where(known, 0, tf.size(t))])
+            for t, known in zip(tensors, tf.unstack(safe), strict=True)
+        ]
+        return tf.where(safe, tf.sqrt(squares), tf.stack(norms))
 
-    safe = tf.reduce_all((squares > 1e-20) & (squares < 1e37))
-    return tf.cond(safe, lambda: tf.sqrt(squares), rescaled)
+    return tf.cond(tf.reduce_all(safe), lambda: tf.sqrt(squares), measured_again)
 
 
 def vector_norm(values: tf.Tensor) -> tf.Tensor:
-    """The L2 norm of a float32 vector, scaled by its largest value."""
-    largest = tf.reduce_max(tf.abs(values))
+    """The L2 norm of all values of a float32 tensor, scaled by the largest."""
+    return tf.reshape(unit_norms(values, None), [])
+
+
+def unit_norms(values: tf.Tensor, axes: Sequence[int] | None) -> tf.Tensor:
+    """L2 norms over `axes`, which stay with size 1; None for all of them.
+
+    Each is scaled by its largest value, so that no square overflows or vanishes.
+    """
+    largest = tf.reduce_max(tf.abs(values), axes, keepdims=True)
     divisor = tf.where(largest > 0.0, largest, 1.0)
-    return largest * tf.sqrt(tf.reduce_sum(tf.square(values / divisor)))
+    squares = tf.square(values / divisor)
+    return largest * tf.sqrt(tf.reduce_sum(squares, axes, keepdims=True))

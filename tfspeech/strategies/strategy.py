@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Sequence
 
@@ -11,6 +10,8 @@ import tensorflow as tf
 
 from tfspeech.errors import SpecError
 from tfspeech.strategies.variables import VariableInfo
+
+_LARGEST = 3.4e38
 
 State = dict[str, tf.Variable]
 
@@ -34,12 +35,21 @@ class Strategy:
 
     def selects(self, info: VariableInfo) -> bool:
         """Whether the strategy acts on a variable."""
-        return not self.match or re.search(self.match, info.path) is not None
+        if self.match:
+            return re.search(self.match, info.path) is not None
+        return self.selects_by_default(info)
+
+    def selects_by_default(self, info: VariableInfo) -> bool:
+        """Whether the strategy acts on a variable when `match` is empty."""
+        return True
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates the variables that the strategy keeps from step to step.
 
         They are part of checkpoints. They stay as they are when a step is skipped.
+
+        Args:
+            infos: The variables that the strategy acts on.
         """
         return {}
 
@@ -57,9 +67,29 @@ def selected_indices(strategy: Strategy, infos: Sequence[VariableInfo]) -> list[
     return indices
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a number that float32 can hold; a truth value is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= _LARGEST
+
+
 def check_positive(**values: float) -> None:
     """Raises a ValueError for a value that is not a finite number above zero."""
     for name, value in values.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not (math.isfinite(value) and value > 0):
+        if not (is_number(value) and value > 0):
             raise ValueError(f"{name} must be a number above 0, not {value!r}")
+
+
+def check_share(**values: float) -> None:
+    """Raises a ValueError for a value that is not strictly between 0 and 1."""
+    for name, value in values.items():
+        if not (is_number(value) and 0 < value < 1):
+            raise ValueError(f"{name} must be between 0 and 1, not {value!r}")
+
+
+def check_count(**values: int) -> None:
+    """Raises a ValueError for a value that is no whole number above zero."""
+    for name, value in values.items():
+        if not (is_number(value) and value >= 1 and value == int(value)):
+            raise ValueError(f"{name} must be a whole number above 0, not {value!r}")

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import keras
+import numpy as np
 
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 _KINDS = {
     "kernel": "kernel",
     "depthwise_kernel": "kernel",
@@ -29,11 +37,16 @@ class VariableInfo:
 
     Attributes:
         path: Its Keras path, such as `rnn_recognizer/classifier/kernel`.
-        kind: `kernel`, `recurrent_kernel`, `embedding`, `bias` or `norm`.
+        kind: `kernel`, `recurrent_kernel`, `embedding`, `bias`, `norm`, or `parameter`
+            for what a regularization strategy has added to the model.
         unit_axes: The axes whose values together make one unit: for a kernel all that
             lead into one output, for an embedding one row, for biases none.
         fan_in: Values per unit; for a bias those of its kernel.
         input_dim: Features per frame of the whole model.
+        shape: Of the variable.
+        output: Whether it belongs to an output layer of the model.
+        initial_variance: Of the values its initialiser gave it, measured; 1 / fan_in
+            where they are all the same.
     """
 
     path: str
@@ -41,35 +54,111 @@ class VariableInfo:
     unit_axes: tuple[int, ...]
     fan_in: int
     input_dim: int
+    shape: tuple[int, ...]
+    output: bool = False
+    initial_variance: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        return math.prod(self.shape)
 
 
 def describe_variables(model: keras.Model) -> list[VariableInfo]:
     """Describes `model.trainable_variables`, in their order.
 
+    Layers of our own whose weights Keras's names do not describe say which axes make a
+    unit in `unit_axes`, by the name of the weight.
+
     Args:
-        model: A built model of the zoo; it has the attribute `feature_dim`.
+        model: A freshly built model. `feature_dim`, if it has it, is its features per
+            frame, and `output_layers` its output layers.
     """
-    variables = model.trainable_variables
-    kernels = {v.path: v for v in variables if v.name == "kernel"}
-    return [_describe(v, kernels, model.feature_dim) for v in variables]
+    owners = {id(v): layer for layer in _layers(model) for v in _own_variables(layer)}
+    outputs = {
+        id(layer)
+        for output in getattr(model, "output_layers", ())
+        for layer in _layers(output)
+    }
+    input_dim = getattr(model, "feature_dim", 1)
+    return [
+        _describe(v, owners.get(id(v)), input_dim, outputs)
+        for v in model.trainable_variables
+    ]
+
+
+def _layers(root: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+    """A layer and all layers that it holds, in lists and dictionaries too."""
+    waiting: list[object] = [root]
+    seen: set[int] = set()
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, (list, tuple)):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, keras.layers.Layer) and id(item) not in seen:
+            seen.add(id(item))
+            yield item
+            waiting.extend(vars(item).values())
+
+
+def _own_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
+    return [v for v in vars(layer).values() if isinstance(v, keras.Variable)]
 
 
 def _describe(
-    variable: keras.Variable, kernels: dict[str, keras.Variable], input_dim: int
+    variable: keras.Variable,
+    layer: keras.layers.Layer | None,
+    input_dim: int,
+    outputs: set[int],
 ) -> VariableInfo:
-    rank = len(variable.shape)
-    kind = _KINDS.get(variable.name, "kernel" if rank > 1 else "bias")
-    unit_axes = _unit_axes(kind, rank)
-    measured = variable
+    shape = tuple(variable.shape)
+    kind = _KINDS.get(variable.name, "kernel" if len(shape) > 1 else "bias")
+    unit_axes = _unit_axes(variable.name, kind, len(shape), layer)
+    fan_in = math.prod(shape[axis] for axis in unit_axes)
     if kind == "bias":
-        layer = variable.path.rpartition("/")[0]
-        measured = kernels.get(f"{layer}/kernel", variable)
-    axes = unit_axes if measured is variable else _unit_axes("kernel", measured.ndim)
-    fan_in = math.prod(measured.shape[axis] for axis in axes)
-    return VariableInfo(variable.path, kind, unit_axes, fan_in, input_dim)
+        fan_in = _fan_in_of_kernel(layer)
+    variance = float(np.var(variable.numpy().astype(np.float64)))
+    return VariableInfo(
+        variable.path,
+        kind,
+        unit_axes,
+        fan_in,
+        input_dim,
+        shape,
+        id(layer) in outputs,
+        variance or 1.0 / fan_in,
+    )
 
 
-def _unit_axes(kind: str, rank: int) -> tuple[int, ...]:
+def _unit_axes(
+    name: str, kind: str, rank: int, layer: keras.layers.Layer | None
+) -> tuple[int, ...]:
+    """The axes that lead into one output, which depend on the layer's layout."""
+    declared = getattr(layer, "unit_axes", {})
+    if name in declared:
+        return declared[name]
     if kind in ("bias", "norm"):
         return ()
-    return (1,) if kind == "embedding" else tuple(range(rank - 1))
+    if kind == "embedding":
+        return (1,)
+    if isinstance(layer, keras.layers.EinsumDense):
+        inputs, output = layer.equation.replace(" ", "").split("->")
+        letters = inputs.split(",")[1]
+        return tuple(i for i, letter in enumerate(letters) if letter not in output)
+    if isinstance(layer, _TRANSPOSED):
+        return (*range(rank - 2), rank - 1)
+    if isinstance(layer, _DEPTHWISE) or name == "depthwise_kernel":
+        return tuple(range(rank - 2))
+    return tuple(range(rank - 1))
+
+
+def _fan_in_of_kernel(layer: keras.layers.Layer | None) -> int:
+    """Values that lead into a unit with this bias; 1 where no kernel stands beside."""
+    for name in ("kernel", "pointwise_kernel"):
+        kernel = getattr(layer, name, None)
+        if kernel is not None:
+            axes = _unit_axes(name, "kernel", len(kernel.shape), layer)
+            return math.prod(kernel.shape[axis] for axis in axes)
+    return 1

@@ -1,0 +1,83 @@
+"""What a clipping strategy is, and several of them one after the other."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfspeech.strategies.gradients import Gradients
+from tfspeech.strategies.strategy import State, Strategy, selected_indices
+from tfspeech.strategies.variables import VariableInfo
+
+
+@dataclasses.dataclass(frozen=True)
+class Clipping(Strategy, abc.ABC):
+    """Base of the clipping strategies. They act on all variables by default.
+
+    A strategy takes the reduced, unscaled, finite gradient of a step and returns
+    another. It runs once per step however many replicas there are.
+    """
+
+    def accepts(self, gradients: Gradients, state: State) -> tf.Tensor:
+        """Whether the step may be made, a bool scalar; a refused one is skipped.
+
+        It is asked before any strategy clips, and must not change the state.
+        """
+        return tf.constant(True)
+
+    @abc.abstractmethod
+    def clip(self, gradients: Gradients, state: State) -> Gradients:
+        """Returns the clipped gradient and updates the state."""
+
+
+class ClippingChain:
+    """Clipping strategies one after the other, with their state in `variables`.
+
+    Args of the constructor:
+        strategies: In the order in which they act.
+        infos: What the model's trainable variables are.
+
+    Attributes:
+        variables: All that the strategies keep from step to step.
+
+    Raises:
+        SpecError: `match` of a strategy selects none of the variables.
+    """
+
+    def __init__(
+        self, strategies: Sequence[Clipping], infos: Sequence[VariableInfo]
+    ) -> None:
+        self._strategies = tuple(strategies)
+        self._states = [
+            strategy.create_state([infos[i] for i in selected_indices(strategy, infos)])
+            for strategy in strategies
+        ]
+        self.variables = [v for state in self._states for v in state.values()]
+
+    def accepts(self, gradients: Gradients) -> tf.Tensor:
+        """Whether no strategy refuses the step, a bool scalar."""
+        answers = [tf.constant(True)]
+        for strategy, state in zip(self._strategies, self._states, strict=True):
+            indices = _selected(strategy, gradients)
+            if indices:
+                answers.append(strategy.accepts(gradients.select(indices), state))
+        return tf.reduce_all(answers)
+
+    def __call__(self, gradients: Gradients) -> Gradients:
+        """Clips a finite gradient that was accepted."""
+        for strategy, state in zip(self._strategies, self._states, strict=True):
+            indices = _selected(strategy, gradients)
+            if len(indices) == len(gradients.infos):
+                gradients = strategy.clip(gradients, state)
+            elif indices:
+                part = strategy.clip(gradients.select(indices), state)
+                gradients = gradients.merge(indices, part)
+        return gradients
+
+
+def _selected(strategy: Clipping, gradients: Gradients) -> list[int]:
+    """The gradients that a strategy acts on; none where its variables have none."""
+    return [i for i, info in enumerate(gradients.infos) if strategy.selects(info)]
