@@ -46,16 +46,16 @@ def test_times_are_rounded_to_whole_samples():
     config = AcousticConfig(sample_rate_hz=22050)
     assert (config.frame_length, config.hop_length) == (1014, 276)
     assert config.spectrogram.fft_length == 1024
-    assert config.frame_dim == 80
+    assert config.frame_dim == config.num_mels
 
 
 def test_parameters_of_linear_prediction_follow_the_mels():
     config = AcousticConfig(sample_rate_hz=16000, lpc_order=16)
     waveform = recording(8000)
     frames = single(waveform, config)
-    assert frames.shape[1] == config.frame_dim == 80 + 17
+    assert frames.shape[1] == config.frame_dim == config.num_mels + 17
     plain = single(waveform, AcousticConfig(sample_rate_hz=16000))
-    np.testing.assert_array_equal(frames[:, :80], plain)
+    np.testing.assert_array_equal(frames[:, : config.num_mels], plain)
     # The gain follows the level, which rises all the time.
     assert np.all(np.diff(frames[3:-3:5, -1]) > 0)
 

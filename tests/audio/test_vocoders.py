@@ -18,7 +18,7 @@ from tfspeech.audio.vocoders import (
 )
 from tfspeech.errors import SpecError
 
-CONFIG = AcousticConfig(sample_rate_hz=16000, lpc_order=20)
+CONFIG = AcousticConfig(sample_rate_hz=16000, num_mels=80, lpc_order=20)
 
 
 def voice(seconds, rate_hz=16000, seed=0):

@@ -7,6 +7,8 @@ import pytest
 
 from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
 from tfspeech.audio.decode import read_audio
+from tfspeech.audio.vocoders import GriffinLim
+from tfspeech.data.espeak import SpokenText
 from tfspeech.tasks.synthesis_scores import (
     alignment_path,
     attention_scores,
@@ -175,3 +177,19 @@ def test_attention_spread_over_everything_loses_words():
 
 def test_text_without_words_loses_none():
     assert count_lost_words(weights([0, 1], 2), np.array([-1, -1])) == (0, 0)
+
+
+def test_the_vocoder_keeps_the_pitch_of_a_low_voice():
+    waveform, rate_hz = SpokenText("Nine brown foxes ran over a low wall.").render()
+    config = AcousticConfig(sample_rate_hz=rate_hz)
+    frames, lengths = acoustic_frames(waveform[None], [len(waveform)], config)
+    synthesis, _ = GriffinLim(config)(frames, lengths)
+    reference_hz, synthesis_hz = (
+        fundamental_frequency(wave, rate_hz, config.hop_length)
+        for wave in (waveform, synthesis[0].numpy())
+    )
+    assert 90 < np.median(reference_hz[reference_hz > 0]) < 120
+    path = each_with_itself(len(reference_hz))
+    scores = pitch_scores(reference_hz, synthesis_hz, path)
+    assert scores["f0_rmse_hz"] < 3
+    assert scores["voicing_error_percent"] < 10
