@@ -30,6 +30,8 @@ class FeatureNormalization(keras.layers.Layer):
         # A feature that never changes says nothing; it must not become noise.
         self.deviation.assign(np.where(deviation > 1e-5, deviation, 1.0))
 
-    def call(self, features: tf.Tensor) -> tf.Tensor:
-        """Normalises [..., features]."""
+    def call(self, features: tf.Tensor, invert: bool = False) -> tf.Tensor:
+        """Normalises [..., features], or brings normalised ones back to their units."""
+        if invert:
+            return features * self.deviation + self.mean
         return (features - self.mean) / self.deviation

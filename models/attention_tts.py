@@ -1,0 +1,306 @@
+"""A synthesiser that reads text by attention, after Tacotron 2."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from models.config import check_choices, option
+from models.layers import (
+    AdditiveAttention,
+    Attention,
+    AttentionDecoder,
+    DotAttention,
+    FeatureNormalization,
+    LocalAttention,
+    LocationSensitiveAttention,
+    Postnet,
+    TextEncoder,
+    mask_frames,
+)
+from models.layers.text_encoder import ENCODERS
+
+ATTENTIONS: dict[str, Callable[[AttentionTtsConfig], Attention]] = {
+    "additive": lambda c: AdditiveAttention(c.attention_units, c.attention_top_k),
+    "dot": lambda c: DotAttention(c.attention_units, c.attention_top_k),
+    "multi_head": lambda c: DotAttention(
+        c.attention_units, c.attention_top_k, c.attention_heads
+    ),
+    "location_sensitive": lambda c: LocationSensitiveAttention(
+        c.attention_units,
+        c.attention_top_k,
+        c.location_filters,
+        c.location_kernel_size,
+    ),
+    "local": lambda c: LocalAttention(
+        c.attention_units, c.attention_top_k, c.local_width
+    ),
+}
+"""Name -> the decoder's attention of a configuration."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AttentionTtsConfig:
+    """Attention TTS: encoder of symbols, attention, LSTM decoder, postnet.
+
+    The network of the founding documents, from LSTM to LSTM with s = h + c, is
+    `AttentionTtsConfig(encoder="lstm", encoder_layers=1, attention="dot",
+    context="residual", postnet_layers=0)`.
+    """
+
+    encoder: str = option("conv_lstm", "what reads the symbols", choices=ENCODERS)
+    encoder_layers: int = option(
+        2, "convolutions of conv_lstm, LSTMs of lstm or blocks of self_attention"
+    )
+    encoder_units: int = option(256, "size of an encoded symbol")
+    encoder_kernel_size: int = option(5, "width of each convolution", unit="symbols")
+    encoder_heads: int = option(4, "heads of the encoder's self-attention")
+    encoder_top_k: int = option(
+        0, "weights that the encoder's self-attention keeps, 0 for all"
+    )
+    tied_convolutions: bool = option(
+        False, "tie the channel matrices of encoder and postnet to the identity"
+    )
+    attention: str = option(
+        "location_sensitive", "what the decoder finds its place by", choices=ATTENTIONS
+    )
+    attention_units: int = option(128, "size of queries and keys")
+    attention_heads: int = option(4, "heads of multi_head attention")
+    attention_top_k: int = option(
+        0, "largest weights kept in each decoder step, 0 for all"
+    )
+    attention_window: int = option(
+        0,
+        "in synthesis the attention moves ahead by at most so much per step, and back "
+        "by one; 0: freely",
+        unit="symbols",
+    )
+    location_filters: int = option(8, "filters of location_sensitive attention")
+    location_kernel_size: int = option(
+        15, "width of the filters of location_sensitive attention", unit="symbols"
+    )
+    local_width: int = option(
+        6, "half the width of the window of local attention", unit="symbols"
+    )
+    context: str = option(
+        "appended",
+        "how the decoder's output sees the context: [h; c], or h + c",
+        choices=("appended", "residual"),
+    )
+    prenet_units: int = option(128, "units of both layers of the prenet")
+    prenet_dropout: float = option(0.5, "share of the prenet dropped in training")
+    decoder_layers: int = option(1, "LSTMs of the decoder")
+    decoder_units: int = option(256, "units of each LSTM of the decoder")
+    zoneout: float = option(0.1, "probability that an LSTM unit stays as it was")
+    reduction_factor: int = option(4, "spoken per decoder step", unit="frames")
+    postnet_layers: int = option(0, "convolutions after the decoder, 0 for none")
+    postnet_filters: int = option(128, "filters of the postnet")
+    postnet_kernel_size: int = option(5, "width of its convolutions", unit="frames")
+    dropout: float = option(0.1, "share dropped in encoder and postnet in training")
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        may_be_zero = (
+            "encoder_top_k",
+            "attention_top_k",
+            "attention_window",
+            "postnet_layers",
+        )
+        for field in dataclasses.fields(self):
+            value, least = getattr(self, field.name), int(field.name not in may_be_zero)
+            if field.type == "int" and value < least:
+                raise ValueError(
+                    f"{field.name} must be at least {least}. Received: {value}"
+                )
+            if field.type == "float" and not 0 <= value < 1:
+                raise ValueError(f"{field.name} must be in [0, 1). Received: {value}")
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Raises a ValueError where one size does not go with another."""
+        if self.encoder_units % 2:
+            raise ValueError(
+                f"encoder_units must be even. Received: {self.encoder_units}"
+            )
+        for heads, units in (
+            ("encoder_heads", "encoder_units"),
+            ("attention_heads", "attention_units"),
+        ):
+            if getattr(self, units) % getattr(self, heads):
+                raise ValueError(
+                    f"{heads} must divide {units}. Received: "
+                    f"{heads}={getattr(self, heads)}, {units}={getattr(self, units)}"
+                )
+        if self.context == "residual" and self.encoder_units != self.decoder_units:
+            raise ValueError(
+                "context=residual adds encoded symbols to the decoder's output; "
+                "encoder_units must equal decoder_units. Received: "
+                f"{self.encoder_units} and {self.decoder_units}"
+            )
+
+
+class AttentionTts(keras.Model):
+    """Speaks a padded batch of symbol sequences.
+
+    Args of the constructor:
+        config: The architecture.
+        num_symbols: Symbols there are; 0 is the padding.
+        frame_dim: Size of an acoustic frame.
+    """
+
+    def __init__(
+        self,
+        config: AttentionTtsConfig,
+        num_symbols: int,
+        frame_dim: int,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(name="attention_tts", **kwargs)
+        self.config = config
+        self.num_symbols = num_symbols
+        self.feature_dim = frame_dim
+        policy = self.dtype_policy
+        # Statistics lose too much in half precision.
+        self.normalization = FeatureNormalization(dtype="float32", name="frames")
+        self.encoder = TextEncoder(
+            num_symbols,
+            kind=config.encoder,
+            units=config.encoder_units,
+            layers=config.encoder_layers,
+            kernel_size=config.encoder_kernel_size,
+            heads=config.encoder_heads,
+            top_k=config.encoder_top_k,
+            tied=config.tied_convolutions,
+            dropout=config.dropout,
+            dtype=policy,
+            name="encoder",
+        )
+        self.decoder = AttentionDecoder(
+            ATTENTIONS[config.attention](config),
+            frame_dim,
+            config.reduction_factor,
+            units=config.decoder_units,
+            layers=config.decoder_layers,
+            zoneout=config.zoneout,
+            prenet_units=config.prenet_units,
+            prenet_dropout=config.prenet_dropout,
+            residual=config.context == "residual",
+            name="decoder",
+        )
+        self.postnet = None
+        if config.postnet_layers:
+            self.postnet = Postnet(
+                frame_dim,
+                layers=config.postnet_layers,
+                filters=config.postnet_filters,
+                kernel_size=config.postnet_kernel_size,
+                tied=config.tied_convolutions,
+                dropout=config.dropout,
+                dtype=policy,
+                name="postnet",
+            )
+        self.output_layers = [self.decoder.output_layer]
+        if self.postnet is not None:
+            self.output_layers.append(self.postnet.last)
+        one = tf.ones([1], tf.int32)
+        self(
+            {
+                "symbols": one[tf.newaxis],
+                "symbol_lengths": one,
+                "frames": tf.zeros([1, 1, frame_dim]),
+                "frame_lengths": one,
+            }
+        )
+
+    def call(
+        self, inputs: dict[str, tf.Tensor], training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """Predicts each decoder step from the recording before it (teacher forcing).
+
+        Args:
+            inputs: `symbols` int32 [batch, symbols] with `symbol_lengths` int32
+                [batch]; `frames` float32 [batch, frames, frame_dim] with
+                `frame_lengths` int32 [batch].
+            training: Whether dropout and zoneout are on.
+
+        Returns:
+            `frames`, and `frames_refined` by the postnet, float32 [batch, frames,
+            frame_dim], 0 beyond the lengths; `stop_logits` float32 [batch, steps] and
+            `alignment` float32 [batch, steps, symbols], steps being ceil(frames /
+            reduction_factor).
+        """
+        lengths = inputs["frame_lengths"]
+        frames = mask_frames(self.normalization(inputs["frames"]), lengths)
+        encoded = self.encoder(
+            inputs["symbols"], inputs["symbol_lengths"], training=training
+        )
+        spoken, stop_logits, alignment = self.decoder(
+            encoded, inputs["symbol_lengths"], frames, training=training
+        )
+        spoken = spoken[:, : tf.shape(frames)[1]]
+        return {
+            **self._finish(spoken, lengths, training),
+            "stop_logits": stop_logits,
+            "alignment": alignment,
+        }
+
+    @tf.function(reduce_retracing=True)
+    def synthesize(
+        self, symbols: tf.Tensor, symbol_lengths: tf.Tensor, max_frames: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Speaks freely, as one compiled loop.
+
+        Args:
+            symbols: int32 [batch, symbols].
+            symbol_lengths: int32 [batch].
+            max_frames: int32 [batch] or a scalar, where to stop at the latest, rounded
+                up to whole decoder steps.
+
+        Returns:
+            `frames` float32 [batch, frames, frame_dim], 0 beyond `frame_lengths` int32
+            [batch]; `alignment` float32 [batch, steps, symbols], 0 beyond frame_lengths
+            / reduction_factor; and `stopped` bool [batch], whether the decoder itself
+            found the end.
+        """
+        factor = self.config.reduction_factor
+        max_steps = -(-tf.broadcast_to(max_frames, tf.shape(symbol_lengths)) // factor)
+        encoded = tf.cast(self.encoder(symbols, symbol_lengths), tf.float32)
+        spoken, steps, alignment, stopped = self.decoder.synthesize(
+            encoded, symbol_lengths, max_steps, self.config.attention_window
+        )
+        lengths = steps * factor
+        return {
+            "frames": self._finish(spoken, lengths, False)["frames_refined"],
+            "frame_lengths": lengths,
+            "alignment": alignment,
+            "stopped": stopped,
+        }
+
+    @property
+    def parameters_saved(self) -> int:
+        """How many weights more there were if no convolution were tied."""
+        blocks = [*self.encoder.blocks, *(self.postnet.blocks if self.postnet else ())]
+        return sum(getattr(block, "parameters_saved", 0) for block in blocks)
+
+    def summary(self, *args: object, **kwargs: object) -> None:
+        """Prints what Keras does, and what tied convolutions save."""
+        super().summary(*args, **kwargs)
+        if self.config.tied_convolutions:
+            write = kwargs.get("print_fn") or print
+            write(f" Saved by tied convolutions: {self.parameters_saved:,}")
+
+    def _finish(
+        self, spoken: tf.Tensor, lengths: tf.Tensor, training: bool
+    ) -> dict[str, tf.Tensor]:
+        """Frames with and without the postnet, no longer normalised."""
+        refined = spoken
+        if self.postnet is not None:
+            refined = self.postnet(spoken, lengths, training=training)
+        frames, refined = (
+            mask_frames(self.normalization(x, invert=True), lengths)
+            for x in (spoken, refined)
+        )
+        return {"frames": frames, "frames_refined": refined}
