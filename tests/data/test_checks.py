@@ -4,7 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfspeech.data.checks import AUDIO_FACTS, LEVELS, Problem, check, count_splits
+from tfspeech.data.checks import (
+    AUDIO_FACTS,
+    LEVELS,
+    Problem,
+    check,
+    count_splits,
+    has_sentences,
+)
 from tfspeech.data.espeak import SpokenText
 from tfspeech.data.manifest import Corpus, Utterance
 from tfspeech.errors import CorpusError
@@ -149,3 +156,68 @@ def test_count_splits():
     }
     assert counts["validation"]["utterances"] == 0
     assert counts["test"]["hours"] == 0.5
+
+
+def spoken(text, seconds=1.0, split="train", **facts):
+    return text, split, {"seconds": seconds, **facts}
+
+
+SENTENCES = [
+    spoken("number one", split="train"),
+    spoken("number two", split="validation"),
+    spoken("number three", split="test"),
+]
+
+
+def test_sentences_are_no_labels():
+    report = make([*SENTENCES, spoken("number one")], sentences=True)
+    assert report.problems == ()
+    assert {each.kind for each in make(SENTENCES).problems} == {"unknown label"}
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "message"),
+    [
+        (spoken("  "), "no words", "its text is '  '"),
+        (spoken("...!"), "no words", "its text is '...!'"),
+        (spoken("龍"), "no words", "its text is '龍'"),
+        (spoken("one ~ two 龍"), "unknown symbol", "~ 龍 in 'one ~ two 龍'"),
+        (spoken("yes", 0.09), "text does not fit", "3 symbols in 0.1 s: 'yes'"),
+        (spoken("yes", 1.6), "text does not fit", "3 symbols in 1.6 s: 'yes'"),
+    ],
+)
+def test_texts_that_cannot_be_spoken(row, kind, message):
+    report = make([*SENTENCES, row], sentences=True)
+    assert [(p.kind, p.path, p.message) for p in report.problems] == [
+        (kind, "3.wav", message)
+    ]
+
+
+def test_texts_are_measured_as_they_are_read():
+    assert make([*SENTENCES, spoken("1984", 1.5)], sentences=True).problems == ()
+
+
+def test_text_is_compared_with_what_is_left_of_overlong_audio():
+    report = make([*SENTENCES, spoken("seven " * 20, 300.0)], sentences=True)
+    assert [each.kind for each in report.problems] == ["overlong"]
+
+
+def test_sentences_of_one_split_alone():
+    rows = [*SENTENCES, spoken("~ one")]
+    assert make(rows[1:], sentences=True, split="test").problems == ()
+    assert make(rows, sentences=True, split="train").fatal[0].kind == "unknown symbol"
+    assert "no training split" in {
+        p.kind for p in make(rows[1:3], sentences=True).fatal
+    }
+
+
+def test_sentences_are_told_from_labels():
+    def corpus(*texts):
+        return Corpus("c", tuple(Utterance(Path("a"), t, "", "train") for t in texts))
+
+    assert has_sentences(corpus("turn it on", "what is that", "turn it on"))
+    assert not has_sentences(corpus("yes", "no", "yes", "no"))
+    facts = np.zeros(2, AUDIO_FACTS)
+    counted = count_splits(corpus("one two", "three"), facts, sentences=True)
+    assert counted["train"]["sentences"] == 2
+    assert "labels" not in counted["train"]

@@ -5,6 +5,7 @@ import pytest
 
 from tfspeech.data.corpora import LAYOUTS, load_corpus
 from tfspeech.errors import CorpusError, SpecError, TfspeechError
+from tfspeech.text.front_end import TextFrontEnd
 
 
 def touch(folder, *names):
@@ -219,3 +220,55 @@ def test_bad_specs_are_refused(tmp_path):
             load_corpus(f"{layout}:{tmp_path}/nowhere")
         with pytest.raises(TfspeechError, match=str(tmp_path)):
             load_corpus(f"{layout}:{tmp_path}")
+
+
+def write_ljspeech(folder, lines):
+    (folder / "metadata.csv").write_text("".join(f"{line}\n" for line in lines))
+    return f"ljspeech:{folder}"
+
+
+def test_ljspeech_reads_the_normalised_text(tmp_path):
+    lines = ['LJ001-0001|In 5 "days|In five "days', "LJ001-0002|two|", "", "LJ1-3|x"]
+    corpus = load_corpus(write_ljspeech(tmp_path, lines))
+    assert [each.text for each in corpus.utterances] == ['In five "days', "two", "x"]
+    assert corpus.utterances[0].audio == tmp_path / "wavs" / "LJ001-0001.wav"
+    assert corpus.speakers() == ["LJ"]
+
+
+@pytest.mark.parametrize(("size", "held_out"), [(50, 5), (2000, 100)])
+def test_ljspeech_holds_out_a_tenth_but_at_most_100(tmp_path, size, held_out):
+    lines = [f"LJ001-{number:04}|text|text {number}" for number in range(size)]
+    found = counts(load_corpus(write_ljspeech(tmp_path, lines)))
+    assert found["validation"] == found["test"] == held_out
+    assert found["train"] == size - 2 * held_out
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "lists no clips"),
+        (["LJ001-0001|a|b", "LJ001-0002"], "line 2 is not ID.text.normalised text"),
+        (["|a|b"], "line 1 is not"),
+        (["a|b|c|d"], "line 1 is not.*Received: 'a.b.c.d'"),
+        (["a| | "], "line 1 is not"),
+    ],
+)
+def test_ljspeech_refuses(tmp_path, lines, message):
+    with pytest.raises(CorpusError, match=message):
+        load_corpus(write_ljspeech(tmp_path, lines))
+
+
+def test_ljspeech_needs_its_table(tmp_path):
+    with pytest.raises(CorpusError, match=r"cannot be read.*metadata.csv and wavs"):
+        load_corpus(f"ljspeech:{tmp_path}")
+    (tmp_path / "metadata.csv").write_bytes(b"\xff\xfe")
+    with pytest.raises(CorpusError, match="cannot be read"):
+        load_corpus(f"ljspeech:{tmp_path}")
+
+
+def test_the_real_ljspeech_can_be_spoken(speech_data):
+    corpus = load_corpus(f"ljspeech:{speech_data / 'ljspeech'}")
+    assert counts(corpus) == {"train": 267, "validation": 34, "test": 34}
+    assert all(each.audio.is_file() for each in corpus.utterances)
+    front_end = TextFrontEnd()
+    assert all(front_end.encode(each.text).size for each in corpus.utterances)

@@ -59,6 +59,20 @@ def test_check_as_json(corpus, capsys):
     assert [each["kind"] for each in found["problems"]] == ["empty split"]
 
 
+def test_texts_are_sentences_where_most_differ(corpus, tmp_path, capsys):
+    rows = ["path,text", "go/ann_nohash_0.wav,Go up now!", "up/ann_nohash_0.wav,I ~ go"]
+    manifest = tmp_path / "table.csv"
+    manifest.write_text("\n".join(rows))
+    assert run("check", f"manifest:{manifest}") == 2
+    output = capsys.readouterr().out
+    assert "sentences" in output.splitlines()[1]
+    assert "fatal: unknown symbol (1)" in output
+    run("check", f"manifest:{manifest}", "--texts", "labels")
+    output = capsys.readouterr().out
+    assert "labels" in output.splitlines()[1]
+    assert "unknown symbol" not in output
+
+
 @pytest.mark.parametrize("arguments", [["check"], ["look", "spoken_digits"], []])
 def test_wrong_usage_is_one_line(arguments, capsys):
     assert run(*arguments) == 2

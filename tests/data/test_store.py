@@ -10,7 +10,7 @@ from tfspeech.data import store as store_module
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.espeak import SpokenText
 from tfspeech.data.manifest import Corpus, Utterance
-from tfspeech.data.store import cache_folder, prepare
+from tfspeech.data.store import cache_folder, prepare, usual_rate_hz
 from tfspeech.errors import CorpusError, SpecError
 
 
@@ -81,6 +81,20 @@ def test_the_automatic_rate_keeps_the_band_of_speech(tmp_path, rates_hz, expecte
     for path, rate_hz in zip(paths, rates_hz, strict=True):
         soundfile.write(path, tone(0.1, rate_hz), rate_hz)
     assert prepare(corpus_of(*paths))[0].sample_rate_hz == expected_hz
+
+
+def test_the_usual_rate_is_that_of_most_files(files, tmp_path):
+    assert usual_rate_hz(corpus_of(*files)) == 8000
+    assert usual_rate_hz(corpus_of(files[2], tmp_path / "missing.wav")) == 16000
+    assert usual_rate_hz(corpus_of(SpokenText("one"))) == 22050
+
+
+def test_sentences_are_checked_as_such(files):
+    short = Utterance(files[1], "far too much for a quarter of a second", "", "train")
+    corpus = Corpus("small", (short, *corpus_of(*files[::2]).utterances))
+    _, report = prepare(corpus, sentences=True)
+    assert "text does not fit" in {each.kind for each in report.problems}
+    assert "unknown label" not in {each.kind for each in report.problems}
 
 
 def test_spoken_text_is_rendered_among_files(files):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tfspeech.console import Parser, print_json, run_command
-from tfspeech.data.checks import count_splits
+from tfspeech.data.checks import count_splits, has_sentences
 from tfspeech.data.corpora import LAYOUTS, load_corpus
 from tfspeech.data.store import prepare
 
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         CorpusError: The corpus cannot be read, or some problems are fatal.
     """
-    parser = Parser("tfspeech.data", "Checks the audio and the labels of a corpus.")
+    parser = Parser("tfspeech.data", "Checks the audio and the texts of a corpus.")
     parser.add_argument("command", choices=["check"])
     parser.add_argument("corpus", help="one of " + ", ".join(LAYOUTS))
     parser.add_argument(
@@ -34,13 +34,22 @@ def main(arguments: Sequence[str]) -> None:
         "that, else 16000 Hz)",
     )
     parser.add_argument(
+        "--texts",
+        default="",
+        choices=["labels", "sentences"],
+        help="what the texts are (default: sentences, if most occur only once)",
+    )
+    parser.add_argument(
         "--json", default=False, action="store_true", help="print one JSON object"
     )
     options = parser.parse_args(arguments)
     speakers = [name for name in options.test_speakers.split(",") if name]
     corpus = load_corpus(options.corpus, speakers)
-    store, report = prepare(corpus, options.sample_rate_hz)
-    counts = count_splits(corpus, store.facts)
+    sentences = has_sentences(corpus)
+    if options.texts:
+        sentences = options.texts == "sentences"
+    store, report = prepare(corpus, options.sample_rate_hz, sentences=sentences)
+    counts = count_splits(corpus, store.facts, sentences)
     if options.json:
         rate_hz = store.sample_rate_hz
         print_json({**report.to_json(), "splits": counts, "sample_rate_hz": rate_hz})

@@ -12,6 +12,9 @@ import numpy as np
 
 from tfspeech.data.manifest import SPLITS, Corpus, Utterance
 from tfspeech.errors import CorpusError
+from tfspeech.text.front_end import TextFrontEnd
+from tfspeech.text.normalize import normalize
+from tfspeech.text.phonemes import WORD
 
 # Every kind of problem in the order of the report, and its level. Fatal is what makes
 # a result wrong or meaningless; what no large collection is free of is a warning.
@@ -23,6 +26,8 @@ LEVELS = {
     "no training split": "fatal",
     "no label": "fatal",
     "unknown label": "fatal",
+    "no words": "fatal",
+    "unknown symbol": "fatal",
     "one audio in two splits": "fatal",
     "one audio under two labels": "fatal",
     "empty split": "warning",
@@ -31,6 +36,7 @@ LEVELS = {
     "clipped": "warning",
     "too short": "warning",
     "overlong": "warning",
+    "text does not fit": "warning",
     "odd rate": "warning",
 }
 
@@ -50,6 +56,11 @@ AUDIO_FACTS = np.dtype(
 _SILENT_PEAK = 10 ** (-60 / 20)
 _MAX_CLIPPED_SHARE = 0.01
 _MIN_SECONDS = 0.05
+_SYMBOLS_PER_SECOND = (2.0, 30.0)
+_EXCERPT = 40
+
+
+_Heard = list[tuple[Utterance, np.void]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +136,9 @@ def check(
     max_seconds: float,
     labels: Collection[str] | None = None,
     split: str | None = None,
+    sentences: bool = False,
 ) -> Report:
-    """Checks splits, labels and audio.
+    """Checks splits, texts and audio.
 
     Args:
         corpus: The corpus.
@@ -136,6 +148,8 @@ def check(
         labels: The only texts allowed; by default, those of the training split, which
             must then exist.
         split: Leave out the utterances of other splits.
+        sentences: Texts are not labels but what a synthesiser is to say: nothing but
+            known symbols, at a rate at which one can speak.
 
     Returns:
         All problems, whatever their level.
@@ -146,10 +160,13 @@ def check(
         if split is None or each.split == split
     ]
     problems = [unread[index] for index in checked if index in unread]
-    if labels is None:
+    if labels is None and not (sentences and split):
         problems += _check_splits(corpus)
     utterances = [corpus.utterances[index] for index in checked]
-    problems += _check_labels(corpus, utterances, labels)
+    if sentences:
+        problems += _check_texts(utterances)
+    else:
+        problems += _check_labels(corpus, utterances, labels)
     heard = [
         (corpus.utterances[index], facts[index])
         for index in checked
@@ -160,6 +177,8 @@ def check(
             Problem(kind, str(each.audio), message)
             for kind, message in _check_audio(fact, max_seconds)
         ]
+    if sentences:
+        problems += _check_speaking_rates(heard, max_seconds)
     problems += _check_rates(heard)
     problems += _check_copies(heard)
     order = list(LEVELS)
@@ -167,13 +186,23 @@ def check(
     return Report(corpus.name, tuple(problems))
 
 
-def count_splits(corpus: Corpus, facts: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Returns utterances, known speakers, labels and hours of each split.
+def has_sentences(corpus: Corpus) -> bool:
+    """Tells sentences from labels: most labels are the text of several utterances."""
+    counts = collections.Counter(each.text for each in corpus.utterances)
+    return 2 * len(counts) > len(corpus.utterances)
+
+
+def count_splits(
+    corpus: Corpus, facts: np.ndarray, sentences: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Returns utterances, known speakers, different texts and hours of each split.
 
     Args:
         corpus: The corpus.
         facts: `AUDIO_FACTS` [utterances].
+        sentences: Texts are counted as sentences, not as labels.
     """
+    texts = "sentences" if sentences else "labels"
     counts = {}
     for split in SPLITS:
         utterances = corpus.split(split)
@@ -181,13 +210,10 @@ def count_splits(corpus: Corpus, facts: np.ndarray) -> dict[str, dict[str, Any]]
         counts[split] = {
             "utterances": len(utterances),
             "speakers": len({each.speaker for each in utterances if each.speaker}),
-            "labels": len({each.text for each in utterances}),
+            texts: len({each.text for each in utterances}),
             "hours": round(float(facts["seconds"][chosen].sum()) / 3600, 3),
         }
     return counts
-
-
-_Heard = list[tuple[Utterance, np.void]]
 
 
 def _check_splits(corpus: Corpus) -> Iterator[Problem]:
@@ -211,6 +237,32 @@ def _check_labels(
         elif each.text not in known:
             message = f"label {each.text!r} in the {each.split} split: {reason}"
             yield Problem("unknown label", str(each.audio), message)
+
+
+def _check_texts(utterances: Sequence[Utterance]) -> Iterator[Problem]:
+    known = set(TextFrontEnd().symbols)
+    for each in utterances:
+        spoken = normalize(each.text)
+        unknown = sorted(set(spoken) - known)
+        excerpt = repr(each.text[:_EXCERPT])
+        if not WORD.search(spoken):
+            yield Problem("no words", str(each.audio), f"its text is {excerpt}")
+        elif unknown:
+            message = f"{' '.join(unknown)} in {excerpt}"
+            yield Problem("unknown symbol", str(each.audio), message)
+
+
+def _check_speaking_rates(heard: _Heard, max_seconds: float) -> Iterator[Problem]:
+    """Compares texts and audio by their lengths."""
+    slowest, fastest = _SYMBOLS_PER_SECOND
+    for each, fact in heard:
+        spoken = normalize(each.text)
+        seconds = min(fact["seconds"], max_seconds)
+        fits = slowest * seconds <= len(spoken) <= fastest * seconds
+        if WORD.search(spoken) and not fits:
+            message = f"{len(spoken)} symbols in {seconds:.1f} s: "
+            message += repr(each.text[:_EXCERPT])
+            yield Problem("text does not fit", str(each.audio), message)
 
 
 def _check_audio(fact: np.void, max_seconds: float) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ from tfspeech.console import progress, say
 from tfspeech.data.checks import AUDIO_FACTS, Problem, Report, check
 from tfspeech.data.manifest import Corpus
 from tfspeech.errors import AudioError, CorpusError
+from tfspeech.text.espeak import NATIVE_RATE_HZ
 
 TELEPHONE_RATE_HZ = 8000
 SPEECH_RATE_HZ = 16000
@@ -85,6 +86,7 @@ def prepare(
     max_seconds: float = MAX_SECONDS,
     labels: Collection[str] | None = None,
     split: str | None = None,
+    sentences: bool = False,
 ) -> tuple[AudioStore, Report]:
     """Decodes, resamples and checks a corpus, or finds that in the cache.
 
@@ -99,6 +101,7 @@ def prepare(
         max_seconds: Audio is cut to this length.
         labels: The only texts allowed (see `check`).
         split: Report the problems of this split alone.
+        sentences: Texts are what is to be said, not labels (see `check`).
 
     Returns:
         The waveforms and all problems. The waveforms are of no use where the report
@@ -119,7 +122,23 @@ def prepare(
             store = AudioStore(partial)  # Its mapping outlives the folder's name.
             if not unread:
                 _publish(partial, folder)
-    return store, check(corpus, store.facts, unread, max_seconds, labels, split)
+    report = check(corpus, store.facts, unread, max_seconds, labels, split, sentences)
+    return store, report
+
+
+def usual_rate_hz(corpus: Corpus) -> int:
+    """Returns the commonest rate of at most 100 of a corpus's files, in Hz.
+
+    It is eSpeak NG's own, 22,050 Hz, where there is no file that can be read.
+    """
+    indices = _file_indices(corpus)
+    probes = indices[:: math.ceil(len(indices) / _RATE_PROBES)] if indices else []
+    rates_hz = collections.Counter[int]()
+    if probes:
+        decoded = _read_files(corpus, probes).ignore_errors()
+        rates_hz.update(int(rate_hz) for _, _, rate_hz in decoded.as_numpy_iterator())
+    usual = rates_hz.most_common(1)
+    return usual[0][0] if usual else NATIVE_RATE_HZ
 
 
 def cache_folder() -> Path:
@@ -265,15 +284,8 @@ def _measure(
 
 
 def _suitable_rate_hz(corpus: Corpus) -> int:
-    """Returns the speech rate nearest to the commonest of (at most 100) files."""
-    indices = _file_indices(corpus)
-    probes = indices[:: math.ceil(len(indices) / _RATE_PROBES)] if indices else []
-    rates_hz = collections.Counter[int]()
-    if probes:
-        decoded = _read_files(corpus, probes).ignore_errors()
-        rates_hz.update(int(rate_hz) for _, _, rate_hz in decoded.as_numpy_iterator())
-    usual = rates_hz.most_common(1)
-    is_narrow = usual and usual[0][0] <= TELEPHONE_RATE_HZ
+    """Returns the speech rate nearest to the commonest of a corpus."""
+    is_narrow = usual_rate_hz(corpus) <= TELEPHONE_RATE_HZ
     return TELEPHONE_RATE_HZ if is_narrow else SPEECH_RATE_HZ
 
 

@@ -7,7 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tfspeech.data.corpora import folder, fsdd, manifest_file, reader, spoken_digits
+from tfspeech.data.corpora import (
+    folder,
+    fsdd,
+    ljspeech,
+    manifest_file,
+    reader,
+    spoken_digits,
+)
 from tfspeech.data.manifest import Corpus, hold_out
 from tfspeech.errors import CorpusError, SpecError
 
@@ -18,6 +25,7 @@ LAYOUTS: dict[str, Callable[..., Corpus]] = {
     "reader": reader.load,
     "fsdd:PATH": fsdd.load,
     "folder:PATH": folder.load,
+    "ljspeech:PATH": ljspeech.load,
     "manifest:FILE": manifest_file.load,
 }
 
