@@ -1,4 +1,4 @@
-"""Penalties, update rules and constraints: formulas, invariants and checks."""
+"""Penalties, update rules and constraints: formulas and invariants."""
 
 import re
 
@@ -8,70 +8,17 @@ import optax
 import pytest
 import tensorflow as tf
 from optax import projections
-
-from tfspeech.errors import SpecError
-from tfspeech.strategies import (
-    REGULARIZATIONS,
-    RegularizationChain,
-    Run,
-    Update,
-    describe_variables,
-    parse_regularization,
+from regularized import (
+    ACTED_ON,
+    RATE,
+    make_chain,
+    make_model,
+    penalty,
+    update,
+    values,
 )
 
-RATE = 0.1
-ACTED_ON = {"default": (0, 2, 3), "matrices": (0, 2), "hidden": (0,)}
-"""Places of the variables of `make_model`: kernel, bias, kernel, embedding."""
-
-
-def make_model(scale=1.0):
-    """A model of a convolution, an output layer and an embedding."""
-    keras.utils.set_random_seed(0)
-    model = keras.Model(name="net")
-    model.convolution = keras.layers.Conv1D(5, 3, name="conv")
-    model.classifier = keras.layers.Dense(2, name="out", use_bias=False)
-    model.embedding = keras.layers.Embedding(6, 4, name="symbols")
-    model.output_layers = [model.classifier]
-    model.convolution.build((None, None, 4))
-    model.classifier.build((None, 5))
-    model.embedding.build()
-    model.built = True
-    rng = np.random.default_rng(1)
-    for variable in model.trainable_variables:
-        variable.assign(rng.normal(size=variable.shape) * scale)
-    return model
-
-
-def make_chain(spec, model, run=None):
-    infos = describe_variables(model)
-    strategies = parse_regularization([spec])
-    return RegularizationChain(strategies, model, infos, run or Run(1000, 100))
-
-
-def update(spec, model, times=1, rate=RATE):
-    """Updates as a training step does: in a graph, in a branch of it."""
-    chain = make_chain(spec, model)
-
-    @tf.function
-    def step(number):
-        def make():
-            chain.update(Update(number, tf.constant(rate)))
-            return True
-
-        return tf.cond(number >= 0, make, lambda: False)
-
-    for number in range(times):
-        step(tf.constant(number, tf.int64))
-    return chain
-
-
-def penalty(spec, model):
-    step = Update(tf.constant(0, tf.int64), tf.constant(RATE))
-    return make_chain(spec, model).penalty({}, step)
-
-
-def values(model):
-    return [v.numpy() for v in model.trainable_variables]
+from tfspeech.strategies import REGULARIZATIONS, Update, describe_variables
 
 
 def per_unit(w, function):
@@ -139,11 +86,11 @@ UPDATES = {
     ),
 }
 ELSEWHERE = {
-    # Tested below, for they need time to reach what they bound.
+    # Below: it needs time to reach its bound, and it changes nothing.
     "spectral",
-    "prune",
-    # Have tests of their own here.
     "none",
+    # In test_pruning.py and test_regularization_specs.py.
+    "prune",
     "budget",
     # In test_surgery.py and test_activation_penalties.py.
     "kl_mean_field",
@@ -334,133 +281,3 @@ def test_spectral_bounds_the_largest_singular_value_in_time():
         scale = values(model)[i] / before[i]
         np.testing.assert_allclose(scale, scale.flat[0], rtol=1e-5)
     np.testing.assert_array_equal(values(model)[3], before[3])
-
-
-class TestPrune:
-    SPEC = "prune(0.75, begin=2, end=12, every=5)"
-
-    def zeros(self, times, moved=0.0):
-        """The share of zeros after so many updates, each by an optimizer's move."""
-        model = make_model()
-        chain = make_chain(self.SPEC, model)
-        shares = []
-        for number in range(times):
-            for variable in model.trainable_variables:
-                variable.assign_add(tf.fill(variable.shape, moved))
-            chain.update(Update(tf.constant(number, tf.int64), tf.constant(RATE)))
-            shares.append(np.mean(values(model)[0] == 0.0))
-        return model, shares
-
-    def test_the_share_of_zeros_follows_the_schedule(self):
-        _, shares = self.zeros(14)
-        steps = {update: 0.75 * (1 - (1 - p) ** 3) for update, p in ((7, 0.5), (12, 1))}
-        wanted = [0.0] * 6 + [steps[7]] * 5 + [steps[12]] * 3
-        np.testing.assert_allclose(shares, wanted, atol=0.5 / 60)
-        assert shares[-1] == 0.75
-
-    def test_what_was_pruned_stays_zero_while_weights_move(self):
-        moving, shares = self.zeros(40, moved=0.01)
-        assert shares[-1] == 0.75
-        first, _ = self.zeros(7, moved=0.01)
-        for i in ACTED_ON["default"]:
-            gone = values(first)[i] == 0.0
-            assert gone.any()
-            assert not values(moving)[i][gone].any()
-        assert values(moving)[1].all()
-
-    def test_the_smallest_go(self):
-        before = values(make_model())[0]
-        after, _ = self.zeros(12)
-        gone = values(after)[0] == 0.0
-        assert np.abs(before[gone]).max() < np.abs(before[~gone]).min()
-
-    def test_weights_that_tie_are_counted_exactly(self):
-        model = make_model()
-        model.convolution.kernel.assign(np.ones((3, 4, 5)))
-        update("prune(0.8, end=10, every=10)", model, times=10)
-        assert np.count_nonzero(values(model)[0]) == 12
-
-    def test_masks_are_state_of_the_run(self):
-        model = make_model()
-        chain = update(self.SPEC, model, times=20)
-        assert chain.settled_after == 12
-        assert [v.shape for v in chain.variables] == [(3, 4, 5), (5, 2), (6, 4)]
-        np.testing.assert_array_equal(chain.variables[0], values(model)[0] != 0.0)
-
-    def test_a_run_that_is_too_short_is_refused(self):
-        with pytest.raises(SpecError, match=r"update 1000.*run after 999"):
-            make_chain("prune()", make_model(), Run(999, 10))
-
-
-@pytest.mark.parametrize(
-    ("spec", "message"),
-    [
-        ("budget(layers=2)", "net has 3 layers, 1 over its budget of 2"),
-        ("budget(parameters=90)", "net has 99 parameters, 9 over its budget of 90"),
-        (
-            "budget(layers=1, parameters=1)",
-            "3 layers, 2 over .* and 99 parameters, 98 over",
-        ),
-        ("budget(parameters=60, match='conv')", "65 parameters, 5 over"),
-    ],
-)
-def test_a_model_over_its_budget_is_refused(spec, message):
-    with pytest.raises(SpecError, match=message):
-        make_chain(spec, make_model())
-
-
-@pytest.mark.parametrize(
-    "spec", ["budget(layers=3, parameters=99)", "budget(parameters=65, match='conv')"]
-)
-def test_a_model_within_its_budget_is_left_alone(spec):
-    model = make_model()
-    before = [v.tobytes() for v in values(model)]
-    chain = update(spec, model)
-    assert chain.variables == []
-    assert [v.tobytes() for v in values(model)] == before
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        *("l1(0)", "l2(-1.0)", "l1_l2(1.0, 0)", "kl_gaussian('a')", "l2(float('nan'))"),
-        *("kl_sparsity(1.0)", "kl_sparsity(0.1, -1)", "orthogonal(0)"),
-        *("weight_decay(0)", "l1_prox(-1)", "group_lasso(0)", "box(1, 1)"),
-        *("box('a', 1)", "max_norm(-1.0)", "l2_ball(0)", "l1_ball(0)", "spectral(0)"),
-        *("prune(1.0)", "prune(0.5, 10, 10)", "prune(0.5, -1, 9)", "prune(every=0)"),
-        *("prune(0.5, 0.5, 9)", "kl_mean_field(0)", "kl_mean_field(1, 0)"),
-        *("hard_concrete_l0(0)", "hard_concrete_l0(1, 1.0)", "budget()"),
-        *("budget(layers=-1)", "budget(parameters=1.5)", "l1(match='(')"),
-    ],
-)
-def test_arguments_out_of_range_are_refused(spec):
-    with pytest.raises(SpecError, match="Received"):
-        parse_regularization([spec])
-
-
-def test_match_reaches_biases():
-    model = make_model()
-    before = values(model)
-    update("weight_decay(1.0, match='bias')", model)
-    np.testing.assert_allclose(values(model)[1], 0.9 * before[1], rtol=1e-6)
-    np.testing.assert_array_equal(values(model)[0], before[0])
-
-
-def test_a_match_of_nothing_is_refused():
-    with pytest.raises(SpecError, match="selects none"):
-        make_chain("l2(match='recurrent')", make_model())
-
-
-def test_strategies_act_in_their_order():
-    def after(*specs):
-        model = make_model()
-        infos = describe_variables(model)
-        strategies = parse_regularization(specs)
-        chain = RegularizationChain(strategies, model, infos, Run(10, 10))
-        chain.update(Update(tf.constant(0, tf.int64), tf.constant(RATE)))
-        return values(model)[0]
-
-    box, decay = "box(-0.5, 0.5)", "weight_decay(5.0)"
-    before = values(make_model())[0]
-    np.testing.assert_allclose(after(box, decay), 0.5 * np.clip(before, -0.5, 0.5))
-    np.testing.assert_allclose(after(decay, box), np.clip(0.5 * before, -0.5, 0.5))

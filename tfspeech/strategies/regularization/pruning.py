@@ -27,7 +27,7 @@ class Prune(Regularization):
 
     sparsity: float = 0.8
     begin: int = 0
-    end: int = 1000
+    end: int = 500
     every: int = 100
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class KLMeanField(Surgery):
     """
 
     s: float = 1.0
-    warmup: int = 1000
+    warmup: int = 500
 
     def __post_init__(self) -> None:
         super().__post_init__()
