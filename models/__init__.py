@@ -14,7 +14,7 @@ class Entry(NamedTuple):
     """A model of the zoo.
 
     Attributes:
-        kind: What it is for: `recognition`.
+        kind: What it is for: `recognition` or `synthesis`.
         model: Its class.
         config: Its configuration, a dataclass with defaults.
     """
@@ -25,6 +25,7 @@ class Entry(NamedTuple):
 
 
 CATALOGUE = {
+    "attention_tts": Entry("synthesis", AttentionTts, AttentionTtsConfig),
     "rnn_recognizer": Entry("recognition", RnnRecognizer, RnnRecognizerConfig),
 }
 """Name -> model."""

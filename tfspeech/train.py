@@ -171,7 +171,7 @@ def _train(
         f"{state.step} of {state.total_steps} steps done"
     )
     # From here on it is a run; what is wrong before leaves the directory free.
-    watchers = []
+    watchers, more = [], ()
     if distribution.is_chief:
         save_config(run_dir, config)
         watchers = [
@@ -179,6 +179,7 @@ def _train(
             TensorBoard(run_dir / TENSORBOARD),
             Progress(state),
         ]
+        more = config.watchers(task, training, run_dir)
     guard = SkipGuard(settings.max_skipped_steps)
     started = time.monotonic()
     try:
@@ -191,7 +192,7 @@ def _train(
             steps_per_call=settings.steps_per_call,
             checkpoint_steps=settings.checkpoint_steps,
             on_steps=[*(w.on_steps for w in watchers), guard.on_steps],
-            on_epoch=[*(w.on_epoch for w in watchers), best.on_epoch],
+            on_epoch=[*(w.on_epoch for w in watchers), best.on_epoch, *more],
         )
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise RunError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,49 @@ from tfspeech.data.store import AudioStore
 Batch = dict[str, tf.Tensor]
 
 
+def planned_batches(
+    plan: BatchPlan,
+    load: Callable[[tf.Tensor, tf.Tensor], Batch],
+    first_batch: int = 0,
+) -> tf.data.Dataset:
+    """Endless batches, epoch after epoch, as a plan says.
+
+    Args:
+        plan: Which utterances make a batch.
+        load: (number of the batch, its utterances), int64 scalar and [batch], to the
+            batch.
+        first_batch: The batch to begin with; each is the same from wherever it is asked
+            for.
+    """
+    per_epoch = plan.batches_per_epoch
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        chosen = tf.numpy_function(lambda e: plan.epoch(int(e)), [epoch], tf.int64)
+        chosen = tf.ensure_shape(chosen, [per_epoch, None])
+        numbers = epoch * per_epoch + tf.range(per_epoch, dtype=tf.int64)
+        return tf.data.Dataset.from_tensor_slices((numbers, chosen))
+
+    epochs = tf.data.Dataset.range(first_batch // per_epoch, np.iinfo(np.int64).max)
+    numbers = epochs.flat_map(epoch_batches).skip(first_batch % per_epoch)
+    return numbers.map(load, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+def ordered_rows(
+    lengths: np.ndarray, batch_size: int, load: Callable[[tf.Tensor], Batch]
+) -> tf.data.Dataset:
+    """Batches of every utterance once, the shortest first.
+
+    Args:
+        lengths: Of the utterances, [utterances], in any unit.
+        batch_size: The most utterances in a batch.
+        load: The utterances of a batch, int64 [batch], to the batch.
+    """
+    batches = ordered_batches(lengths, batch_size)
+    ragged = tf.ragged.constant([rows.tolist() for rows in batches], dtype=tf.int64)
+    rows = tf.data.Dataset.from_tensor_slices(ragged)
+    return rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
 def training_batches(
     store: AudioStore,
     utterances: Sequence[int],
@@ -40,7 +83,7 @@ def training_batches(
     seed: int,
     first_batch: int = 0,
 ) -> tf.data.Dataset:
-    """Endless augmented batches of a training set.
+    """Endless augmented batches of a training set of labelled words.
 
     Batch `i` is the same from wherever it is asked for: `plan` says which utterances
     it has, and `(seed, i)` is the seed of its augmentation.
@@ -62,16 +105,9 @@ def training_batches(
     """
     utterances = np.asarray(utterances)
     target_table = tf.constant(targets, tf.int32)
-    per_epoch = plan.batches_per_epoch
-
-    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        chosen = tf.numpy_function(lambda e: plan.epoch(int(e)), [epoch], tf.int64)
-        chosen = tf.ensure_shape(chosen, [per_epoch, None])
-        numbers = epoch * per_epoch + tf.range(per_epoch, dtype=tf.int64)
-        return tf.data.Dataset.from_tensor_slices((numbers, chosen))
 
     def load(number: tf.Tensor, chosen: tf.Tensor) -> Batch:
-        waveforms, lengths = _read(store, tf.gather(utterances, chosen))
+        waveforms, lengths = read_waveforms(store, tf.gather(utterances, chosen))
         seeds = tf.random.split([tf.constant(seed, tf.int64), number], 3)
         waveforms, lengths = augment_waveforms(
             waveforms, lengths, seeds[0], augment, config.sample_rate_hz
@@ -88,9 +124,7 @@ def training_batches(
             "targets": tf.gather(target_table, chosen),
         }
 
-    epochs = tf.data.Dataset.range(first_batch // per_epoch, np.iinfo(np.int64).max)
-    numbers = epochs.flat_map(epoch_batches).skip(first_batch % per_epoch)
-    return numbers.map(load, num_parallel_calls=2, deterministic=True).prefetch(4)
+    return planned_batches(plan, load, first_batch)
 
 
 def evaluation_batches(
@@ -100,7 +134,7 @@ def evaluation_batches(
     config: FeatureConfig,
     batch_size: int,
 ) -> tf.data.Dataset:
-    """Batches of every utterance once, as they are, the shortest first.
+    """Batches of every labelled word once, as they are, the shortest first.
 
     Args:
         store: The waveforms.
@@ -115,10 +149,9 @@ def evaluation_batches(
     """
     utterances = np.asarray(utterances, np.int64)
     target_table = np.asarray(targets, np.int32)
-    batches = ordered_batches(store.lengths[utterances], batch_size)
 
     def load(rows: tf.Tensor) -> Batch:
-        waveforms, lengths = _read(store, tf.gather(utterances, rows))
+        waveforms, lengths = read_waveforms(store, tf.gather(utterances, rows))
         features, lengths = extract_features(waveforms, lengths, config)
         return {
             "features": features,
@@ -127,26 +160,28 @@ def evaluation_batches(
             "rows": rows,
         }
 
-    ragged = tf.ragged.constant([rows.tolist() for rows in batches], dtype=tf.int64)
-    rows = tf.data.Dataset.from_tensor_slices(ragged)
-    return rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+    return ordered_rows(store.lengths[utterances], batch_size, load)
 
 
-def feature_statistics(batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+def feature_statistics(
+    batches: tf.data.Dataset, features: str = "features", lengths: str = "lengths"
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each feature over all frames that are speech.
 
     Args:
-        batches: Batches with `features` and `lengths`; what is beyond the lengths is 0.
+        batches: What is beyond the lengths is 0.
+        features: The entry of a batch that is measured, [batch, frames, dim].
+        lengths: The entry with its lengths.
 
     Returns:
         Two float64 arrays [dim].
     """
     count, total, squares = 0, 0.0, 0.0
     for batch in batches.as_numpy_iterator():
-        features = batch["features"].astype(np.float64)
-        count += int(batch["lengths"].sum())
-        total = total + features.sum((0, 1))
-        squares = squares + np.square(features).sum((0, 1))
+        count += int(batch[lengths].sum())
+        features_of_batch = batch[features].astype(np.float64)
+        total = total + features_of_batch.sum((0, 1))
+        squares = squares + np.square(features_of_batch).sum((0, 1))
     mean = total / count
     return mean, np.sqrt(np.maximum(squares / count - mean**2, 0.0))
 
@@ -173,7 +208,18 @@ def noise_energies(files: Sequence[Path], config: FeatureConfig) -> tf.Tensor | 
     return tf.concat(energies, axis=0) if energies else None
 
 
-def _read(store: AudioStore, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def read_waveforms(
+    store: AudioStore, indices: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Reads utterances in `tf.data`.
+
+    Args:
+        store: The waveforms.
+        indices: Their places, integer [batch].
+
+    Returns:
+        What `AudioStore.batch` returns.
+    """
     waveforms, lengths = tf.numpy_function(
         store.batch, [indices], [tf.float32, tf.int32]
     )

@@ -2,21 +2,25 @@
 
 from tfspeech.runs.config import Data, RunConfig, Task, Training
 from tfspeech.runs.directory import (
-    CHECKPOINTS,
-    CONFIG_FILE,
-    METRICS_FILE,
-    PLOTS,
-    REPORT_FILE,
-    RESULTS_FILE,
-    TENSORBOARD,
     check_same,
     has_run,
     load_config,
     load_task,
     save_config,
 )
+from tfspeech.runs.places import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    METRICS_FILE,
+    PLOTS,
+    REPORT_FILE,
+    RESULTS_FILE,
+    SAMPLES,
+    TENSORBOARD,
+)
 from tfspeech.runs.recipes import default_config, parse_config
 from tfspeech.runs.recognition import RecognitionRun
+from tfspeech.runs.synthesis import SynthesisRun
 
 __all__ = [
     "CHECKPOINTS",
@@ -25,10 +29,12 @@ __all__ = [
     "PLOTS",
     "REPORT_FILE",
     "RESULTS_FILE",
+    "SAMPLES",
     "TENSORBOARD",
     "Data",
     "RecognitionRun",
     "RunConfig",
+    "SynthesisRun",
     "Task",
     "Training",
     "check_same",

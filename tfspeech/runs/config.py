@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -15,6 +16,7 @@ from tfspeech.data.checks import Report
 from tfspeech.data.config import DataConfig
 from tfspeech.data.manifest import Corpus
 from tfspeech.training.config import TrainingConfig
+from tfspeech.training.loop import EpochAction
 
 
 class Data(Protocol):
@@ -171,6 +173,12 @@ class RunConfig(abc.ABC):
         Raises:
             CorpusError: The corpus cannot be trained on.
         """
+
+    def watchers(
+        self, task: Any, training: Any, run_dir: Path
+    ) -> Sequence[EpochAction]:
+        """What else is to be done after every validation of this kind of run."""
+        return ()
 
     @abc.abstractmethod
     def read_split(self, data: DataConfig, split: str) -> Data:

@@ -8,16 +8,9 @@ from pathlib import Path
 
 from tfspeech.errors import RunError
 from tfspeech.runs.config import RunConfig, Task
+from tfspeech.runs.places import CHECKPOINTS, CONFIG_FILE
 from tfspeech.runs.recipes import parse_config
 from tfspeech.training.checkpoints import restore_best
-
-CONFIG_FILE = "config.json"
-METRICS_FILE = "metrics.jsonl"
-RESULTS_FILE = "results.json"
-REPORT_FILE = "data_report.json"
-CHECKPOINTS = "checkpoints"
-TENSORBOARD = "tensorboard"
-PLOTS = "plots"
 
 
 def has_run(run_dir: Path) -> bool:

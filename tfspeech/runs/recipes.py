@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from models import CATALOGUE
 from tfspeech.errors import SpecError
 from tfspeech.runs.config import RunConfig
 from tfspeech.runs.recognition import RecognitionRun
+from tfspeech.runs.synthesis import SynthesisRun
 from tfspeech.training.config import TrainingConfig
 
-KINDS: dict[str, type[RunConfig]] = {"recognition": RecognitionRun}
+KINDS: dict[str, type[RunConfig]] = {
+    "recognition": RecognitionRun,
+    "synthesis": SynthesisRun,
+}
 """What models are for -> how they are run."""
+
+TRAINING: dict[str, dict[str, Any]] = {
+    "attention_tts": {
+        "epochs": 15,
+        "batch_size": 32,
+        "optimizer": "adam(beta_2=0.99)",
+        "learning_rate": 2e-3,
+        "clip": ("global_norm(1.0)",),
+        "ema_momentum": 0.0,
+    },
+}
+"""How the training of a model differs from the defaults of `TrainingConfig`."""
 
 
 def default_config(model: str) -> RunConfig:
@@ -26,7 +43,9 @@ def default_config(model: str) -> RunConfig:
         )
     entry = CATALOGUE[model]
     return KINDS[entry.kind](
-        model=model, architecture=entry.config(), training=TrainingConfig()
+        model=model,
+        architecture=entry.config(),
+        training=TrainingConfig(**TRAINING.get(model, {})),
     )
 
 

@@ -1,0 +1,10 @@
+"""Where everything is in a run directory."""
+
+CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.jsonl"
+RESULTS_FILE = "results.json"
+REPORT_FILE = "data_report.json"
+CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
+PLOTS = "plots"
+SAMPLES = "samples"

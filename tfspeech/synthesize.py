@@ -1,0 +1,141 @@
+"""`python -m tfspeech.synthesize`: speaks texts with a trained model."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tfspeech.audio.encode import encode_wav
+from tfspeech.console import Parser, print_json, run_command, say
+from tfspeech.errors import RunError, SpecError, TextError
+from tfspeech.runs import SynthesisRun, load_task
+
+
+class Spoken(NamedTuple):
+    """A text that was spoken.
+
+    Attributes:
+        text: The text.
+        waveform: float32 [samples].
+        sample_rate_hz: Its rate.
+        stopped: Whether the model itself found the end.
+        seconds: What it took, from text to waveform.
+    """
+
+    text: str
+    waveform: np.ndarray
+    sample_rate_hz: int
+    stopped: bool
+    seconds: float
+
+
+def run(run_dir: Path, texts: Sequence[str]) -> Iterator[Spoken]:
+    """Speaks texts, one after the other.
+
+    Args:
+        run_dir: A run with a trained model.
+        texts: English.
+
+    Raises:
+        RunError: There is no trained model, or it does not speak.
+        TextError: A text has a symbol that is unknown, or none at all.
+    """
+    config, task = load_task(run_dir)
+    if not isinstance(config, SynthesisRun):
+        raise RunError(f"{run_dir} holds a run of {config.model}, which does not speak")
+    for text in texts:
+        task.front_end.encode(text)  # Before anything is spoken.
+    for text in texts:
+        started = time.perf_counter()
+        (speech,) = task.speak([text])
+        waveform = task.waveform(speech.frames)
+        seconds = time.perf_counter() - started
+        yield Spoken(
+            text, waveform, config.features.sample_rate_hz, speech.stopped, seconds
+        )
+
+
+def read_texts(path: Path) -> list[str]:
+    """Reads a text per line; empty lines are left out.
+
+    Raises:
+        TextError: There is none.
+        OSError: The file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise TextError(f"{path} is no UTF-8 text: {error}") from error
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise TextError(f"{path} holds no text")
+    return texts
+
+
+def output_paths(output: Path, count: int) -> list[Path]:
+    """Where several texts go: `x.wav`, or `x_1.wav` and so on."""
+    if count == 1:
+        return [output]
+    return [
+        output.with_stem(f"{output.stem}_{number}") for number in range(1, count + 1)
+    ]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Writes wav files, or one to standard output."""
+    parser = Parser("tfspeech.synthesize", "Speaks texts with a trained model.")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="what is to be said")
+    parser.add_argument(
+        "--file", type=Path, metavar="FILE", help="a text per line, instead of TEXT"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE.wav",
+        help="wav file; FILE_1.wav and so on for several texts; - for standard output "
+        "(default: speech.wav)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args(arguments)
+    texts = list(getattr(given, "texts", ()))
+    if ("file" in given) == bool(texts):
+        raise SpecError("give either TEXT or --file")
+    if "file" in given:
+        texts = read_texts(given.file)
+    output = getattr(given, "output", "speech.wav")
+    if output == "-" and (len(texts) > 1 or "json" in given):
+        raise SpecError("--output - takes one text, and no --json")
+    paths = output_paths(Path(output), len(texts))
+    report = []
+    for path, spoken in zip(paths, run(given.run_dir, texts), strict=True):
+        contents = encode_wav(spoken.waveform, spoken.sample_rate_hz)
+        if output == "-":
+            sys.stdout.buffer.write(contents)
+        else:
+            path.write_bytes(contents)
+        length_s = len(spoken.waveform) / spoken.sample_rate_hz
+        report.append(
+            {
+                "file": str(path),
+                "text": spoken.text,
+                "seconds": round(length_s, 3),
+                "real_time_factor": round(spoken.seconds / length_s, 4),
+                "stopped": spoken.stopped,
+            }
+        )
+        say(
+            f"{path}: {length_s:.2f} s of speech in {spoken.seconds:.2f} s, real-time "
+            f"factor {spoken.seconds / length_s:.3f}"
+            + ("" if spoken.stopped else "; it did not find the end")
+        )
+    if "json" in given:
+        print_json({"files": report})
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,393 @@
+"""Synthesis of speech from text by attention: loss, speaking, scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.config import check_choices, option
+from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.vocoders import VOCODERS, Vocoder
+from tfspeech.data.batches import BatchPlan
+from tfspeech.data.pipeline import Batch, feature_statistics
+from tfspeech.strategies import build_spec
+from tfspeech.tasks.synthesis_data import SynthesisData
+from tfspeech.tasks.synthesis_evaluation import evaluate_synthesis
+from tfspeech.tasks.synthesis_scores import (
+    alignment_path,
+    attention_scores,
+    mel_cepstral_distortion,
+)
+from tfspeech.tasks.synthesis_server import SynthesisServer
+from tfspeech.text.front_end import TextFrontEnd
+
+FRAME_LOSSES = {"l1": (1.0, 0.0), "l2": (0.0, 1.0), "l1_l2": (1.0, 1.0)}
+"""Name -> what the absolute and the squared error count."""
+
+STATISTICS_UTTERANCES = 2000
+_STOP_COUNTS = 5.0
+"""How often the one step that stops counts, against each that goes on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SynthesisConfig:
+    """Synthesis."""
+
+    frame_loss: str = option(
+        "l1_l2", "error of the frames, in standard deviations", choices=FRAME_LOSSES
+    )
+    stop_weight: float = option(0.2, "weight of the stop token's cross-entropy")
+    guide_weight: float = option(1.0, "weight of the guided attention loss")
+    guide_width: float = option(
+        0.2, "how far attention may be from the diagonal, as a share of the text"
+    )
+    vocoder: str = option(
+        "griffin_lim()", f"{' or '.join(VOCODERS)}, with arguments", metavar="SPEC"
+    )
+    frames_per_symbol: float = option(
+        30.0, "longest speech: where free synthesis is cut off", unit="frames"
+    )
+    validation_sentences: int = option(32, "sentences spoken at every validation")
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        for name, valid, wanted in (
+            ("stop_weight", self.stop_weight >= 0, "0 or more"),
+            ("guide_weight", self.guide_weight >= 0, "0 or more"),
+            ("guide_width", self.guide_width > 0, "above 0"),
+            ("frames_per_symbol", self.frames_per_symbol > 0, "above 0"),
+            ("validation_sentences", self.validation_sentences > 0, "at least 1"),
+        ):
+            if not valid:
+                raise ValueError(
+                    f"{name} must be {wanted}. Received: {getattr(self, name)}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Speech:
+    """One utterance as it was synthesised.
+
+    Attributes:
+        frames: Log-mels and what follows them, float32 [frames, frame_dim].
+        alignment: Weights, float32 [decoder steps, symbols].
+        stopped: Whether the model itself found the end.
+    """
+
+    frames: np.ndarray
+    alignment: np.ndarray
+    stopped: bool
+
+
+class Synthesis:
+    """What a synthesiser with attention is trained for.
+
+    Args of the constructor:
+        model: Symbols to `frames`.
+        config: Of the task.
+        features: The frames that the model was built for.
+        front_end: What reads texts.
+
+    Attributes:
+        monitor: The score by which models are chosen.
+        higher_is_better: Whether more of it is better.
+        vocoder: From frames to waveforms.
+    """
+
+    monitor = "mcd_db"
+    higher_is_better = False
+
+    def __init__(
+        self,
+        model: keras.Model,
+        config: SynthesisConfig,
+        features: AcousticConfig,
+        front_end: TextFrontEnd,
+    ) -> None:
+        self.model = model
+        self.features = features
+        self.front_end = front_end
+        self._config = config
+        vocoder = build_spec(config.vocoder, vocoders(features), "vocoder")
+        self.vocoder = tf.function(vocoder, reduce_retracing=True)
+
+    @property
+    def reduction_factor(self) -> int:
+        """Frames per decoder step."""
+        return self.model.config.reduction_factor
+
+    def loss(self, outputs: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:
+        """The weighted sum of all losses, a scalar, as means over frames.
+
+        That of the frames is the mean error before the postnet plus that after it. See
+        `stop_loss` and `guided_attention_loss` for the others.
+        """
+        config = self._config
+        total = self._frame_loss(outputs["frames"], batch)
+        if self.model.postnet is not None:
+            total += self._frame_loss(outputs["frames_refined"], batch)
+        steps = batch["frame_lengths"] // self.reduction_factor
+        if config.stop_weight:
+            total += config.stop_weight * stop_loss(outputs["stop_logits"], steps)
+        if config.guide_weight:
+            total += config.guide_weight * guided_attention_loss(
+                outputs["alignment"], steps, batch["symbol_lengths"], config.guide_width
+            )
+        return total
+
+    def weight(self, batch: Batch) -> tf.Tensor:
+        """The frames of a batch, a float32 scalar."""
+        return tf.cast(tf.reduce_sum(batch["frame_lengths"]), tf.float32)
+
+    def _frame_loss(self, frames: tf.Tensor, batch: Batch) -> tf.Tensor:
+        absolute, squared = FRAME_LOSSES[self._config.frame_loss]
+        # Both are 0 beyond the lengths.
+        error = (frames - batch["frames"]) / self.model.normalization.deviation
+        errors = absolute * tf.abs(error) + squared * tf.square(error)
+        return tf.reduce_sum(tf.reduce_mean(errors, 2)) / self.weight(batch)
+
+    def speak(self, texts: Sequence[str]) -> list[Speech]:
+        """Speaks texts freely, as one batch.
+
+        Raises:
+            TextError: A text has a symbol that is unknown, or none at all.
+        """
+        encoded = [self.front_end.encode(text) for text in texts]
+        lengths = np.array([len(symbols) for symbols in encoded], np.int32)
+        symbols = np.zeros((len(encoded), lengths.max()), np.int32)
+        for row, each in enumerate(encoded):
+            symbols[row, : len(each)] = each
+        spoken = self.synthesize(tf.constant(symbols), tf.constant(lengths))
+        frames, frame_lengths, alignment, stopped = (
+            spoken[name].numpy()
+            for name in ("frames", "frame_lengths", "alignment", "stopped")
+        )
+        return [
+            Speech(
+                frames[row, :count],
+                alignment[row, : count // self.reduction_factor, : lengths[row]],
+                bool(stopped[row]),
+            )
+            for row, count in enumerate(frame_lengths)
+        ]
+
+    def synthesize(
+        self, symbols: tf.Tensor, lengths: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Speaks symbols freely; see `AttentionTts.synthesize`.
+
+        Args:
+            symbols: int32 [batch, symbols].
+            lengths: int32 [batch].
+        """
+        longest = tf.cast(lengths, tf.float32) * self._config.frames_per_symbol
+        return self.model.synthesize(symbols, lengths, tf.cast(longest, tf.int32))
+
+    def waveform(self, frames: np.ndarray) -> np.ndarray:
+        """Makes a waveform, float32 [samples], of frames [frames, frame_dim]."""
+        length = tf.constant([len(frames)])
+        waveforms, lengths = self.vocoder(tf.constant(frames[np.newaxis]), length)
+        return waveforms.numpy()[0, : int(lengths[0])]
+
+    def teacher_forced_loss(self, batches: tf.data.Dataset) -> float:
+        """The mean loss per frame over batches."""
+        total = frames = 0.0
+        for batch in batches:
+            loss, weight = self._evaluate(batch)
+            total, frames = total + float(loss * weight), frames + float(weight)
+        return total / frames
+
+    @tf.function(reduce_retracing=True)
+    def _evaluate(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        loss = self.loss(self.model(batch, training=False), batch)
+        return loss, self.weight(batch)
+
+    def attention(
+        self, texts: Sequence[str], speech: Sequence[Speech]
+    ) -> dict[str, Any]:
+        """Scores how some utterances attended to their texts.
+
+        Returns:
+            The means of `attention_scores`, with lost words as shares of all words,
+            and `stopped`, the share that stopped by itself.
+        """
+        words = [self.front_end.words(text) for text in texts]
+        each = [
+            attention_scores(s.alignment, w) for s, w in zip(speech, words, strict=True)
+        ]
+        count = sum(int(w.max()) + 1 for w in words)
+        return {
+            "stopped": float(np.mean([s.stopped for s in speech])),
+            **{
+                name: float(np.mean([scores[name] for scores in each]))
+                for name in ("focus", "diagonality", "monotonic_coverage")
+            },
+            **{
+                name: sum(scores[name] for scores in each) / count
+                for name in ("skipped_words", "repeated_words")
+            },
+        }
+
+    def evaluate_split(self, data: SynthesisData, split: str) -> dict[str, Any]:
+        """Scores the model on one split of a corpus; see `evaluate_synthesis`.
+
+        Raises:
+            CorpusError: The split is empty.
+        """
+        return evaluate_synthesis(self, data, data.indices(split))
+
+    def server(self) -> SynthesisServer:
+        """The module that is exported."""
+        return SynthesisServer(
+            self.model, self.synthesize, self.vocoder, self.front_end, self.features
+        )
+
+
+class SynthesisTraining:
+    """The data of a training run, in the form in which its loop asks for them.
+
+    Args of the constructor:
+        synthesis: The model and its task.
+        data: Of the run.
+        batch_size: Utterances per batch.
+        batches_per_step: Batches that one step takes.
+        seed: Of the order of the data.
+        validation_sentences: How many sentences every validation speaks.
+
+    Raises:
+        CorpusError: There is no training or no validation split.
+    """
+
+    def __init__(
+        self,
+        synthesis: Synthesis,
+        data: SynthesisData,
+        batch_size: int,
+        batches_per_step: int,
+        seed: int,
+        validation_sentences: int,
+    ) -> None:
+        self._synthesis = synthesis
+        self._data = data
+        self._batches_per_step = batches_per_step
+        self._train = data.indices("train")
+        self._plan = BatchPlan(
+            data.store.lengths[self._train], batch_size, batches_per_step, seed
+        )
+        steps = synthesis.reduction_factor
+        validation = data.indices("validation")
+        self._validation = data.batches(validation, steps).cache()
+        spread = np.linspace(0, len(validation) - 1, validation_sentences)
+        spoken = validation[np.unique(spread.astype(int))]
+        self.spoken_texts = data.texts(spoken)
+        self.spoken_frames = utterance_frames(data, spoken)
+
+    @property
+    def examples(self) -> int:
+        """Utterances of the training set."""
+        return len(self._train)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every utterance of the corpus comes at least once."""
+        return self._plan.batches_per_epoch // self._batches_per_step
+
+    def batches(self, first_step: int) -> tf.data.Dataset:
+        """Endless batches, from those of step `first_step` on."""
+        return self._data.batches(
+            self._train,
+            self._synthesis.reduction_factor,
+            plan=self._plan,
+            first_batch=first_step * self._batches_per_step,
+        )
+
+    def validate(self) -> dict[str, Any]:
+        """Loss under teacher forcing, and scores of sentences that are spoken freely.
+
+        `mcd_db` is measured on the predicted frames themselves, without a vocoder.
+        """
+        task = self._synthesis
+        self.speech = task.speak(self.spoken_texts)
+        mels = task.features.num_mels
+        distortions = []
+        for true, speech in zip(self.spoken_frames, self.speech, strict=True):
+            pair = true[:, :mels], speech.frames[:, :mels]
+            distortions.append(mel_cepstral_distortion(*pair, alignment_path(*pair)))
+        return {
+            "loss": task.teacher_forced_loss(self._validation),
+            "mcd_db": float(np.mean(distortions)),
+            **task.attention(self.spoken_texts, self.speech),
+        }
+
+    def set_statistics(self) -> None:
+        """Has the model normalise by the training utterances."""
+        shuffled = np.random.default_rng(0).permutation(self._train)
+        chosen = np.sort(shuffled[:STATISTICS_UTTERANCES])
+        batches = self._data.batches(chosen, self._synthesis.reduction_factor)
+        statistics = feature_statistics(batches, "frames", "frame_lengths")
+        self._synthesis.model.normalization.set_statistics(*statistics)
+
+
+def utterance_frames(data: SynthesisData, indices: np.ndarray) -> list[np.ndarray]:
+    """The frames of recordings, each float32 [frames, frame_dim], in their order."""
+    frames: list[np.ndarray] = [np.empty(0)] * len(indices)
+    for batch in data.batches(indices, 1).as_numpy_iterator():
+        for row, each, length in zip(
+            batch["rows"], batch["frames"], batch["frame_lengths"], strict=True
+        ):
+            frames[row] = each[:length]
+    return frames
+
+
+def stop_loss(logits: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    """Mean cross-entropy per decoder step of the token that ends an utterance, in nats.
+
+    The step that stops counts five times, since there is one per utterance.
+
+    Args:
+        logits: float32 [batch, steps].
+        steps: int32 [batch], of each utterance.
+    """
+    count = tf.shape(logits)[1]
+    valid = tf.sequence_mask(steps, count, tf.float32)
+    last = tf.one_hot(steps - 1, count)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(last, logits)
+    weights = valid * (1.0 + (_STOP_COUNTS - 1.0) * last)
+    return tf.reduce_sum(losses * weights) / tf.reduce_sum(valid)
+
+
+def guided_attention_loss(
+    alignment: tf.Tensor, steps: tf.Tensor, symbols: tf.Tensor, width: float
+) -> tf.Tensor:
+    """Mean share of the attention that is far from the diagonal.
+
+    H. Tachibana, K. Uenoyama, S. Aihara 2018, "Efficiently Trainable Text-to-Speech
+    System Based on Deep Convolutional Networks with Guided Attention" (arXiv
+    1710.08969), section 4.1: the mean over the steps of
+    sum a_tn (1 - exp(-(n / N - t / T)^2 / (2 g^2))).
+
+    Args:
+        alignment: float32 [batch, steps, symbols], 0 beyond the symbols.
+        steps: int32 [batch], T.
+        symbols: int32 [batch], N.
+        width: g.
+    """
+    _, count, length = tf.unstack(tf.shape(alignment))
+    t = tf.range(count, dtype=tf.float32) / tf.cast(steps, tf.float32)[:, tf.newaxis]
+    n = tf.range(length, dtype=tf.float32) / tf.cast(symbols, tf.float32)[:, tf.newaxis]
+    distance = n[:, tf.newaxis] - t[:, :, tf.newaxis]
+    far = 1.0 - tf.exp(-tf.square(distance) / (2.0 * width**2))
+    valid = tf.sequence_mask(steps, count, tf.float32)
+    shares = tf.reduce_sum(alignment * far, axis=2)
+    return tf.reduce_sum(shares * valid) / tf.reduce_sum(valid)
+
+
+def vocoders(features: AcousticConfig) -> dict[str, Callable[..., Vocoder]]:
+    """What builds vocoders for these frames, by name."""
+    return {name: functools.partial(v, features) for name, v in VOCODERS.items()}
