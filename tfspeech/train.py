@@ -53,7 +53,12 @@ from tfspeech.training.actions import (
     SkipGuard,
     TensorBoard,
 )
-from tfspeech.training.checkpoints import LastCheckpoint, restore_best, save_best
+from tfspeech.training.checkpoints import (
+    LastCheckpoint,
+    restore_best,
+    save_best,
+    take_best,
+)
 from tfspeech.training.config import TrainingConfig
 from tfspeech.training.diagnostics import weight_figures
 from tfspeech.training.distribution import Distribution, create_distribution
@@ -86,10 +91,7 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
         KeyboardInterrupt: SIGINT or SIGTERM; the run can be resumed.
     """
     distribution = create_distribution(config.training.distribute)
-    corpus = absolute_spec(config.data.data)
-    config = dataclasses.replace(
-        config, data=dataclasses.replace(config.data, data=corpus)
-    )
+    config = _absolute(config)
     if has_run(run_dir) and distribution.is_chief:
         if not resume:
             raise RunError(
@@ -102,6 +104,8 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
     keras.utils.set_random_seed(config.training.seed)
     with distribution.strategy.scope():
         task = resolved.build()
+    if config.training.init_from:
+        _take_weights(Path(config.training.init_from), task.model)
     seconds = _train(resolved, run_dir, task, data, distribution)
     if not distribution.is_chief:
         return {}
@@ -122,6 +126,27 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
     plot_diagnostics(run_dir / METRICS_FILE, plots / "diagnostics.png")
     config.write_plots(results, run_dir / METRICS_FILE, plots)
     return results
+
+
+def _absolute(config: RunConfig) -> RunConfig:
+    """Names corpus and other runs so that they are found from everywhere."""
+    data = dataclasses.replace(config.data, data=absolute_spec(config.data.data))
+    training = config.training
+    if training.init_from:
+        start = str(Path(training.init_from).resolve())
+        training = dataclasses.replace(training, init_from=start)
+    return dataclasses.replace(config, data=data, training=training)
+
+
+def _take_weights(run_dir: Path, model: keras.Model) -> None:
+    """Starts from another run's weights, and says which were not taken."""
+    left = take_best(run_dir / CHECKPOINTS, model)
+    say(
+        f"{len(model.weights) - len(left)} of {len(model.weights)} weights taken from "
+        f"{run_dir}"
+    )
+    for line in left:
+        say(f"not taken: {line}")
 
 
 def _read_data(config: RunConfig, run_dir: Path) -> Data:

@@ -6,10 +6,11 @@ can still go on.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -92,6 +93,39 @@ def restore_best(folder: Path, model: keras.Model) -> None:
     Raises:
         RunError: There are none yet, or they are damaged or of another model.
     """
+    with _best_arrays(folder) as arrays:
+        for weight in model.weights:
+            weight.assign(arrays[weight.path])
+
+
+def take_best(folder: Path, model: keras.Model) -> list[str]:
+    """Gives a model those of another run's best weights that it has, too.
+
+    Args:
+        folder: The checkpoints of the other run.
+        model: Which may have other weights, and weights of other shapes.
+
+    Returns:
+        A line for every weight of the model that was not taken, with the reason.
+
+    Raises:
+        RunError: There are none yet, or they are damaged.
+    """
+    left = []
+    with _best_arrays(folder) as arrays:
+        for weight in model.weights:
+            if weight.path not in arrays:
+                left.append(f"{weight.path}: the other model has no such weight")
+            elif arrays[weight.path].shape != tuple(weight.shape):
+                shapes = arrays[weight.path].shape, tuple(weight.shape)
+                left.append(f"{weight.path}: {shapes[0]} there, {shapes[1]} here")
+            else:
+                weight.assign(arrays[weight.path])
+    return left
+
+
+@contextlib.contextmanager
+def _best_arrays(folder: Path) -> Iterator[Mapping[str, np.ndarray]]:
     path = folder / BEST_FILE
     if not path.is_file():
         raise RunError(
@@ -100,8 +134,7 @@ def restore_best(folder: Path, model: keras.Model) -> None:
         )
     try:
         with np.load(path) as arrays:
-            for weight in model.weights:
-                weight.assign(arrays[weight.path])
+            yield arrays
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise RunError(
             f"checkpoint {path} is damaged or of another model: {error}"

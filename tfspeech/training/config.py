@@ -41,6 +41,11 @@ class TrainingConfig:
         (), "regularization strategy; repeat it for a chain", metavar="SPEC"
     )
     ema_momentum: float = option(0.99, "moving average of the weights, 0 for none")
+    init_from: str = option(
+        "",
+        "run whose best weights to start from, as far as they fit",
+        metavar="RUN_DIR",
+    )
     distribute: str = option(
         "none",
         "replicas: all GPUs of this machine, or the processes of $TF_CONFIG",
