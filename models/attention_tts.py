@@ -205,15 +205,15 @@ class AttentionTts(keras.Model):
         self.output_layers = [self.decoder.output_layer]
         if self.postnet is not None:
             self.output_layers.append(self.postnet.last)
-        one = tf.ones([1], tf.int32)
-        self(
-            {
-                "symbols": one[tf.newaxis],
-                "symbol_lengths": one,
-                "frames": tf.zeros([1, 1, frame_dim]),
-                "frame_lengths": one,
-            }
-        )
+        self.build()
+
+    def build(self, input_shape: object = None) -> None:
+        """Creates all weights; they do not depend on the shape of a batch."""
+        self.normalization.build((None, None, self.feature_dim))
+        self.encoder.build((None, None))
+        self.decoder.build((None, None, self.config.encoder_units))
+        if self.postnet is not None:
+            self.postnet.build((None, None, self.feature_dim))
 
     def call(
         self, inputs: dict[str, tf.Tensor], training: bool = False
