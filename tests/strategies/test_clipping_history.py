@@ -148,6 +148,16 @@ def test_spikes_are_skipped_and_the_steps_beside_them_are_not():
     assert [v.numpy() for v in chain.variables] == [v.numpy() for v in alone.variables]
 
 
+@pytest.mark.parametrize(("spread", "bound"), [(0.3, 4 * 0.3), (0.0, 4 * 0.1)])
+def test_a_spike_begins_at_s_deviations_of_the_log_norm(spread, bound):
+    before = np.exp(spread * np.tile([1, -1], 60))
+    for factor, skipped in ((0.97, False), (1.03, True)):
+        norms = [*before, np.exp(bound * factor)]
+        after = follow(chain_of("skip_spikes(4)"), norms)
+        assert (after[-1] < 0) == skipped
+        assert (after[:-1] > 0).all()
+
+
 def test_a_hard_limit_holds_from_the_first_step():
     after = follow(chain_of("skip_spikes(limit=10)"), [11.0, 9.0, 1e20, 9.5])
     np.testing.assert_allclose(after, [-1, 9, -1, 9.5], rtol=1e-6)
