@@ -12,6 +12,7 @@ from tfspeech.audio.acoustic import acoustic_frames
 from tfspeech.audio.resample import resample
 from tfspeech.console import progress
 from tfspeech.data.espeak import SpokenText
+from tfspeech.tasks.hard_sentences import HARD_SENTENCES
 from tfspeech.tasks.synthesis_data import SynthesisData
 from tfspeech.tasks.synthesis_scores import (
     alignment_path,
@@ -21,7 +22,7 @@ from tfspeech.tasks.synthesis_scores import (
 )
 
 if TYPE_CHECKING:
-    from tfspeech.tasks.synthesis import Synthesis
+    from tfspeech.tasks.synthesis import Speech, Synthesis
 
 BATCH_SIZE = 32
 PITCH_SENTENCES = 30
@@ -46,7 +47,8 @@ def evaluate_synthesis(
         `mcd_db`, with its anchors `vocoder_mcd_db`, that of the vocoder fed with the
         recording's own frames, and `other_voice_mcd_db`, that of another voice that
         reads the same; `f0_rmse_hz` and `voicing_error_percent`, with the vocoder's
-        own as anchors; `duration_ratio`; and the figures of `Synthesis.attention`.
+        own as anchors; `duration_ratio`; the figures of `Synthesis.attention`; and
+        those for `HARD_SENTENCES` under `hard_sentences`.
     """
     texts = data.texts(indices)
     batches = data.batches(indices, task.reduction_factor)
@@ -54,12 +56,11 @@ def evaluate_synthesis(
         "sentences": len(texts),
         "loss": task.teacher_forced_loss(batches),
     }
-    speech = [
-        each
-        for start in range(0, len(texts), BATCH_SIZE)
-        for each in task.speak(texts[start : start + BATCH_SIZE])
-    ]
+    speech = _speak(task, texts)
     scores |= task.attention(texts, speech)
+    scores["hard_sentences"] = task.attention(
+        HARD_SENTENCES, _speak(task, HARD_SENTENCES)
+    )
     pitched = {int(i) for i in np.linspace(0, len(texts) - 1, PITCH_SENTENCES)}
     found: list[dict[str, float]] = []
     with progress(len(texts), "comparing with recordings", "sentence") as bar:
@@ -72,6 +73,14 @@ def evaluate_synthesis(
             bar.update()
     names = {name: None for each in found for name in each}
     return scores | {name: _mean(found, name) for name in names}
+
+
+def _speak(task: Synthesis, texts: Sequence[str]) -> list[Speech]:
+    return [
+        each
+        for start in range(0, len(texts), BATCH_SIZE)
+        for each in task.speak(texts[start : start + BATCH_SIZE])
+    ]
 
 
 def _compare(
@@ -146,6 +155,11 @@ def describe_synthesis(scores: dict[str, Any]) -> str:
             f"{name.replace('_', ' '):<26}{scores[name]:>12.2%}  of the words"
             for name in ("skipped_words", "repeated_words")
         ),
+        "",
+        f"{len(HARD_SENTENCES)} sentences made to break attention: "
+        f"{scores['hard_sentences']['stopped']:.0%} stopped by themselves, "
+        f"{scores['hard_sentences']['skipped_words']:.1%} of the words skipped, "
+        f"{scores['hard_sentences']['repeated_words']:.1%} repeated",
     ]
     return "\n".join(lines)
 
