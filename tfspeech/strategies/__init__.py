@@ -1,10 +1,18 @@
 """Clipping and regularization, chosen by name and composed freely."""
 
-from tfspeech.strategies.clipping import CLIPPINGS, ClippingChain, parse_clipping
-from tfspeech.strategies.gradients import Gradients, densify
+from tfspeech.strategies.clipping import (
+    CLIPPINGS,
+    Clipping,
+    ClippingChain,
+    parse_clipping,
+)
+from tfspeech.strategies.gradients import Gradients, densify, vector_norm
 from tfspeech.strategies.regularization import (
     REGULARIZATIONS,
+    Regularization,
     RegularizationChain,
+    Run,
+    Update,
     parse_regularization,
 )
 from tfspeech.strategies.spec import build_spec
@@ -13,13 +21,18 @@ from tfspeech.strategies.variables import VariableInfo, describe_variables
 __all__ = [
     "CLIPPINGS",
     "REGULARIZATIONS",
+    "Clipping",
     "ClippingChain",
     "Gradients",
+    "Regularization",
     "RegularizationChain",
+    "Run",
+    "Update",
     "VariableInfo",
     "build_spec",
     "densify",
     "describe_variables",
     "parse_clipping",
     "parse_regularization",
+    "vector_norm",
 ]
