@@ -1,0 +1,150 @@
+"""The figures of one run, from what it left in its directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tfspeech.runs import METRICS_FILE, RESULTS_FILE, RunConfig
+from tfspeech.strategies import parse_regularization
+from tfspeech.training.actions import read_metrics
+
+SMOOTHING_STEPS = 25
+
+STEP_MEANS = (
+    "clipped",
+    "clipped_tensors",
+    "clipped_elements",
+    "cosine",
+    "retained_energy",
+    "update_cosine",
+    "sign_flips",
+    "skipped",
+)
+STEP_MEDIANS = ("gradient_norm", "threshold")
+WEIGHT_SHARES = ("zeros", "zero_units", "effective_parameters")
+
+
+class Monitor(NamedTuple):
+    """The validation score by which the best model of a run is chosen.
+
+    Attributes:
+        name: As in the records of epochs.
+        higher_is_better: Whether more of it is better.
+    """
+
+    name: str
+    higher_is_better: bool
+
+    @property
+    def sign(self) -> float:
+        """What makes more better."""
+        return 1.0 if self.higher_is_better else -1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """What a run has written about itself.
+
+    Attributes:
+        steps: A record per step.
+        epochs: A record per evaluation of a model that could have become the best.
+        results: The scores of the best model, empty where the run did not finish.
+    """
+
+    steps: list[dict[str, Any]]
+    epochs: list[dict[str, Any]]
+    results: dict[str, Any]
+
+    def series(self, name: str) -> np.ndarray:
+        """A metric of every step, NaN where it was not measured."""
+        return np.array([record.get(name) for record in self.steps], float)
+
+
+def read_run(config: RunConfig, run_dir: Path) -> RunRecord:
+    """Reads what a run has written so far."""
+    records = read_metrics(run_dir / METRICS_FILE)
+    chain = parse_regularization(config.training.regularize)
+    settled = max((strategy.settled_after for strategy in chain), default=0)
+    results = run_dir / RESULTS_FILE
+    return RunRecord(
+        [record for record in records if "validation" not in record],
+        [r for r in records if "validation" in r and r["step"] >= settled],
+        json.loads(results.read_text()) if results.is_file() else {},
+    )
+
+
+def smoothed_loss(run: RunRecord) -> np.ndarray:
+    """The mean training loss of the last 25 steps, without penalties, at every step.
+
+    It is NaN for the first 24 steps, and for a run shorter than that but at its end.
+    Steps that were not finite do not count.
+    """
+    losses = run.series("loss")
+    means = np.full(len(losses), np.nan)
+    window = min(SMOOTHING_STEPS, len(losses))
+    if window:
+        finite = np.isfinite(losses)
+        sums = np.cumsum([0.0, *np.where(finite, losses, 0.0)])
+        counts = np.cumsum([0, *finite])
+        counts = counts[window:] - counts[:-window]
+        totals = np.where(counts, sums[window:] - sums[:-window], np.nan)
+        means[window - 1 :] = totals / np.maximum(counts, 1)
+    return means
+
+
+def run_figures(
+    run: RunRecord, monitor: Monitor, target_loss: float | None
+) -> dict[str, float | None]:
+    """The figures of a finished run; None for what it did not measure or reach.
+
+    Args:
+        run: Its records.
+        monitor: The score by which its best model was chosen.
+        target_loss: The training loss whose first step is asked for, in the loss's own
+            unit; None for none.
+    """
+    figures: dict[str, float | None] = {}
+    if run.epochs:
+        # The last of equals, as in the training run.
+        scores = [record["validation"][monitor.name] for record in run.epochs]
+        score, place = max((monitor.sign * s, i) for i, s in enumerate(scores))
+        figures["metric"] = monitor.sign * score
+        figures["best_epoch"] = run.epochs[place]["epoch"]
+    if run.results.get("split") == "test":
+        figures["test_metric"] = run.results.get(monitor.name)
+    losses = smoothed_loss(run)
+    figures["final_loss"] = _finite(losses[-1]) if len(losses) else None
+    if target_loss is not None:
+        reached = np.flatnonzero(losses <= target_loss)
+        figures["steps_to_target"] = (
+            run.steps[reached[0]]["step"] if len(reached) else None
+        )
+    # The first epoch holds the time that tracing takes.
+    times = [r["step_ms"] for r in run.epochs if r.get("step_ms") is not None]
+    figures["step_ms"] = _finite(np.median(times[1:] or times)) if times else None
+    for names, reduce in ((STEP_MEANS, np.mean), (STEP_MEDIANS, np.median)):
+        for name in names:
+            values = run.series(name)
+            values = values[np.isfinite(values)]
+            figures[name] = float(reduce(values)) if len(values) else None
+    weights = run.results.get("weights", {})
+    return figures | {name: weights.get(name) for name in WEIGHT_SHARES}
+
+
+def diverged_step(run: RunRecord) -> int | None:
+    """The first of the skipped steps with which a run ended; None if there is none."""
+    first = None
+    for record in reversed(run.steps):
+        if not record["skipped"]:
+            break
+        first = record["step"]
+    return first
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,117 @@
+"""Training runs in processes of their own, each with a record of what became of it.
+
+A process per run costs the seconds that TensorFlow takes to start. It gives back all of
+a run's memory, of which TensorFlow keeps some 60 MB per run however small the model,
+makes the times per step of one run independent of those before it, and lets the others
+go on when one is killed for want of memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+from tfspeech.console import USER_ERROR
+from tfspeech.errors import RunError
+from tfspeech.runs import RunConfig
+
+OUTCOME_FILE = "outcome.json"
+LOG_FILE = "log.txt"
+FINISHED = "finished"
+DIVERGED = "diverged"
+CRASHED = "crashed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        status: `FINISHED`, `DIVERGED` or `CRASHED`.
+        reason: Why it did not finish, in one line.
+    """
+
+    status: str
+    reason: str = ""
+
+
+def load_outcome(run_dir: Path) -> Outcome | None:
+    """What became of a run that finished or diverged; None for any other.
+
+    Raises:
+        RunError: The record is damaged.
+    """
+    path = run_dir / OUTCOME_FILE
+    if not path.is_file():
+        return None
+    try:
+        return Outcome(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{path} is damaged, remove it: {error}") from error
+
+
+def run_trial(config: RunConfig, run_dir: Path) -> Outcome:
+    """Trains a model in a new process, from where its run stopped.
+
+    A run that finished or diverged is not trained again. What it prints is in its
+    directory, in `log.txt`.
+
+    Raises:
+        RunError: The run could not be started; the others cannot either.
+        KeyboardInterrupt: SIGINT; the run has saved its state.
+    """
+    known = load_outcome(run_dir)
+    if known is not None:
+        return known
+    run_dir.mkdir(parents=True, exist_ok=True)
+    log = run_dir / LOG_FILE
+    with log.open("a") as stream:
+        code, answer = _train_apart(config, run_dir, stream)
+    if code:
+        last = (log.read_text(errors="replace").splitlines() or [""])[-1]
+        if code == USER_ERROR:
+            raise RunError(last.removeprefix("error: "))
+        return Outcome(CRASHED, f"{_describe_exit(code)}, see {log}: {last}")
+    outcome = Outcome(**json.loads(answer.splitlines()[-1]))
+    partial = run_dir / f"{OUTCOME_FILE}.partial"
+    partial.write_text(json.dumps(dataclasses.asdict(outcome)) + "\n")
+    os.replace(partial, run_dir / OUTCOME_FILE)
+    return outcome
+
+
+def _train_apart(config: RunConfig, run_dir: Path, log: IO[str]) -> tuple[int, bytes]:
+    """Exit code and standard output of a worker."""
+    line = " ".join(config.to_json().splitlines()) + "\n"
+    with subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "tuning.worker", str(run_dir)],
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        # Ctrl-C reaches the worker once, through us.
+        start_new_session=True,
+    ) as process:
+        try:
+            # The pipe stays open: its end is the end of this process.
+            with contextlib.suppress(BrokenPipeError):  # It died; its exit says how.
+                process.stdin.write(line.encode())
+            answer = process.stdout.read()
+            return process.wait(), answer
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+
+
+def _describe_exit(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    cause = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+    return f"killed by {signal.Signals(-code).name}{cause}"

@@ -1,0 +1,45 @@
+"""`python -m tuning.worker`: one training run in a process of its own.
+
+It is started by `tuning.trials` and by nobody else. The configuration is the first line
+of standard input; what became of the run is the last line of standard output.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfspeech import train
+from tfspeech.console import print_json, run_command
+from tfspeech.errors import DivergenceError
+from tfspeech.runs import parse_config
+from tuning.trials import DIVERGED, FINISHED, Outcome
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Trains in the directory that is the only argument, from where it stopped."""
+    config = parse_config(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        train.run(config, Path(arguments[0]), resume=True)
+        outcome = Outcome(FINISHED)
+    except DivergenceError as error:
+        outcome = Outcome(DIVERGED, str(error))
+    print_json(dataclasses.asdict(outcome))
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is gone.
+
+    Two processes must not train in one directory once the comparison is started anew.
+    """
+    os.read(sys.stdin.fileno(), 1)  # Returns when the pipe closes.
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    run_command(main)
