@@ -7,7 +7,7 @@ import dataclasses
 from models.config import check_choices, option
 from tfspeech.strategies import parse_clipping, parse_regularization
 from tfspeech.training.distribution import DISTRIBUTIONS
-from tfspeech.training.optimizers import Schedule, build_optimizer
+from tfspeech.training.optimizers import Schedule, parse_optimizer
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
@@ -95,4 +95,5 @@ class TrainingConfig:
         # What does not parse is to fail before any data is read.
         parse_clipping(self.clip)
         parse_regularization(self.regularize)
-        build_optimizer(self.optimizer, Schedule(self.schedule, 1.0, 0, 1))
+        parse_optimizer(self.optimizer)
+        Schedule(self.schedule, 1.0, 0, 1)

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfspeech.errors import SpecError
 from tfspeech.strategies import build_spec
+
+Builder = Callable[[Any], keras.optimizers.Optimizer]
+"""Learning rate -> optimizer."""
 
 Shape = Callable[[tf.Tensor, float], tf.Tensor]
 """(updates since warm-up, updates of the whole run after it) -> share of the peak."""
 
 
-def sgd(momentum: float = 0.0, nesterov: bool = False) -> keras.optimizers.Optimizer:
+def sgd(momentum: float = 0.0, nesterov: bool = False) -> Builder:
     """Gradient descent, with momentum if wanted."""
-    return keras.optimizers.SGD(momentum=momentum, nesterov=nesterov)
+    return partial(keras.optimizers.SGD, momentum=momentum, nesterov=nesterov)
 
 
-def adam(
-    beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7
-) -> keras.optimizers.Optimizer:
+def adam(beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7) -> Builder:
     """Adam (Kingma, Ba 2015, arXiv 1412.6980)."""
-    return keras.optimizers.Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    return partial(keras.optimizers.Adam, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
 
 
 def adamw(
@@ -30,18 +34,22 @@ def adamw(
     beta_1: float = 0.9,
     beta_2: float = 0.999,
     epsilon: float = 1e-7,
-) -> keras.optimizers.Optimizer:
+) -> Builder:
     """Adam with decoupled weight decay; the step leaves biases and norms out of it."""
-    return keras.optimizers.AdamW(
-        weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon
+    return partial(
+        keras.optimizers.AdamW,
+        weight_decay=weight_decay,
+        beta_1=beta_1,
+        beta_2=beta_2,
+        epsilon=epsilon,
     )
 
 
-def rmsprop(
-    rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7
-) -> keras.optimizers.Optimizer:
+def rmsprop(rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7) -> Builder:
     """RMSprop."""
-    return keras.optimizers.RMSprop(rho=rho, momentum=momentum, epsilon=epsilon)
+    return partial(
+        keras.optimizers.RMSprop, rho=rho, momentum=momentum, epsilon=epsilon
+    )
 
 
 OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw, "rmsprop": rmsprop}
@@ -107,14 +115,24 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return self._peak * warm * decayed
 
 
-def build_optimizer(
-    spec: str, learning_rate: Schedule | float
-) -> keras.optimizers.Optimizer:
-    """Builds an optimizer from a spec such as `adam(beta_2=0.98)`.
+def parse_optimizer(spec: str) -> Builder:
+    """Reads a spec such as `adam(beta_2=0.98)`, without a device being touched.
 
     Raises:
         SpecError: The spec does not parse.
     """
-    optimizer = build_spec(spec, OPTIMIZERS, "optimizer")
-    optimizer.learning_rate = learning_rate
-    return optimizer
+    return build_spec(spec, OPTIMIZERS, "optimizer")
+
+
+def build_optimizer(
+    spec: str, learning_rate: Schedule | float
+) -> keras.optimizers.Optimizer:
+    """Builds an optimizer from a spec.
+
+    Raises:
+        SpecError: The spec does not parse, or an argument is out of range.
+    """
+    try:
+        return parse_optimizer(spec)(learning_rate)
+    except ValueError as error:
+        raise SpecError(f"{error}. Received: {spec!r}") from error
