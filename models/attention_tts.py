@@ -73,7 +73,7 @@ class AttentionTtsConfig:
         0, "largest weights kept in each decoder step, 0 for all"
     )
     attention_window: int = option(
-        0,
+        3,
         "in synthesis the attention moves ahead by at most so much per step, and back "
         "by one; 0: freely",
         unit="symbols",
