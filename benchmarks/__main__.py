@@ -6,7 +6,8 @@ import logging
 import sys
 
 from benchmarks.audio import benchmark_features, benchmark_pipeline
-from benchmarks.training import benchmark_step, benchmark_strategies
+from benchmarks.strategies import benchmark_strategies
+from benchmarks.training import benchmark_step
 
 PARTS = {
     "step": benchmark_step,
