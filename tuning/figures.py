@@ -137,13 +137,23 @@ def run_figures(
 
 
 def diverged_step(run: RunRecord) -> int | None:
-    """The first of the skipped steps with which a run ended; None if there is none."""
+    """Where a run went wrong; None for one that did not.
+
+    That is the first of the skipped steps with which it ended; or, where its training
+    loss ended above that of its first step, the one at which it was least.
+    """
     first = None
     for record in reversed(run.steps):
         if not record["skipped"]:
             break
         first = record["step"]
-    return first
+    if first is not None or not run.steps:
+        return first
+    losses = smoothed_loss(run)
+    begun = run.steps[0]["loss"]
+    if begun is None or not losses[-1] > begun:
+        return None
+    return run.steps[int(np.nanargmin(losses))]["step"]
 
 
 def _finite(value: float) -> float | None:

@@ -12,7 +12,7 @@ from tuning.figures import Monitor
 from tuning.grid import Family
 from tuning.intervals import Estimate
 from tuning.results import CandidateResult
-from tuning.trials import CRASHED, DIVERGED, FINISHED
+from tuning.trials import CRASHED, FINISHED
 
 Findings = dict[str, list[str]]
 """Sentences by the question that they answer."""
@@ -219,12 +219,12 @@ def _oscillation(results: Sequence[CandidateResult]) -> list[str]:
 def _divergence(results: Sequence[CandidateResult]) -> list[str]:
     sentences = []
     for result in results:
-        diverged, crashed = result.count(DIVERGED), result.count(CRASHED)
-        if diverged:
-            steps = [r.diverged_step for r in result.runs if r.diverged_step]
+        crashed = result.count(CRASHED)
+        steps = [r.diverged_step for r in result.runs if r.diverged_step is not None]
+        if steps:
             sentences.append(
-                f"`{result.label}` diverged in {diverged} of {len(result.runs)} runs, "
-                f"from step {', '.join(map(str, steps))} on."
+                f"`{result.label}` diverged in {len(steps)} of {len(result.runs)} "
+                f"runs, from step {', '.join(map(str, steps))} on."
             )
         if crashed:
             sentences.append(

@@ -21,7 +21,7 @@ from tuning.figures import (
 )
 from tuning.grid import Candidate, Combination
 from tuning.intervals import Estimate, estimate
-from tuning.trials import DIVERGED, FINISHED, Outcome
+from tuning.trials import FINISHED, Outcome
 
 TARGET_FACTOR = 1.1
 
@@ -47,8 +47,7 @@ class RunResult:
         seed: Of the run.
         run_dir: Where it is kept.
         outcome: Whether it finished.
-        diverged_step: The first of the steps that were not finite at its end, None
-            where it did not diverge.
+        diverged_step: Where it went wrong, None where it did not; see `diverged_step`.
         figures: Of a finished run, by the names in `FIGURES`; else empty.
     """
 
@@ -137,7 +136,7 @@ def collect(
                 run.config.training.seed,
                 run.run_dir,
                 outcome,
-                diverged_step(record) if outcome.status == DIVERGED else None,
+                diverged_step(record),
                 run_figures(record, monitor, target_loss) if finished else {},
             )
         )
