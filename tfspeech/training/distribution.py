@@ -66,6 +66,11 @@ class Distribution:
         reduced = self.strategy.run(reduce, args=tuple(values))
         return [self.strategy.experimental_local_results(v)[0] for v in reduced]
 
+    def local(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
+        """What each replica of this process returned, one after the other."""
+        parts = map(self.strategy.experimental_local_results, values)
+        return [part for each in parts for part in each]
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process; all must ask at the same place."""
         if not self._workers:

@@ -339,8 +339,12 @@ class TrainingStep:
 
         run = self.distribution.strategy.run
         totals = run(of_replica, args=(next(batches),))
-        for _ in tf.range(self._accumulate_steps - 1):
-            more = run(of_replica, args=(next(batches),))
+        # Unrolled: what Grappler makes of sums of large gradients fails in inner loops.
+        for _ in range(self._accumulate_steps - 1):
+            # One batch after the other; all of them at once would not fit in memory.
+            with tf.control_dependencies(self.distribution.local(totals)):
+                batch = next(batches)
+            more = run(of_replica, args=(batch,))
             totals = run(_added, args=(totals, more))
         sums = self.distribution.sum(totals)
         if self._accumulate_steps > 1:
