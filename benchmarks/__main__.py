@@ -7,6 +7,7 @@ import sys
 
 from benchmarks.audio import benchmark_features, benchmark_pipeline
 from benchmarks.strategies import benchmark_strategies
+from benchmarks.synthesis import benchmark_synthesis
 from benchmarks.training import benchmark_step
 
 PARTS = {
@@ -14,6 +15,7 @@ PARTS = {
     "strategies": benchmark_strategies,
     "features": benchmark_features,
     "pipeline": benchmark_pipeline,
+    "synthesis": benchmark_synthesis,
 }
 
 # Each step of a comparison is traced anew, which TensorFlow warns of.
