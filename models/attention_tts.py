@@ -23,23 +23,26 @@ from models.layers import (
 )
 from models.layers.text_encoder import ENCODERS
 
-ATTENTIONS: dict[str, Callable[[AttentionTtsConfig], Attention]] = {
-    "additive": lambda c: AdditiveAttention(c.attention_units, c.attention_top_k),
-    "dot": lambda c: DotAttention(c.attention_units, c.attention_top_k),
-    "multi_head": lambda c: DotAttention(
-        c.attention_units, c.attention_top_k, c.attention_heads
+ATTENTIONS: dict[str, Callable[..., Attention]] = {
+    "additive": lambda c, **k: AdditiveAttention(
+        c.attention_units, c.attention_top_k, **k
     ),
-    "location_sensitive": lambda c: LocationSensitiveAttention(
+    "dot": lambda c, **k: DotAttention(c.attention_units, c.attention_top_k, **k),
+    "multi_head": lambda c, **k: DotAttention(
+        c.attention_units, c.attention_top_k, c.attention_heads, **k
+    ),
+    "location_sensitive": lambda c, **k: LocationSensitiveAttention(
         c.attention_units,
         c.attention_top_k,
         c.location_filters,
         c.location_kernel_size,
+        **k,
     ),
-    "local": lambda c: LocalAttention(
-        c.attention_units, c.attention_top_k, c.local_width
+    "local": lambda c, **k: LocalAttention(
+        c.attention_units, c.attention_top_k, c.local_width, **k
     ),
 }
-"""Name -> the decoder's attention of a configuration."""
+"""Name -> the decoder's attention of a configuration, a layer with the arguments k."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +182,8 @@ class AttentionTts(keras.Model):
             name="encoder",
         )
         self.decoder = AttentionDecoder(
-            ATTENTIONS[config.attention](config),
+            # Keras counts the names that it gives; weights are known by theirs.
+            ATTENTIONS[config.attention](config, name=f"{config.attention}_attention"),
             frame_dim,
             config.reduction_factor,
             units=config.decoder_units,

@@ -299,3 +299,8 @@ def test_the_summary_says_what_tied_convolutions_save():
 def test_a_configuration_out_of_range_names_the_field(fields, message):
     with pytest.raises(ValueError, match=message):
         AttentionTtsConfig(**fields)
+
+
+def test_weights_have_the_same_names_in_every_model(config):
+    one, two = (AttentionTts(config, SYMBOLS, DIM) for _ in range(2))
+    assert [w.path for w in one.weights] == [w.path for w in two.weights]

@@ -111,6 +111,12 @@ def test_the_configuration_is_frozen_and_every_field_explains_itself(name):
     assert config_class(**values) == config_class()
 
 
+def test_weights_have_the_same_names_in_every_model_and_no_two_the_same(name):
+    paths = [[weight.path for weight in build(name).weights] for _ in range(2)]
+    assert paths[0] == paths[1]
+    assert len(set(paths[0])) == len(paths[0])
+
+
 @pytest.mark.parametrize(("size", "length"), [(1, 1), (1, 40), (5, 7)])
 def test_any_batch_and_length_has_its_result(name, size, length):
     result = output(name, build(name), batch(name, size, length))
