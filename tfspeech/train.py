@@ -104,7 +104,8 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
     keras.utils.set_random_seed(config.training.seed)
     with distribution.strategy.scope():
         task = resolved.build()
-    if config.training.init_from:
+    resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS))
+    if config.training.init_from and not resumed:
         _take_weights(Path(config.training.init_from), task.model)
     seconds = _train(resolved, run_dir, task, data, distribution)
     if not distribution.is_chief:
@@ -139,7 +140,12 @@ def _absolute(config: RunConfig) -> RunConfig:
 
 
 def _take_weights(run_dir: Path, model: keras.Model) -> None:
-    """Starts from another run's weights, and says which were not taken."""
+    """Starts from another run's weights, and says which were not taken.
+
+    Raises:
+        RunError: There is no such run, or it has no weights yet.
+    """
+    load_config(run_dir)
     left = take_best(run_dir / CHECKPOINTS, model)
     say(
         f"{len(model.weights) - len(left)} of {len(model.weights)} weights taken from "
