@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError
-from tfspeech.runs import load_task
+from tfspeech.runs import load_config, load_task
 
 
 def run(run_dir: Path, output: Path = Path("saved_models")) -> Path:
@@ -87,7 +87,8 @@ def main(arguments: Sequence[str]) -> None:
     version = run(**given)
     model = version.parent
     print(f"exported {version}")
-    print(f"transcribe: python -m tfspeech.transcribe {given['run_dir']} FILE.wav")
+    usage = load_config(given["run_dir"]).usage
+    print(f"try: python -m {usage.format(given['run_dir'])}")
     print(
         f"serve: docker run -p 8501:8501 -v {model.resolve()}:/models/{model.name} "
         f"-e MODEL_NAME={model.name} tensorflow/serving"

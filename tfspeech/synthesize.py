@@ -33,6 +33,17 @@ class Spoken(NamedTuple):
     stopped: bool
     seconds: float
 
+    @property
+    def length_s(self) -> float:
+        """How long the waveform is, in seconds."""
+        return len(self.waveform) / self.sample_rate_hz
+
+    @property
+    def real_time_factor(self) -> float:
+        """What it took, as a share of that."""
+        # One frame alone is between no samples.
+        return self.seconds / max(self.length_s, 1 / self.sample_rate_hz)
+
 
 def run(run_dir: Path, texts: Sequence[str]) -> Iterator[Spoken]:
     """Speaks texts, one after the other.
@@ -50,6 +61,8 @@ def run(run_dir: Path, texts: Sequence[str]) -> Iterator[Spoken]:
         raise RunError(f"{run_dir} holds a run of {config.model}, which does not speak")
     for text in texts:
         task.front_end.encode(text)  # Before anything is spoken.
+    for text in texts[:1]:  # The first call compiles, which is not to count.
+        task.waveform(task.speak([text])[0].frames)
     for text in texts:
         started = time.perf_counter()
         (speech,) = task.speak([text])
@@ -118,19 +131,18 @@ def main(arguments: Sequence[str]) -> None:
             sys.stdout.buffer.write(contents)
         else:
             path.write_bytes(contents)
-        length_s = len(spoken.waveform) / spoken.sample_rate_hz
         report.append(
             {
                 "file": str(path),
                 "text": spoken.text,
-                "seconds": round(length_s, 3),
-                "real_time_factor": round(spoken.seconds / length_s, 4),
+                "seconds": round(spoken.length_s, 3),
+                "real_time_factor": round(spoken.real_time_factor, 4),
                 "stopped": spoken.stopped,
             }
         )
         say(
-            f"{path}: {length_s:.2f} s of speech in {spoken.seconds:.2f} s, real-time "
-            f"factor {spoken.seconds / length_s:.3f}"
+            f"{path}: {spoken.length_s:.2f} s of speech in {spoken.seconds:.2f} s, "
+            f"real-time factor {spoken.real_time_factor:.3f}"
             + ("" if spoken.stopped else "; it did not find the end")
         )
     if "json" in given:

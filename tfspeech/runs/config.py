@@ -7,7 +7,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import keras
 import tensorflow as tf
@@ -90,8 +90,10 @@ class RunConfig(abc.ABC):
         data: The corpus.
         features: Of the audio; they have a `sample_rate_hz`.
         training: The loop.
+        usage: How a trained model is tried, after `python -m`; `{}` is its directory.
     """
 
+    usage: ClassVar[str]
     model: str
     architecture: Any
     data: DataConfig

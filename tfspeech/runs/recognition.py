@@ -32,6 +32,7 @@ class RecognitionRun(RunConfig):
         labels: The words the model tells apart; empty until the data were read.
     """
 
+    usage = "tfspeech.transcribe {} FILE.wav"
     data: RecognitionDataConfig = field(default_factory=RecognitionDataConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -20,6 +20,8 @@ COUNT = 2
 class SpeechSamples:
     """Writes the first sentences of every validation: wav, PNG and for TensorBoard.
 
+    Beside them are the recordings, and what the vocoder makes of their frames.
+
     Args of the constructor:
         run_dir: Of the run.
         task: Whose vocoder speaks.
@@ -36,21 +38,20 @@ class SpeechSamples:
 
     def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
         """Writes the samples of an epoch."""
+        if not self._folder.exists():
+            self._write_recordings()
         folder = self._folder / f"step_{state.step:06}"
         folder.mkdir(parents=True, exist_ok=True)
         rate_hz = self._task.features.sample_rate_hz
-        for number in range(min(COUNT, len(self._training.speech))):
-            speech = self._training.speech[number]
-            recording = self._training.spoken_frames[number]
-            text = self._training.spoken_texts[number]
+        for number, speech in enumerate(self._training.speech[:COUNT]):
             waveform = self._task.waveform(speech.frames)
             write_wav(folder / f"sentence_{number}.wav", waveform, rate_hz)
-            true = self._folder / f"recording_{number}.wav"
-            if not true.exists():
-                write_wav(true, self._task.waveform(recording), rate_hz)
-            mels = self._task.features.num_mels
             plot_speech(
-                text, speech, recording, mels, folder / f"sentence_{number}.png"
+                self._training.spoken_texts[number],
+                speech,
+                self._training.spoken_frames[number],
+                self._task.features.num_mels,
+                folder / f"sentence_{number}.png",
             )
             with self._writer.as_default(state.step):
                 tf.summary.audio(
@@ -62,6 +63,15 @@ class SpeechSamples:
                 image = speech.alignment.T[np.newaxis, ::-1, :, np.newaxis]
                 tf.summary.image(f"alignment_{number}", image)
         self._writer.flush()
+
+    def _write_recordings(self) -> None:
+        self._folder.mkdir(parents=True)
+        rate_hz = self._task.features.sample_rate_hz
+        for number, frames in enumerate(self._training.spoken_frames[:COUNT]):
+            recording = self._training.recording(number)
+            write_wav(self._folder / f"recording_{number}.wav", recording, rate_hz)
+            waveform = self._task.waveform(frames)
+            write_wav(self._folder / f"vocoder_{number}.wav", waveform, rate_hz)
 
 
 def plot_speech(

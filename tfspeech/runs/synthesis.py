@@ -38,6 +38,7 @@ class SynthesisRun(RunConfig):
         task: What the model is trained for.
     """
 
+    usage = 'tfspeech.synthesize {} "TEXT"'
     data: SynthesisDataConfig = field(default_factory=SynthesisDataConfig)
     text: TextConfig = field(default_factory=TextConfig)
     features: AcousticConfig = field(default_factory=AcousticConfig)

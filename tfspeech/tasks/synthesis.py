@@ -115,7 +115,8 @@ class Synthesis:
         self.front_end = front_end
         self._config = config
         vocoder = build_spec(config.vocoder, vocoders(features), "vocoder")
-        self.vocoder = tf.function(vocoder, reduce_retracing=True)
+        frames = tf.TensorSpec([None, None, features.frame_dim])
+        self.vocoder = tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
 
     @property
     def reduction_factor(self) -> int:
@@ -177,6 +178,12 @@ class Synthesis:
             for row, count in enumerate(frame_lengths)
         ]
 
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None], tf.int32),
+        ]
+    )
     def synthesize(
         self, symbols: tf.Tensor, lengths: tf.Tensor
     ) -> dict[str, tf.Tensor]:
@@ -287,6 +294,7 @@ class SynthesisTraining:
         spoken = validation[np.unique(spread.astype(int))]
         self.spoken_texts = data.texts(spoken)
         self.spoken_frames = utterance_frames(data, spoken)
+        self._spoken = spoken
 
     @property
     def examples(self) -> int:
@@ -306,6 +314,10 @@ class SynthesisTraining:
             plan=self._plan,
             first_batch=first_step * self._batches_per_step,
         )
+
+    def recording(self, number: int) -> np.ndarray:
+        """The waveform, float32 [samples], of one of the texts that are spoken."""
+        return self._data.store[self._spoken[number]]
 
     def validate(self) -> dict[str, Any]:
         """Loss under teacher forcing, and scores of sentences that are spoken freely.

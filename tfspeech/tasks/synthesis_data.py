@@ -149,8 +149,7 @@ def fill_steps(
     frames = tf.pad(frames, [[0, 0], [0, steps - 1], [0, 0]])
     frames = frames[:, : tf.reduce_max(filled)]
     count = tf.shape(frames)[1]
-    silence = np.zeros(config.frame_dim, np.float32)
-    silence[: config.num_mels] = np.log(config.magnitude_floor)
+    silence = acoustic_frames(tf.zeros([1, 1]), tf.ones([1], tf.int32), config)[0]
     inside, valid = (
         tf.sequence_mask(n, count)[:, :, tf.newaxis] for n in (lengths, filled)
     )

@@ -99,7 +99,8 @@ class SynthesisServer(tf.Module):
 
         Args:
             symbols: int32 [batch, symbols]; see `TextFrontEnd.symbols`.
-            symbols_length: int32 [batch]; what is beyond has no influence.
+            symbols_length: int32 [batch]; what is beyond, whatever it is, has no
+                influence.
 
         Returns:
             `mel` float32 [batch, frames, num_mels], log magnitudes; `frames` float32
@@ -110,29 +111,8 @@ class SynthesisServer(tf.Module):
         Raises:
             tf.errors.InvalidArgumentError: A length or a symbol is out of range.
         """
-        checks = [
-            tf.debugging.assert_positive(
-                symbols_length, "symbols_length must be above 0"
-            ),
-            tf.debugging.assert_less_equal(
-                symbols_length,
-                tf.shape(symbols)[1],
-                "symbols_length must not be more than the symbols",
-            ),
-            tf.debugging.assert_equal(
-                tf.shape(symbols)[0],
-                tf.size(symbols_length),
-                "symbols and symbols_length must have as many rows",
-            ),
-            tf.debugging.assert_non_negative(symbols, "symbols must not be negative"),
-            tf.debugging.assert_less(
-                symbols,
-                len(self._front_end.symbols),
-                f"there are {len(self._front_end.symbols)} symbols",
-            ),
-        ]
-        with tf.control_dependencies(checks):
-            spoken = self._synthesize(symbols, symbols_length)
+        symbols = self._checked(symbols, symbols_length)
+        spoken = self._synthesize(symbols, symbols_length)
         return {
             "mel": spoken["frames"][:, :, : self._features.num_mels],
             "frames": spoken["frames"],
@@ -140,3 +120,27 @@ class SynthesisServer(tf.Module):
             "alignment": spoken["alignment"],
             "stopped": spoken["stopped"],
         }
+
+    def _checked(self, symbols: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """The symbols, 0 beyond the lengths; all are in range."""
+        size = tf.shape(symbols)[1]
+        fit = [
+            tf.debugging.assert_positive(lengths, "symbols_length must be above 0"),
+            tf.debugging.assert_less_equal(
+                lengths, size, "symbols_length must not be more than the symbols"
+            ),
+            tf.debugging.assert_equal(
+                tf.shape(symbols)[0],
+                tf.size(lengths),
+                "symbols and symbols_length must have as many rows",
+            ),
+        ]
+        with tf.control_dependencies(fit):
+            symbols = tf.where(tf.sequence_mask(lengths, size), symbols, 0)
+        count = len(self._front_end.symbols)
+        known = [
+            tf.debugging.assert_non_negative(symbols, "symbols must not be negative"),
+            tf.debugging.assert_less(symbols, count, f"there are {count} symbols"),
+        ]
+        with tf.control_dependencies(known):
+            return tf.identity(symbols)
