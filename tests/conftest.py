@@ -71,6 +71,46 @@ def small_run(tones, tmp_path_factory) -> Path:
     return run_dir
 
 
+@pytest.fixture(scope="session")
+def sentences(tmp_path_factory) -> Path:
+    """A manifest of 24 short sentences in one synthetic voice."""
+    from tfspeech.data.espeak import SpokenText
+
+    folder = tmp_path_factory.mktemp("sentences")
+    rows = ["path\ttext\tsplit"]
+    for first, colour in enumerate(("red", "green", "blue", "white", "black", "old")):
+        for second, thing in enumerate(("box", "bird", "door", "hat")):
+            text = f"the {colour} {thing}."
+            waveform, rate_hz = SpokenText(text, rate_wpm=240).render()
+            name = text.replace(" ", "_") + "wav"
+            soundfile.write(folder / name, waveform, rate_hz)
+            split = {0: "test", 1: "validation"}.get((first + second) % 6, "train")
+            rows.append(f"{name}\t{text}\t{split}")
+    (folder / "list.tsv").write_text("\n".join(rows))
+    return folder / "list.tsv"
+
+
+SMALL_VOICE = [
+    *("attention_tts", "--sample-rate-hz=8000", "--num-mels=16", "--hop-length-ms=15"),
+    *("--encoder-units=16", "--encoder-layers=1", "--attention-units=16"),
+    *("--prenet-units=16", "--decoder-units=24", "--reduction-factor=4"),
+    *("--epochs=2", "--batch-size=8", "--warmup-steps=0", "--validation-sentences=2"),
+    *("--vocoder=griffin_lim(4)", "--frames-per-symbol=5"),
+]
+
+
+@pytest.fixture(scope="session")
+def small_voice(sentences, tmp_path_factory) -> Path:
+    """A finished run of a small synthesiser, which speaks but says nothing yet."""
+    from tfspeech import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "small_voice"
+    config, *_ = train.parse([*SMALL_VOICE, "--data", f"manifest:{sentences}"])
+    results = train.run(config, run_dir)
+    assert results["sentences"] == 4
+    return run_dir
+
+
 @pytest.fixture
 def command(capsys):
     """Runs a command's main function; returns exit code, output and error lines."""
