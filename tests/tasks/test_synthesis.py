@@ -21,7 +21,7 @@ from tfspeech.tasks.synthesis import (
     stop_loss,
     utterance_frames,
 )
-from tfspeech.tasks.synthesis_data import SynthesisData, fill_steps
+from tfspeech.tasks.synthesis_data import TAIL_STEPS, SynthesisData, fill_steps
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 
 FEATURES = AcousticConfig(sample_rate_hz=8000, num_mels=12, hop_length_ms=15)
@@ -122,12 +122,12 @@ def test_the_frame_loss_is_the_mean_error_in_deviations(name, error, postnet_lay
 
 
 def test_the_stop_loss_is_a_cross_entropy_in_which_the_end_counts_five_times():
-    logits, steps = np.random.default_rng(1).normal(size=(3, 6)), np.array([6, 1, 4])
+    logits, steps = np.random.default_rng(1).normal(size=(3, 8)), np.array([8, 3, 6])
     total = 0.0
     for row, count in enumerate(steps):
         for step in range(count):
             p = 1 / (1 + np.exp(-logits[row, step]))
-            total -= 5 * np.log(p) if step == count - 1 else np.log(1 - p)
+            total -= 5 * np.log(p) if step >= count - 3 else np.log(1 - p)
     found = stop_loss(tf.constant(logits, tf.float32), tf.constant(steps, tf.int32))
     assert float(found) == pytest.approx(total / steps.sum(), rel=1e-5)
 
@@ -204,15 +204,17 @@ def test_replicas_that_share_a_batch_have_its_mean_loss(task):
     assert total == pytest.approx(float(task.loss(outputs, batch)), rel=1e-5)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize(("steps", "tail"), [(1, 0), (2, 0), (3, 0), (3, 2), (1, 1)])
 @pytest.mark.parametrize("lpc_order", [0, 4])
-def test_the_last_decoder_step_is_filled_with_silence(steps, lpc_order):
+def test_the_last_decoder_steps_are_filled_with_silence(steps, tail, lpc_order):
     config = dataclasses.replace(FEATURES, lpc_order=lpc_order)
     lengths = np.array([1, 5, 2, 3])
     frames = np.random.default_rng(0).normal(size=(4, 5, config.frame_dim))
     frames = tf.constant(frames, tf.float32)
-    found, filled = fill_steps(frames, tf.constant(lengths, tf.int32), steps, config)
-    np.testing.assert_array_equal(filled, -(-lengths // steps) * steps)
+    found, filled = fill_steps(
+        frames, tf.constant(lengths, tf.int32), steps, config, tail
+    )
+    np.testing.assert_array_equal(filled, (-(-lengths // steps) + tail) * steps)
     silence = acoustic_frames(tf.zeros([1, 500]), tf.constant([500]), config)[0][0, 0]
     for row, length in enumerate(lengths):
         np.testing.assert_array_equal(found[row, :length], frames[row, :length])
@@ -303,7 +305,8 @@ def test_validation_speaks_sentences_from_all_over_the_split(task, training, dat
     assert len(training.speech) == 3
     assert 0 < scores["mcd_db"] < 30
     total = frames = 0.0
-    for batch in data.batches(data.indices("validation"), REDUCTION, batch_size=1):
+    indices = data.indices("validation")
+    for batch in data.batches(indices, REDUCTION, tail=TAIL_STEPS, batch_size=1):
         count = float(task.weight(batch))
         total += count * float(task.loss(task.model(batch), batch))
         frames += count

@@ -20,7 +20,7 @@ KINDS: dict[str, type[RunConfig]] = {
 
 TRAINING: dict[str, dict[str, Any]] = {
     "attention_tts": {
-        "epochs": 15,
+        "epochs": 30,
         "batch_size": 32,
         "optimizer": "adam(beta_2=0.99)",
         "learning_rate": 2e-3,

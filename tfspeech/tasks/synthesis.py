@@ -17,7 +17,7 @@ from tfspeech.audio.vocoders import VOCODERS, Vocoder
 from tfspeech.data.batches import BatchPlan
 from tfspeech.data.pipeline import Batch, feature_statistics
 from tfspeech.strategies import build_spec
-from tfspeech.tasks.synthesis_data import SynthesisData
+from tfspeech.tasks.synthesis_data import TAIL_STEPS, SynthesisData
 from tfspeech.tasks.synthesis_evaluation import evaluate_synthesis
 from tfspeech.tasks.synthesis_scores import (
     alignment_path,
@@ -32,7 +32,7 @@ FRAME_LOSSES = {"l1": (1.0, 0.0), "l2": (0.0, 1.0), "l1_l2": (1.0, 1.0)}
 
 STATISTICS_UTTERANCES = 2000
 _STOP_COUNTS = 5.0
-"""How often the one step that stops counts, against each that goes on."""
+"""How often a step that stops counts, against one that goes on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,7 +289,7 @@ class SynthesisTraining:
         )
         steps = synthesis.reduction_factor
         validation = data.indices("validation")
-        self._validation = data.batches(validation, steps).cache()
+        self._validation = data.batches(validation, steps, tail=TAIL_STEPS).cache()
         spread = np.linspace(0, len(validation) - 1, validation_sentences)
         spoken = validation[np.unique(spread.astype(int))]
         self.spoken_texts = data.texts(spoken)
@@ -311,6 +311,7 @@ class SynthesisTraining:
         return self._data.batches(
             self._train,
             self._synthesis.reduction_factor,
+            tail=TAIL_STEPS,
             plan=self._plan,
             first_batch=first_step * self._batches_per_step,
         )
@@ -360,17 +361,18 @@ def utterance_frames(data: SynthesisData, indices: np.ndarray) -> list[np.ndarra
 def stop_loss(logits: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
     """Mean cross-entropy per decoder step of the token that ends an utterance, in nats.
 
-    The step that stops counts five times, since there is one per utterance.
+    The last step of speech is to stop, and so are the `TAIL_STEPS` after it. They count
+    five times, since there are few of them per utterance.
 
     Args:
         logits: float32 [batch, steps].
-        steps: int32 [batch], of each utterance.
+        steps: int32 [batch], of each utterance with its tail.
     """
     count = tf.shape(logits)[1]
     valid = tf.sequence_mask(steps, count, tf.float32)
-    last = tf.one_hot(steps - 1, count)
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(last, logits)
-    weights = valid * (1.0 + (_STOP_COUNTS - 1.0) * last)
+    stop = valid - tf.sequence_mask(steps - 1 - TAIL_STEPS, count, tf.float32)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(stop, logits)
+    weights = valid + (_STOP_COUNTS - 1.0) * stop
     return tf.reduce_sum(losses * weights) / tf.reduce_sum(valid)
 
 

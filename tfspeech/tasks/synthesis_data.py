@@ -22,6 +22,9 @@ from tfspeech.errors import CorpusError
 from tfspeech.text.front_end import TextFrontEnd
 
 HIGHEST_RATE_HZ = 22_050
+TAIL_STEPS = 2
+"""Decoder steps of silence after every utterance of which a loss is computed. A model
+that has missed the end speaks on; so it knows what that is like, and stops."""
 
 
 class SynthesisData:
@@ -85,6 +88,7 @@ class SynthesisData:
         indices: np.ndarray,
         steps: int,
         *,
+        tail: int = 0,
         plan: BatchPlan | None = None,
         first_batch: int = 0,
         batch_size: int = 32,
@@ -94,6 +98,7 @@ class SynthesisData:
         Args:
             indices: Places of the utterances.
             steps: Frames of a decoder step; silence fills the last one.
+            tail: Decoder steps of silence after that.
             plan: Made for these utterances.
             first_batch: The batch of the plan to begin with.
             batch_size: The most utterances in a batch without a plan.
@@ -114,7 +119,7 @@ class SynthesisData:
             waveforms, samples = read_waveforms(self.store, tf.gather(indices, rows))
             frames, frame_lengths = acoustic_frames(waveforms, samples, self.features)
             frames, frame_lengths = fill_steps(
-                frames, frame_lengths, steps, self.features
+                frames, frame_lengths, steps, self.features, tail
             )
             return {
                 "symbols": tf.gather(table, rows)[:, : tf.reduce_max(symbol_lengths)],
@@ -132,21 +137,26 @@ class SynthesisData:
 
 
 def fill_steps(
-    frames: tf.Tensor, lengths: tf.Tensor, steps: int, config: AcousticConfig
+    frames: tf.Tensor,
+    lengths: tf.Tensor,
+    steps: int,
+    config: AcousticConfig,
+    tail: int = 0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Fills the last decoder step of every utterance with silence.
+    """Fills the last decoder step of every utterance with silence, and adds others.
 
     Args:
         frames: float32 [batch, frames, frame_dim].
         lengths: int32 [batch], in frames.
         steps: Frames of a decoder step.
         config: The frames.
+        tail: Decoder steps that are silent all through.
 
     Returns:
         The frames, 0 beyond the new lengths, which are multiples of `steps`.
     """
-    filled = -(-lengths // steps) * steps
-    frames = tf.pad(frames, [[0, 0], [0, steps - 1], [0, 0]])
+    filled = (-(-lengths // steps) + tail) * steps
+    frames = tf.pad(frames, [[0, 0], [0, (1 + tail) * steps - 1], [0, 0]])
     frames = frames[:, : tf.reduce_max(filled)]
     count = tf.shape(frames)[1]
     silence = acoustic_frames(tf.zeros([1, 1]), tf.ones([1], tf.int32), config)[0]

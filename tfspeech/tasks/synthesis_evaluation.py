@@ -13,7 +13,7 @@ from tfspeech.audio.resample import resample
 from tfspeech.console import progress
 from tfspeech.data.espeak import SpokenText
 from tfspeech.tasks.hard_sentences import HARD_SENTENCES
-from tfspeech.tasks.synthesis_data import SynthesisData
+from tfspeech.tasks.synthesis_data import TAIL_STEPS, SynthesisData
 from tfspeech.tasks.synthesis_scores import (
     alignment_path,
     fundamental_frequency,
@@ -51,7 +51,7 @@ def evaluate_synthesis(
         those for `HARD_SENTENCES` under `hard_sentences`.
     """
     texts = data.texts(indices)
-    batches = data.batches(indices, task.reduction_factor)
+    batches = data.batches(indices, task.reduction_factor, tail=TAIL_STEPS)
     scores: dict[str, Any] = {
         "sentences": len(texts),
         "loss": task.teacher_forced_loss(batches),

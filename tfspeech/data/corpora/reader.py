@@ -6,8 +6,8 @@ from tfspeech.data.espeak import SpokenText
 from tfspeech.data.manifest import Corpus, Utterance
 from tfspeech.data.reader import reader_sentences
 
-# A woman's voice: spectrograms that a model has smoothed lose the pitch of low voices.
-# Recognisers trained on spoken_digits do not know it: it speaks in its test split alone.
+# A woman's voice: spectrograms that a model has smoothed lose the pitch of low ones.
+# Recognisers trained on spoken_digits do not know it; it is in its test split alone.
 VOICE = "en-us+belinda"
 RATE_WPM = 160
 
