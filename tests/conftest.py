@@ -100,12 +100,18 @@ SMALL_VOICE = [
 
 
 @pytest.fixture(scope="session")
-def small_voice(sentences, tmp_path_factory) -> Path:
+def voice_flags(sentences) -> list[str]:
+    """How a small synthesiser is trained on the sentences."""
+    return [*SMALL_VOICE, "--data", f"manifest:{sentences}"]
+
+
+@pytest.fixture(scope="session")
+def small_voice(voice_flags, tmp_path_factory) -> Path:
     """A finished run of a small synthesiser, which speaks but says nothing yet."""
     from tfspeech import train
 
     run_dir = tmp_path_factory.mktemp("runs") / "small_voice"
-    config, *_ = train.parse([*SMALL_VOICE, "--data", f"manifest:{sentences}"])
+    config, *_ = train.parse(voice_flags)
     results = train.run(config, run_dir)
     assert results["sentences"] == 4
     return run_dir

@@ -8,8 +8,7 @@ import signal
 import numpy as np
 import pytest
 import soundfile
-from conftest import SMALL_VOICE
-from test_train import last_state, weights
+import tensorflow as tf
 
 from tfspeech import train
 from tfspeech.runs import default_config, load_config
@@ -45,7 +44,7 @@ def test_a_run_directory_holds_all_of_the_run(small_voice):
     for name in ("recording_0", "vocoder_0", "step_000004/sentence_0"):
         waveform, rate_hz = soundfile.read(small_voice / "samples" / f"{name}.wav")
         assert rate_hz == 8000
-        assert waveform.size > 1000
+        assert waveform.size > 100
 
 
 def test_the_results_have_their_anchors(small_voice):
@@ -91,10 +90,10 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_line_and_exit_code_2(case, sentences, tmp_path, command):
+def test_bad_input_is_one_line_and_exit_code_2(case, voice_flags, tmp_path, command):
     arguments, reason = BAD[case]
-    given = [*SMALL_VOICE, "--data", f"manifest:{sentences}", "--run-dir", tmp_path]
-    code, out, errors = command(train.main, *given, *arguments)
+    given = [*voice_flags, "--run-dir", tmp_path, *arguments]
+    code, out, errors = command(train.main, *given)
     assert (code, out, len(errors)) == (2, "", 1)
     assert errors[0].startswith("error: ")
     assert reason in errors[0]
@@ -102,7 +101,7 @@ def test_bad_input_is_one_line_and_exit_code_2(case, sentences, tmp_path, comman
 
 
 def test_a_text_with_an_unknown_symbol_stops_before_the_first_step(
-    sentences, tmp_path, command
+    sentences, voice_flags, tmp_path, command
 ):
     rows = sentences.read_text().splitlines()
     rows[3] = rows[3].replace("the ", "the ж ")
@@ -110,7 +109,7 @@ def test_a_text_with_an_unknown_symbol_stops_before_the_first_step(
     (tmp_path / "list.tsv").write_text("\n".join(rows))
     data = ["--data", f"manifest:{tmp_path / 'list.tsv'}"]
     code, _, errors = command(
-        train.main, *SMALL_VOICE, *data, "--run-dir", tmp_path / "run"
+        train.main, *voice_flags, *data, "--run-dir", tmp_path / "run"
     )
     assert code == 2
     assert "unknown symbol: 1" in errors[-1]
@@ -125,7 +124,7 @@ class Begun(Exception):
 
 
 @pytest.fixture
-def begin(sentences, tmp_path, monkeypatch, capsys):
+def begin(voice_flags, tmp_path, monkeypatch, capsys):
     """Trains no step; returns the weights a run starts with and what it said."""
 
     def run(*arguments, resume=False):
@@ -137,8 +136,7 @@ def begin(sentences, tmp_path, monkeypatch, capsys):
             raise Begun
 
         monkeypatch.setattr(train, "run_loop", no_steps)
-        given = [*SMALL_VOICE, "--data", f"manifest:{sentences}", *arguments]
-        config, *_ = train.parse(given)
+        config, *_ = train.parse([*voice_flags, *arguments])
         with pytest.raises(Begun):
             train.run(config, tmp_path / "run", resume)
         return begun, capsys.readouterr().err.splitlines()
@@ -180,9 +178,20 @@ def test_weights_of_another_size_are_not_taken_and_named(small_voice, begin):
         np.testing.assert_array_equal(begun[path], arrays[path])
 
 
+def arrays_of(run_dir):
+    """All arrays of the best weights and of the last checkpoint, by name."""
+    with np.load(run_dir / "checkpoints" / "best.npz") as arrays:
+        found = {name: arrays[name].tobytes() for name in arrays}
+    reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
+    for name in reader.get_variable_to_shape_map():
+        if name.startswith("variables"):
+            found[name] = np.asarray(reader.get_tensor(name)).tobytes()
+    return found
+
+
 @pytest.mark.slow
 def test_a_stopped_run_resumes_to_the_same_weights(
-    small_voice, sentences, tmp_path, monkeypatch
+    small_voice, voice_flags, tmp_path, monkeypatch
 ):
     with monkeypatch.context() as patch:
         patch.setattr(
@@ -190,10 +199,9 @@ def test_a_stopped_run_resumes_to_the_same_weights(
             "on_epoch",
             lambda *_: signal.raise_signal(signal.SIGINT),
         )
-        config, *_ = train.parse([*SMALL_VOICE, "--data", f"manifest:{sentences}"])
+        config, *_ = train.parse(voice_flags)
         with pytest.raises(KeyboardInterrupt, match="interrupted after step 2 of 4"):
             train.run(config, tmp_path / "run")
     config, *_ = train.parse(["--run-dir", str(tmp_path / "run"), "--resume"])
     train.run(config, tmp_path / "run", resume=True)
-    assert last_state(tmp_path / "run") == last_state(small_voice)
-    assert weights(tmp_path / "run") == weights(small_voice)
+    assert arrays_of(tmp_path / "run") == arrays_of(small_voice)
