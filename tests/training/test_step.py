@@ -61,6 +61,18 @@ def test_accumulation_takes_the_mean_of_the_gradients():
 
 
 @pytest.mark.parametrize("accumulate_steps", [1, 2])
+def test_there_is_no_loop_inside_the_loop_over_steps(accumulate_steps):
+    """Grappler's temporary sums of large gradients collide in one, now and then."""
+    step = toy_step(accumulate_steps=accumulate_steps)
+    traced = step._run.get_concrete_function(iter(toy_data()), tf.constant(1))
+    definition = traced.graph.as_graph_def()
+    loops = {"While", "StatelessWhile"}
+    assert sum(node.op in loops for node in definition.node) == 1
+    inside = [n for f in definition.library.function for n in f.node_def]
+    assert not [node.name for node in inside if node.op in loops]
+
+
+@pytest.mark.parametrize("accumulate_steps", [1, 2])
 def test_a_step_that_is_not_finite_touches_nothing(accumulate_steps):
     step = toy_step(
         clip=["value(0.1)"],
