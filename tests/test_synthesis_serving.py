@@ -148,7 +148,7 @@ def test_only_tensorflows_own_operations_are_in_the_graph(exported):
     assert foreign_operations(exported) == set()
 
 
-def test_models_of_phonemes_leave_the_text_to_the_client(small_voice):
+def test_models_of_phonemes_leave_the_text_to_the_client(tmp_path):
     front_end = TextFrontEnd(TextConfig("phonemes"))
     features = AcousticConfig(sample_rate_hz=8000, num_mels=16)
     architecture = AttentionTtsConfig(
@@ -157,6 +157,12 @@ def test_models_of_phonemes_leave_the_text_to_the_client(small_voice):
     )  # fmt: skip
     model = AttentionTts(architecture, len(front_end.symbols), features.frame_dim)
     task = Synthesis(model, SynthesisConfig(), features, front_end)
-    signatures = task.server().signatures
-    assert set(signatures) == {"serving_default", "acoustic"}
-    assert signatures["serving_default"] is signatures["acoustic"]
+    server = task.server()
+    tf.saved_model.save(server, str(tmp_path), signatures=server.signatures)
+    served = tf.saved_model.load(str(tmp_path)).signatures
+    assert set(served) == {"serving_default", "acoustic"}
+    (speech,) = task.speak(["the red box."])
+    symbols = tf.constant(front_end.encode("the red box."))[tf.newaxis]
+    for name in served:
+        answer = served[name](symbols=symbols, symbols_length=[symbols.shape[1]])
+        np.testing.assert_allclose(answer["frames"][0], speech.frames, atol=1e-4)

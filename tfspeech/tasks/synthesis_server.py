@@ -47,14 +47,15 @@ class SynthesisServer(tf.Module):
         acoustic = self.acoustic.get_concrete_function()
         if self._front_end.config.symbols != "characters":
             return {"serving_default": acoustic, "acoustic": acoustic}
-        speech = self.synthesize.get_concrete_function()
+        # What is decorated is exported whatever the symbols are.
+        text = tf.TensorSpec([None], tf.string, name="text")
+        speech = tf.function(self.synthesize, [text]).get_concrete_function()
         return {
             "serving_default": speech,
             "synthesize": speech,
             "acoustic": acoustic,
         }
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def synthesize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Speaks texts.
 
