@@ -118,6 +118,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
         [r for r in read_metrics(d / "metrics.jsonl") if "loss" in r]
         for d in (run_dir, small_run)
     )
+    for record in (*resumed, *whole):
+        record.pop("update_ratio", None)  # Once per call, and the calls were shorter.
     assert resumed == whole
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
 from argparse import Namespace
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ from tfspeech.training.checkpoints import (
 from tfspeech.training.config import TrainingConfig
 from tfspeech.training.diagnostics import weight_figures
 from tfspeech.training.distribution import Distribution, create_distribution
-from tfspeech.training.loop import LoopState, run_loop
+from tfspeech.training.loop import EpochAction, LoopState, run_loop
 from tfspeech.training.optimizers import Schedule, build_optimizer
 from tfspeech.training.plots import plot_diagnostics
 from tfspeech.training.step import TrainingStep
@@ -202,18 +203,13 @@ def _train(
         f"{state.step} of {state.total_steps} steps done"
     )
     # From here on it is a run; what is wrong before leaves the directory free.
-    watchers, more = [], ()
+    more: Sequence[EpochAction] = ()
     if distribution.is_chief:
         save_config(run_dir, config)
-        watchers = [
-            JsonLines(run_dir / METRICS_FILE, state.step),
-            TensorBoard(run_dir / TENSORBOARD),
-            Progress(state),
-        ]
         more = config.watchers(task, training, run_dir)
     guard = SkipGuard(settings.max_skipped_steps)
     started = time.monotonic()
-    try:
+    with _logs(run_dir, state, distribution) as logs:
         run_loop(
             step,
             state,
@@ -222,23 +218,43 @@ def _train(
             lambda state: last.save(state.step) if distribution.is_chief else None,
             steps_per_call=settings.steps_per_call,
             checkpoint_steps=settings.checkpoint_steps,
-            on_steps=[*(w.on_steps for w in watchers), guard.on_steps],
-            on_epoch=[*(w.on_epoch for w in watchers), best.on_epoch, *more],
+            on_steps=[*(log.on_steps for log in logs), guard.on_steps],
+            on_epoch=[*(log.on_epoch for log in logs), best.on_epoch, *more],
         )
-    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-        raise RunError(
-            "another worker is gone: start all of them again with --resume. "
-            f"({str(error).splitlines()[0]})"
-        ) from error
-    finally:
-        for watcher in watchers:
-            watcher.close()
     if state.interrupted and state.step < state.total_steps:
         raise KeyboardInterrupt(
             f"interrupted after step {state.step} of {state.total_steps}; go on with "
             f"python -m tfspeech.train --run-dir {run_dir} --resume"
         )
     return time.monotonic() - started
+
+
+@contextlib.contextmanager
+def _logs(
+    run_dir: Path, state: LoopState, distribution: Distribution
+) -> Iterator[Sequence[JsonLines | TensorBoard | Progress]]:
+    """What the chief writes while a run goes on.
+
+    Raises:
+        RunError: Another worker is gone.
+    """
+    logs: list[JsonLines | TensorBoard | Progress] = []
+    if distribution.is_chief:
+        logs = [
+            JsonLines(run_dir / METRICS_FILE, state.step),
+            TensorBoard(run_dir / TENSORBOARD),
+            Progress(state),
+        ]
+    try:
+        yield logs
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise RunError(
+            "another worker is gone: start all of them again with --resume. "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    finally:
+        for log in logs:
+            log.close()
 
 
 def build_step(

@@ -103,7 +103,9 @@ def test_skipped_steps_in_a_row_end_the_run():
 
 
 def keep_best(saved, patience=0):
-    return KeepBest(lambda model: saved.append(model), ToyModel(), "score", True, patience)
+    return KeepBest(
+        lambda model: saved.append(model), ToyModel(), "score", True, patience
+    )
 
 
 def test_the_best_model_is_kept_and_a_later_one_wins_a_tie():

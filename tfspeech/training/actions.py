@@ -93,7 +93,8 @@ class TensorBoard:
                 if measured.size:
                     tf.summary.scalar(f"train/{name}", np.mean(measured))
             for path, ratio in update_ratios.items():
-                tf.summary.scalar(f"update_ratio/{path}", ratio)
+                if math.isfinite(ratio):
+                    tf.summary.scalar(f"update_ratio/{path}", ratio)
 
     def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
         """Writes the figures of an epoch and makes all visible."""
