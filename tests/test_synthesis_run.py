@@ -11,6 +11,7 @@ import soundfile
 import tensorflow as tf
 
 from tfspeech import train
+from tfspeech.errors import SpecError
 from tfspeech.runs import default_config, load_config
 from tfspeech.training.actions import read_metrics
 from tfspeech.training.watchdog import AttentionWatchdog
@@ -45,6 +46,15 @@ def test_a_run_directory_holds_all_of_the_run(small_voice):
         waveform, rate_hz = soundfile.read(small_voice / "samples" / f"{name}.wav")
         assert rate_hz == 8000
         assert waveform.size > 100
+
+
+def test_a_resumed_run_knows_the_flags_of_its_own_model(small_voice):
+    given = ["--run-dir", str(small_voice), "--resume"]
+    factor = load_config(small_voice).architecture.reduction_factor
+    config, *_ = train.parse([*given, "--reduction-factor", str(factor)])
+    assert config.model == "attention_tts"
+    with pytest.raises(SpecError, match="--cell"):
+        train.parse([*given, "--cell", "gru"])
 
 
 def test_the_results_have_their_anchors(small_voice):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import json
 import time
-from argparse import Namespace
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -302,8 +302,12 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
         SpecError: A flag is unknown or its value is out of range.
         RunError: The run to be resumed is of another model.
     """
+    resumed = _resumed_model(arguments)
     parser = model_parser(
-        "tfspeech.train", "Trains a model, measures it and keeps the best.", arguments
+        "tfspeech.train",
+        "Trains a model, measures it and keeps the best.",
+        arguments,
+        default=resumed,
     )
     parser.add_argument(
         "--run-dir",
@@ -318,7 +322,7 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
         "--json", action="store_true", help="print the scores as one JSON object"
     )
     given = parser.parse_args(arguments)
-    model = getattr(given, "model", DEFAULT_MODEL)
+    model = getattr(given, "model", resumed)
     run_dir = getattr(given, "run_dir", Path("runs") / model)
     resume = getattr(given, "resume", False)
     config = default_config(model)
@@ -330,11 +334,27 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
     return with_flags(config, given), run_dir, resume, getattr(given, "json", False)
 
 
+def _resumed_model(arguments: Sequence[str]) -> str:
+    """The model of the run to be resumed, whose flags may be repeated; or the default.
+
+    Raises:
+        RunError: The run is damaged.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--run-dir", type=Path, default=Path())
+    parser.add_argument("--resume", action="store_true")
+    given, _ = parser.parse_known_args(arguments)
+    if given.resume and has_run(given.run_dir):
+        return load_config(given.run_dir).model
+    return DEFAULT_MODEL
+
+
 def model_parser(
     command: str,
     description: str,
     arguments: Sequence[str],
     skip: Collection[str] = (),
+    default: str = DEFAULT_MODEL,
 ) -> Parser:
     """Returns a parser that knows MODEL and a flag per field of its configuration.
 
@@ -343,6 +363,7 @@ def model_parser(
         description: Of the command.
         arguments: The command line, which names the model whose flags are to be known.
         skip: Names of fields that get no flag.
+        default: The model where the command line names none.
     """
     names = [a for a in arguments if a in CATALOGUE]
     parser = Parser(command, description)
@@ -352,13 +373,13 @@ def model_parser(
         metavar="MODEL",
         help=f"one of {', '.join(CATALOGUE)} (default: {DEFAULT_MODEL})",
     )
-    recipe = default_config(names[0] if names else DEFAULT_MODEL)
+    recipe = default_config(names[0] if names else default)
     for section in recipe.sections().values():
         add_config(parser, section, skip)
     return parser
 
 
-def with_flags(config: RunConfig, given: Namespace) -> RunConfig:
+def with_flags(config: RunConfig, given: argparse.Namespace) -> RunConfig:
     """Returns a configuration with the fields that were given on the command line.
 
     Raises:
