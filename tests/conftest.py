@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
+from small_flags import SMALL
 
 from tfspeech import console
 
@@ -49,14 +50,6 @@ def tones(tmp_path_factory) -> Path:
                 name = f"s{speaker:02}_nohash_{take}.wav"
                 soundfile.write(root / label / name, wave, 8000)
     return root
-
-
-SMALL = [
-    *("--features=log_mel", "--utterance-normalization=none", "--noise-share=0.2"),
-    *("--units=8", "--conv-filters=8", "--dropout=0.1", "--synthetic-per-label=0"),
-    *("--epochs=5", "--batch-size=8", "--warmup-steps=0", "--learning-rate=0.02"),
-    "--ema-momentum=0.5",
-]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
-from conftest import SMALL
+from small_flags import SMALL
 
 from tfspeech import train
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SMALL
+from small_flags import SMALL
 
 from tfspeech import train
 from tfspeech.errors import RunError

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SMALL
+from small_flags import SMALL
 
 from tfspeech.training.actions import read_metrics
 from tuning import compare

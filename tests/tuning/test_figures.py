@@ -108,9 +108,7 @@ def test_a_model_that_regularization_has_not_finished_cannot_be_the_best(tmp_pat
 
 def test_a_run_diverged_at_the_first_of_its_last_skipped_steps(record):
     skipped = [0, 1, 0, 1, 1, 1]
-    steps = [
-        {"step": i, "skipped": s, "loss": 1.0} for i, s in enumerate(skipped, 1)
-    ]
+    steps = [{"step": i, "skipped": s, "loss": 1.0} for i, s in enumerate(skipped, 1)]
     assert diverged_step(record(steps)) == 4
     assert diverged_step(record(steps[:3])) is None
 
