@@ -121,6 +121,7 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
         "split": split,
         "train_seconds": round(seconds, 1),
         "weights": dataclasses.asdict(figures),
+        "parameters": model.count_params(),
     }
     (run_dir / RESULTS_FILE).write_text(json.dumps(results, indent=2) + "\n")
     plots = run_dir / PLOTS
@@ -377,6 +378,30 @@ def model_parser(
     for section in recipe.sections().values():
         add_config(parser, section, skip)
     return parser
+
+
+def with_settings(config: RunConfig, settings: Sequence[tuple[str, str]]) -> RunConfig:
+    """Returns a configuration with other values in some fields.
+
+    Args:
+        config: The configuration.
+        settings: Names of fields with their values as on the command line, `true` or
+            `false` for what is either.
+
+    Raises:
+        SpecError: There is no such field, or its value is out of range.
+    """
+    words = []
+    for name, value in settings:
+        flag = name.replace("_", "-")
+        if value in ("true", "false"):
+            words.append(f"--{flag}" if value == "true" else f"--no-{flag}")
+        else:
+            words.append(f"--{flag}={value}")
+    parser = Parser("tfspeech.train", "")
+    for section in config.sections().values():
+        add_config(parser, section)
+    return with_flags(config, parser.parse_args(words))
 
 
 def with_flags(config: RunConfig, given: argparse.Namespace) -> RunConfig:

@@ -39,6 +39,7 @@ class Comparison:
         directory: Where everything about the comparison is kept.
         target_loss: The training loss whose first step is asked for; by default it is
             chosen from the runs.
+        varied: Other settings, each as `name=value,value`.
     """
 
     config: RunConfig
@@ -47,6 +48,7 @@ class Comparison:
     seeds: int
     directory: Path
     target_loss: float | None = None
+    varied: tuple[str, ...] = ()
 
 
 def run(comparison: Comparison) -> dict[str, Any]:
@@ -70,7 +72,9 @@ def run(comparison: Comparison) -> dict[str, Any]:
             comparison.config.data, data=absolute_spec(comparison.config.data.data)
         ),
     )
-    candidates = build_candidates(comparison.clips, comparison.regularizations)
+    candidates = build_candidates(
+        comparison.clips, comparison.regularizations, comparison.varied
+    )
     combinations = build_combinations(
         config, candidates, comparison.seeds, comparison.directory
     )
@@ -151,6 +155,13 @@ def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
             "more (default: that of training)",
         )
     group.add_argument(
+        "--vary",
+        action="append",
+        metavar="NAME=VALUE,...",
+        help="compare the values of any other setting, too, such as 'units=64,128' or "
+        "'tied_convolutions=false,true'; repeat it for more",
+    )
+    group.add_argument(
         "--seeds", type=int, metavar="N", help="runs per candidate (default: 3)"
     )
     group.add_argument(
@@ -186,6 +197,7 @@ def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
         flags.get("seeds", 3),
         flags.get("run_dir", Path("runs") / f"compare_{model}"),
         target_loss,
+        tuple(flags.get("vary", ())),
     )
     return comparison, as_json
 

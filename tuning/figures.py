@@ -26,6 +26,8 @@ STEP_MEANS = (
     "skipped",
 )
 STEP_MEDIANS = ("gradient_norm", "threshold")
+SCORE = "score/"
+"""Begins the names of the scores that a run ended with."""
 WEIGHT_SHARES = ("zeros", "zero_units", "effective_parameters")
 
 
@@ -132,6 +134,9 @@ def run_figures(
             values = run.series(name)
             values = values[np.isfinite(values)]
             figures[name] = float(reduce(values)) if len(values) else None
+    for name, value in run.results.items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            figures[f"{SCORE}{name}"] = value
     weights = run.results.get("weights", {})
     return figures | {name: weights.get(name) for name in WEIGHT_SHARES}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from tfspeech.errors import SpecError
 from tfspeech.runs import RunConfig
 from tfspeech.strategies import parse_clipping, parse_regularization
 from tfspeech.strategies.strategy import is_number
+from tfspeech.train import with_settings
 
 RUNS = "runs"
 SLUG_LENGTH = 60
@@ -21,22 +23,27 @@ SLUG_LENGTH = 60
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """One of the things compared: a clipping chain with a regularization chain.
+    """One of the things compared: two chains of strategies, and other settings.
 
     Attributes:
         clip: Specs of the clipping chain.
         regularize: Specs of the regularization chain, empty for none.
+        settings: Names of other fields of the configuration, with their values as on
+            the command line.
     """
 
     clip: tuple[str, ...]
     regularize: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def label(self) -> str:
-        """The specs as text."""
-        clip = " + ".join(self.clip) or "none()"
-        regularize = " + ".join(self.regularize)
-        return f"{clip} with {regularize}" if regularize else clip
+        """Settings and specs as text."""
+        chains = " + ".join(self.clip) or "none()"
+        if self.regularize:
+            chains += f" with {' + '.join(self.regularize)}"
+        settings = [f"{name}={value}" for name, value in self.settings]
+        return ", ".join([*settings, chains])
 
     @property
     def slug(self) -> str:
@@ -110,17 +117,19 @@ def split_chain(text: str) -> tuple[str, ...]:
 
 
 def build_candidates(
-    clips: Sequence[str], regularizations: Sequence[str]
+    clips: Sequence[str], regularizations: Sequence[str], varied: Sequence[str] = ()
 ) -> list[Candidate]:
-    """Every clipping chain with every regularization chain.
+    """Every clipping chain with every regularization chain and every setting.
 
     Args:
         clips: Chains, each written as `split_chain` reads it.
         regularizations: The same.
+        varied: Settings, each written as `name=value,value`.
 
     Raises:
-        SpecError: A chain does not parse, or is there twice.
+        SpecError: A chain or a setting does not parse, or is there twice.
     """
+    settings = [_split_setting(text) for text in varied]
     chains = [split_chain(text) for text in clips]
     penalties = [
         tuple(spec for spec in split_chain(text) if spec != "none()")
@@ -130,7 +139,25 @@ def build_candidates(
     _refuse_twins(
         penalties, [parse_regularization(chain) for chain in penalties], "--regularize"
     )
-    return [Candidate(clip, penalty) for clip in chains for penalty in penalties]
+    return [
+        Candidate(clip, penalty, setting)
+        for setting in itertools.product(*settings)
+        for clip in chains
+        for penalty in penalties
+    ]
+
+
+def _split_setting(text: str) -> list[tuple[str, str]]:
+    """The name of a setting with each of its values, of `name=value,value`."""
+    name, _, values = text.partition("=")
+    name = name.strip().replace("-", "_")
+    found = [(name, value.strip()) for value in values.split(",") if value.strip()]
+    if not name or not found or len(set(found)) < len(found):
+        raise SpecError(
+            "--vary is written as name=value,value with different values, such as "
+            f"'units=64,128'. Received: {text!r}"
+        )
+    return found
 
 
 def _refuse_twins(
@@ -165,15 +192,7 @@ def build_combinations(
     return [
         Combination(
             candidate,
-            dataclasses.replace(
-                config,
-                training=dataclasses.replace(
-                    config.training,
-                    clip=candidate.clip,
-                    regularize=candidate.regularize,
-                    seed=seed,
-                ),
-            ),
+            _configured(config, candidate, seed),
             directory / RUNS / candidate.slug / f"seed_{seed}",
         )
         for seed in range(first, first + seeds)
@@ -181,9 +200,21 @@ def build_combinations(
     ]
 
 
+def _configured(config: RunConfig, candidate: Candidate, seed: int) -> RunConfig:
+    """The configuration of one run."""
+    config = with_settings(config, candidate.settings)
+    training = dataclasses.replace(
+        config.training,
+        clip=candidate.clip,
+        regularize=candidate.regularize,
+        seed=seed,
+    )
+    return dataclasses.replace(config, training=training)
+
+
 def find_families(candidates: Sequence[Candidate]) -> list[Family]:
     """The groups of candidates of the same strategies that differ in one number."""
-    groups: dict[tuple[_Argument, frozenset[Any]], dict[float, Candidate]] = {}
+    groups: dict[Any, dict[float, Candidate]] = {}
     for candidate in candidates:
         values = _arguments(candidate)
         for argument, value in values.items():
@@ -193,7 +224,7 @@ def find_families(candidates: Sequence[Candidate]) -> list[Family]:
                     for other, v in values.items()
                 }
                 rest[argument] = "any"
-                key = (argument, frozenset(rest.items()))
+                key = (argument, frozenset(rest.items()), candidate.settings)
                 groups.setdefault(key, {})[float(value)] = candidate
     return [
         Family(
@@ -202,7 +233,7 @@ def find_families(candidates: Sequence[Candidate]) -> list[Family]:
             _label_but(members[0][1], argument),
             members,
         )
-        for (argument, _), group in groups.items()
+        for (argument, *_), group in groups.items()
         if len(members := tuple(sorted(group.items()))) > 1
     ]
 
@@ -237,4 +268,4 @@ def _label_but(candidate: Candidate, argument: _Argument) -> str:
     ]
     shown = ", ".join([argument.name, *others])
     chains[argument.kind][argument.place] = f"{name}({shown})"
-    return Candidate(*map(tuple, chains.values())).label
+    return Candidate(*map(tuple, chains.values()), candidate.settings).label

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfspeech.runs import RunConfig, default_config
-from tuning.figures import SMOOTHING_STEPS, Monitor
+from tuning.figures import SCORE, SMOOTHING_STEPS, Monitor
 from tuning.findings import Findings, show
 from tuning.grid import Family
 from tuning.plots import plot_candidates, plot_curves
@@ -156,6 +156,12 @@ def _markdown(report: Report) -> str:
         lines += [f"![Against the threshold]({CURVES})", ""]
     for title, columns in _TABLES.items():
         lines += [f"## {title}", "", *_table(report, columns), ""]
+    scores = {
+        name: (name.removeprefix(SCORE).replace("_", " "), ".4g")
+        for result in report.results
+        for name in result.scores
+    }
+    lines += ["## All scores of the best models", "", *_table(report, scores), ""]
     lines += ["## How to read it", "", EXPLANATIONS]
     if report.target_loss is not None and not report.target_given:
         lines.append(
@@ -217,6 +223,12 @@ def _command(report: Report) -> str:
     }
     for name, texts in chains.items():
         words += _flag(name, tuple(dict.fromkeys(texts)))
+    varied: dict[str, dict[str, None]] = {}
+    for result in report.results:
+        for name, value in result.candidate.settings:
+            varied.setdefault(name, {})[value] = None
+    for name, values in varied.items():
+        words += ["--vary", f"{name}={','.join(values)}"]
     words += ["--seeds", str(len(report.results[0].runs))]
     if report.target_given:
         words += ["--target-loss", str(report.target_loss)]

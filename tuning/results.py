@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tuning.figures import (
+    SCORE,
     STEP_MEANS,
     STEP_MEDIANS,
     WEIGHT_SHARES,
@@ -48,7 +49,8 @@ class RunResult:
         run_dir: Where it is kept.
         outcome: Whether it finished.
         diverged_step: Where it went wrong, None where it did not; see `diverged_step`.
-        figures: Of a finished run, by the names in `FIGURES`; else empty.
+        figures: Of a finished run, by the names in `FIGURES` and, with `SCORE` before
+            them, those of its scores; else empty.
     """
 
     seed: int
@@ -79,17 +81,24 @@ class CandidateResult:
         """How many runs ended so."""
         return sum(run.outcome.status == status for run in self.runs)
 
+    @property
+    def scores(self) -> list[str]:
+        """The figures that are scores with which its runs ended."""
+        names = {name: None for run in self.runs for name in run.figures}
+        return [name for name in names if name.startswith(SCORE)]
+
     def figure(self, name: str) -> Estimate | None:
         """A figure over the runs that finished, None where none measured it."""
         return estimate([run.figures.get(name) for run in self.runs])
 
     def to_json(self) -> dict[str, Any]:
         """Everything as values that JSON knows."""
-        figures = {name: self.figure(name) for name in FIGURES}
+        figures = {name: self.figure(name) for name in (*FIGURES, *self.scores)}
         return {
             "label": self.label,
             "clip": list(self.candidate.clip),
             "regularize": list(self.candidate.regularize),
+            "settings": dict(self.candidate.settings),
             "figures": {
                 name: found and dataclasses.asdict(found)
                 for name, found in figures.items()

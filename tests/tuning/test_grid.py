@@ -111,3 +111,36 @@ def test_a_family_shows_what_else_its_members_were_given():
     (family,) = find_families(candidates)
     assert family.label == "norm(c, match='k')"
     assert [value for value, _ in family.members] == [1.0, 2.0]
+
+
+def test_other_settings_are_varied_and_reach_the_configuration(tmp_path):
+    candidates = build_candidates(
+        ["none()"], ["none()"], ["units=8,16", "tied-convolutions=false,true"]
+    )
+    assert [c.label for c in candidates] == [
+        "units=8, tied_convolutions=false, none()",
+        "units=8, tied_convolutions=true, none()",
+        "units=16, tied_convolutions=false, none()",
+        "units=16, tied_convolutions=true, none()",
+    ]
+    config = default_config("rnn_recognizer")
+    runs = build_combinations(config, candidates, 1, tmp_path)
+    built = [run.config.architecture for run in runs]
+    assert [(a.units, a.tied_convolutions) for a in built] == [
+        *((8, False), (8, True), (16, False), (16, True))
+    ]
+    assert len({run.run_dir for run in runs}) == 4
+    assert find_families(candidates) == []
+
+
+@pytest.mark.parametrize("text", ["units", "units=", "=3", "units=8,8"])
+def test_a_setting_that_does_not_parse_is_refused(text):
+    with pytest.raises(SpecError, match="name=value,value"):
+        build_candidates(["none()"], ["none()"], [text])
+
+
+@pytest.mark.parametrize("text", ["colour=red", "units=x", "units=-1"])
+def test_a_setting_that_the_model_does_not_know_is_refused(text, tmp_path):
+    candidates = build_candidates(["none()"], ["none()"], [text])
+    with pytest.raises(SpecError):
+        build_combinations(default_config("rnn_recognizer"), candidates, 1, tmp_path)

@@ -64,7 +64,7 @@ def test_the_markdown_holds_every_figure_with_its_interval(report, tmp_path):
     report.write()
     text = (tmp_path / "report.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| `norm(0.1)`")]
-    assert len(rows) == 3
+    assert len(rows) == 4
     # 0.81 +- 12.706 * 0.01; the loss is below 1.1 * 0.86 from 0.946 on.
     assert rows[0] == (
         "| `norm(0.1)` | 2 finished | 0.8100 ± 0.1271 | 2.0 ± 0.0 | 0.7600 ± 0.1271 | "
