@@ -25,7 +25,7 @@ class Example:
 
 def parse(*arguments):
     parser = Parser("example", "Does nothing.")
-    add_config(parser, Example)
+    add_config(parser, Example())
     return pick_config(parser.parse_args(arguments), Example())
 
 
