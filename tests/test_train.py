@@ -163,7 +163,10 @@ BAD = {
     "negative threshold": (["--clip", "global_norm(-1)"], "must be a number above 0"),
     "unknown strategy": (["--clip", "eval(1)"], "unknown clipping strategy 'eval'"),
     "match of nothing": (["--clip", "norm(1, match='x')"], "selects none of"),
-    "unknown model": (["tacotron9"], "the known ones are rnn_recognizer"),
+    "unknown model": (
+        ["tacotron9"],
+        "the known ones are attention_tts, rnn_recognizer",
+    ),
     "unknown flag": (["--unit", "8"], "unrecognized arguments: --unit"),
     "no number": (["--epochs", "many"], "invalid int value: 'many'"),
     "out of range": (["--dropout", "1.5"], "dropout must be in [0, 1)"),
