@@ -44,7 +44,7 @@ def test_ten_times_too_high_a_rate_needs_an_adaptive_threshold(
 
 @pytest.mark.parametrize(
     ("regularize", "least_zeros"),
-    [("prune(0.8, begin=50, end=250, every=25)", 0.79), ("l1_prox(0.5)", 0.3)],
+    [("prune(0.8, begin=50, end=250, every=25)", 0.79), ("l1_prox(0.2)", 0.3)],
 )
 def test_sparse_recognisers_keep_their_accuracy(
     regularize, least_zeros, plain, speech_data, tmp_path

@@ -48,7 +48,7 @@ class L1Prox(Regularization):
     Iterative Shrinkage-Thresholding Algorithm", equation 1.5.
     """
 
-    s: float = 1e-2
+    s: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
