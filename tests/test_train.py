@@ -79,7 +79,13 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        signal.SIGKILL,
+    ],
+    ids=lambda n: n.name,
 )
 def test_an_interrupted_run_resumes_to_the_same_weights(
     number, small_run, tones, tmp_path

@@ -45,15 +45,37 @@ def check_same(one, two):
         np.testing.assert_allclose(metrics[name], others[name], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", CLIP)
-def test_clipping_is_the_same_on_two_replicas(name, two_replicas):
-    settings = {"clip": [CLIP[name]]}
+# What keeps nothing from step to step acts in chains: each on what others left of it.
+CLIP_CHAINS = [
+    ["none", "centralize", "smooth", "adaptive", "block_rms", "norm", "global_norm"],
+    ["value", "inverse_sqrt_dim"],
+    *([name] for name in ("percentile", "quantile", "zscore", "median")),
+    *([name] for name in ("skip_spikes", "error_feedback")),
+]
+REGULARIZE_CHAINS = [
+    ["none", "l1", "l2", "l1_l2", "kl_gaussian", "orthogonal", "budget"],
+    ["kl_sparsity"],
+    ["weight_decay", "l1_prox", "group_lasso"],
+    ["spectral", "max_norm", "l2_ball", "l1_ball", "box"],
+    *([name] for name in ("prune", "kl_mean_field", "hard_concrete_l0")),
+]
+
+
+def test_the_chains_of_this_test_name_every_strategy():
+    assert {name for chain in CLIP_CHAINS for name in chain} == set(CLIP)
+    assert {name for chain in REGULARIZE_CHAINS for name in chain} == set(REGULARIZE)
+
+
+@pytest.mark.parametrize("names", CLIP_CHAINS, ids="+".join)
+def test_clipping_is_the_same_on_two_replicas(names, two_replicas):
+    settings = {"clip": [CLIP[name] for name in names]}
     check_same(trained(**settings), trained(two_replicas, **settings))
 
 
-@pytest.mark.parametrize("name", REGULARIZE)
-def test_regularization_is_the_same_on_two_replicas(name, two_replicas):
-    settings = {"clip": ["global_norm(1.0)"], "regularize": [REGULARIZE[name]]}
+@pytest.mark.parametrize("names", REGULARIZE_CHAINS, ids="+".join)
+def test_regularization_is_the_same_on_two_replicas(names, two_replicas):
+    chain = [REGULARIZE[name] for name in names]
+    settings = {"clip": ["global_norm(1.0)"], "regularize": chain}
     check_same(trained(**settings), trained(two_replicas, **settings))
 
 
