@@ -37,6 +37,7 @@ def benchmark_strategies() -> None:
 def _print_diagnostics(subject: Subject) -> None:
     candidates = {
         "bare": subject.bare_steps(),
+        "bare, skips what is not finite": subject.bare_steps(gated=True),
         "ours, none()": subject.our_steps(("none()",)),
         "ours, global_norm(5.0)": subject.our_steps(("global_norm(5.0)",)),
         "ours, global_norm(0.1)": subject.our_steps(("global_norm(0.1)",)),
@@ -44,10 +45,9 @@ def _print_diagnostics(subject: Subject) -> None:
     }
     seconds = interleaved(candidates, 2 * ROUNDS)
     rows = _added(ratios(seconds, "bare"))
-    against = ratios(seconds, "bare, Keras's global_clipnorm=5.0")
-    rows["ours, global_norm(5.0), against Keras's"] = (
-        f"{against['ours, global_norm(5.0)'] - 1:+7.1%}"
-    )
+    for base in ("bare, skips what is not finite", "bare, Keras's global_clipnorm=5.0"):
+        against = ratios(seconds, base)["ours, global_norm(5.0)"] - 1
+        rows[f"ours, global_norm(5.0), to: {base}"] = f"{against:+7.1%}"
     title = "Diagnostics, time added to a bare tape and optimizer"
     print_table(f"{title}: {subject.title}", rows)
 

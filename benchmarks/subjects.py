@@ -91,12 +91,14 @@ class Subject:
         iterator = iter(self.batches())
         return lambda: step.run(iterator, self.steps)
 
-    def bare_steps(self, **clipping: float) -> Runner:
+    def bare_steps(self, gated: bool = False, **clipping: float) -> Runner:
         """Returns a function that runs steps of a plain tape and optimizer.
 
-        Nothing is measured but the loss, and every step is made, finite or not.
+        Nothing is measured but the loss.
 
         Args:
+            gated: Skip a step whose gradient is not finite, as ours does: the update
+                then waits for the norm of the whole gradient. Else each is made.
             **clipping: Keras's own, an argument of the optimizer.
         """
         keras.utils.set_random_seed(0)
@@ -113,7 +115,16 @@ class Subject:
                 with tf.GradientTape() as tape:
                     value = loss(model(batch, training=True), batch)
                 gradients = tape.gradient(value, weights)
-                optimizer.apply(gradients, model.trainable_variables)
+
+                def update(gradients: list[tf.Tensor] = gradients) -> tf.Tensor:
+                    optimizer.apply(gradients, model.trainable_variables)
+                    return tf.constant(True)
+
+                if gated:
+                    finite = tf.math.is_finite(tf.linalg.global_norm(gradients))
+                    tf.cond(finite, update, lambda: tf.constant(False))
+                else:
+                    update()
                 losses = losses.write(index, value)
             return losses.stack()
 

@@ -46,4 +46,4 @@ def print_table(title: str, rows: Mapping[str, str]) -> None:
     """Prints names and figures under a title."""
     print(f"\n{title}")
     for name, figure in rows.items():
-        print(f"  {name:<44} {figure}", flush=True)
+        print(f"  {name:<62} {figure}", flush=True)
