@@ -37,7 +37,7 @@ def test_labels_are_the_words_of_the_training_split(config):
     data = RecognitionData(config, FeatureConfig())
     assert data.labels == ("high", "low", "middle")
     assert data.features.sample_rate_hz == 8000
-    indices = data.indices("test")
+    indices = data.corpus.indices("test")
     texts = [data.corpus.utterances[i].text for i in indices]
     assert [data.labels[t] for t in data.targets(indices)] == texts
 
@@ -51,7 +51,7 @@ def test_synthetic_voices_say_every_label_in_training_alone(config):
     assert data.corpus.utterances[: -len(added)] == plain.corpus.utterances
     assert [u.text for u in added] == ["high"] * 3 + ["low"] * 3 + ["middle"] * 3
     assert all(isinstance(u.audio, SpokenText) and u.split == "train" for u in added)
-    spoken = data.store.batch(data.indices("train")[-9:])[1]
+    spoken = data.store.batch(data.corpus.indices("train")[-9:])[1]
     assert np.all(spoken > 0.1 * 8000)
 
 
@@ -76,7 +76,7 @@ def test_a_split_that_is_empty_is_an_error(config, tones, tmp_path):
         data=f"manifest:{tmp_path / 'x.csv'}", synthetic_per_label=0
     )
     with pytest.raises(CorpusError, match="no test split"):
-        RecognitionData(manifest, FeatureConfig()).indices("test")
+        RecognitionData(manifest, FeatureConfig()).corpus.indices("test")
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
@@ -113,7 +113,7 @@ def training(recognition, data):
 def test_steps_take_whole_groups_of_batches_and_go_on_anywhere(config):
     data = RecognitionData(config, FeatureConfig())
     run = training(build(data), data)
-    examples = len(data.indices("train"))
+    examples = len(data.corpus.indices("train"))
     assert run.steps_per_epoch == -(-examples // 16)
     third = next(iter(run.batches(2)))
     skipped = next(iter(run.batches(0).skip(4)))
@@ -124,7 +124,7 @@ def test_steps_take_whole_groups_of_batches_and_go_on_anywhere(config):
 def test_a_share_of_every_epoch_is_synthetic(config, share, drawn):
     config = dataclasses.replace(config, synthetic_share=share)
     data = RecognitionData(config, FeatureConfig())
-    own = len(data.indices("train")) - 9
+    own = len(data.corpus.indices("train")) - 9
     run = training(build(data), data)
     assert (own, data.synthetic) == (48, 9)
     assert run.steps_per_epoch == -(-(own + drawn) // 16)

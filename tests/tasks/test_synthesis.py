@@ -17,11 +17,10 @@ from tfspeech.tasks.synthesis import (
     Synthesis,
     SynthesisConfig,
     SynthesisTraining,
-    guided_attention_loss,
-    stop_loss,
     utterance_frames,
 )
 from tfspeech.tasks.synthesis_data import TAIL_STEPS, SynthesisData, fill_steps
+from tfspeech.tasks.synthesis_losses import guided_attention_loss, stop_loss
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 
 FEATURES = AcousticConfig(sample_rate_hz=8000, num_mels=12, hop_length_ms=15)
@@ -225,7 +224,7 @@ def test_the_last_decoder_steps_are_filled_with_silence(steps, tail, lpc_order):
 
 
 def test_frames_of_recordings_come_in_the_order_asked_for(data):
-    indices = data.indices("validation")[::-1]
+    indices = data.corpus.indices("validation")[::-1]
     assert len(set(data.store.lengths[indices])) > 1
     for index, frames in zip(indices, utterance_frames(data, indices), strict=True):
         waveform = data.store[index][np.newaxis]
@@ -236,7 +235,7 @@ def test_frames_of_recordings_come_in_the_order_asked_for(data):
 
 
 def test_batches_hold_the_symbols_and_frames_of_their_utterances(data):
-    indices, front_end, seen = data.indices("test"), TextFrontEnd(), []
+    indices, front_end, seen = data.corpus.indices("test"), TextFrontEnd(), []
     texts = data.texts(indices)
     for batch in data.batches(indices, 5, batch_size=3).as_numpy_iterator():
         assert len(batch["rows"]) <= 3
@@ -264,7 +263,7 @@ def test_the_rate_is_that_of_the_corpus_but_no_more_than_speech_needs(tmp_path):
     assert found.features.sample_rate_hz == 22050
     assert found.store.lengths.tolist() == [22050, 22050]
     with pytest.raises(CorpusError, match="no test split"):
-        found.indices("test")
+        found.corpus.indices("test")
 
 
 @pytest.fixture(scope="module")
@@ -275,7 +274,7 @@ def training(task, data):
 
 
 def test_steps_take_whole_groups_of_batches_and_go_on_anywhere(training, data):
-    assert training.examples == len(data.indices("train")) == 16
+    assert training.examples == len(data.corpus.indices("train")) == 16
     assert training.steps_per_epoch == 2
     second = next(iter(training.batches(1)))
     skipped = next(iter(training.batches(0).skip(2)))
@@ -286,7 +285,7 @@ def test_steps_take_whole_groups_of_batches_and_go_on_anywhere(training, data):
 def test_the_statistics_are_those_of_the_training_frames(task, training, data):
     training.set_statistics()
     total = []
-    for batch in data.batches(data.indices("train"), REDUCTION):
+    for batch in data.batches(data.corpus.indices("train"), REDUCTION):
         normal = task.model.normalization(batch["frames"])
         mask = tf.sequence_mask(batch["frame_lengths"], tf.shape(normal)[1])
         total.append(tf.boolean_mask(normal, mask))
@@ -296,16 +295,16 @@ def test_the_statistics_are_those_of_the_training_frames(task, training, data):
 
 
 def test_validation_speaks_sentences_from_all_over_the_split(task, training, data):
-    texts = data.texts(data.indices("validation"))
+    texts = data.texts(data.corpus.indices("validation"))
     assert training.spoken_texts == [texts[0], texts[1], texts[3]]
     np.testing.assert_array_equal(
-        training.recording(2), data.store[data.indices("validation")[3]]
+        training.recording(2), data.store[data.corpus.indices("validation")[3]]
     )
     scores = training.validate()
     assert len(training.speech) == 3
     assert 0 < scores["mcd_db"] < 30
     total = frames = 0.0
-    indices = data.indices("validation")
+    indices = data.corpus.indices("validation")
     for batch in data.batches(indices, REDUCTION, tail=TAIL_STEPS, batch_size=1):
         count = float(task.weight(batch))
         total += count * float(task.loss(task.model(batch), batch))
@@ -349,7 +348,7 @@ def test_a_text_that_cannot_be_read_is_an_error(task):
 
 
 def test_a_waveform_lies_between_the_centres_of_its_frames(task, data):
-    (frames,) = utterance_frames(data, data.indices("test")[:1])
+    (frames,) = utterance_frames(data, data.corpus.indices("test")[:1])
     waveform = task.waveform(frames)
     assert waveform.shape == ((len(frames) - 1) * FEATURES.hop_length,)
     assert np.std(waveform) > 0.01

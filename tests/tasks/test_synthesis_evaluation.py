@@ -45,7 +45,7 @@ def scores(sentences):
     )
     model = AttentionTts(architecture, len(front_end.symbols), FEATURES.frame_dim)
     parrot = Parrot(model, SynthesisConfig(), FEATURES, front_end)
-    indices = data.indices("test")
+    indices = data.corpus.indices("test")
     recorded = utterance_frames(data, indices)
     parrot.frames = dict(zip(data.texts(indices), recorded, strict=True))
     perfect = parrot.evaluate_split(data, "test")

@@ -8,7 +8,10 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from tfspeech.data.espeak import SpokenText
+from tfspeech.errors import CorpusError
 
 SPLITS = ("train", "validation", "test")
 
@@ -49,6 +52,18 @@ class Corpus:
     def split(self, name: str) -> tuple[Utterance, ...]:
         """Returns the utterances of one split."""
         return tuple(each for each in self.utterances if each.split == name)
+
+    def indices(self, split: str) -> np.ndarray:
+        """Returns the places of one split in `utterances`, int [utterances].
+
+        Raises:
+            CorpusError: The split is empty.
+        """
+        utterances = enumerate(self.utterances)
+        found = [i for i, utterance in utterances if utterance.split == split]
+        if not found:
+            raise CorpusError(f"{self.name} has no {split} split to work on")
+        return np.array(found)
 
     def speakers(self) -> list[str]:
         """Returns the known speakers, sorted."""

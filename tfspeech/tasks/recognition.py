@@ -100,18 +100,6 @@ class RecognitionData:
             features, sample_rate_hz=self.store.sample_rate_hz
         )
 
-    def indices(self, split: str) -> np.ndarray:
-        """The places of a split in the store.
-
-        Raises:
-            CorpusError: The split is empty.
-        """
-        utterances = enumerate(self.corpus.utterances)
-        found = [i for i, utterance in utterances if utterance.split == split]
-        if not found:
-            raise CorpusError(f"{self.corpus.name} has no {split} split to work on")
-        return np.array(found)
-
     def targets(self, indices: np.ndarray) -> np.ndarray:
         """The classes of the utterances at these places."""
         places = {label: place for place, label in enumerate(self.labels)}
@@ -211,7 +199,7 @@ class Recognition:
         Raises:
             CorpusError: The split is empty.
         """
-        indices = data.indices(split)
+        indices = data.corpus.indices(split)
         return self.evaluate(
             evaluation_set(data, indices), speakers_of(data.corpus, indices)
         )
@@ -259,7 +247,7 @@ class RecognitionTraining:
         self._augment = augment
         self._batches_per_step = batches_per_step
         self._seed = seed
-        self._train = data.indices("train")
+        self._train = data.corpus.indices("train")
         self._own = self._train[: len(self._train) - data.synthetic]
         share = data.synthetic_share
         self._plan = BatchPlan(
@@ -270,7 +258,7 @@ class RecognitionTraining:
             pool=data.synthetic,
             drawn=min(data.synthetic, round(len(self._own) * share / (1.0 - share))),
         )
-        validation = data.indices("validation")
+        validation = data.corpus.indices("validation")
         # Asked for once per epoch, and never changed.
         self._validation = evaluation_set(data, validation).cache()
         self._validation_speakers = speakers_of(data.corpus, validation)

@@ -19,6 +19,7 @@ from tfspeech.data.pipeline import Batch, feature_statistics
 from tfspeech.strategies import build_spec
 from tfspeech.tasks.synthesis_data import TAIL_STEPS, SynthesisData
 from tfspeech.tasks.synthesis_evaluation import evaluate_synthesis
+from tfspeech.tasks.synthesis_losses import guided_attention_loss, stop_loss
 from tfspeech.tasks.synthesis_scores import (
     alignment_path,
     attention_scores,
@@ -31,8 +32,6 @@ FRAME_LOSSES = {"l1": (1.0, 0.0), "l2": (0.0, 1.0), "l1_l2": (1.0, 1.0)}
 """Name -> what the absolute and the squared error count."""
 
 STATISTICS_UTTERANCES = 2000
-_STOP_COUNTS = 5.0
-"""How often a step that stops counts, against one that goes on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,7 +246,7 @@ class Synthesis:
         Raises:
             CorpusError: The split is empty.
         """
-        return evaluate_synthesis(self, data, data.indices(split))
+        return evaluate_synthesis(self, data, data.corpus.indices(split))
 
     def server(self) -> SynthesisServer:
         """The module that is exported."""
@@ -283,12 +282,12 @@ class SynthesisTraining:
         self._synthesis = synthesis
         self._data = data
         self._batches_per_step = batches_per_step
-        self._train = data.indices("train")
+        self._train = data.corpus.indices("train")
         self._plan = BatchPlan(
             data.store.lengths[self._train], batch_size, batches_per_step, seed
         )
         steps = synthesis.reduction_factor
-        validation = data.indices("validation")
+        validation = data.corpus.indices("validation")
         self._validation = data.batches(validation, steps, tail=TAIL_STEPS).cache()
         spread = np.linspace(0, len(validation) - 1, validation_sentences)
         spoken = validation[np.unique(spread.astype(int))]
@@ -356,50 +355,6 @@ def utterance_frames(data: SynthesisData, indices: np.ndarray) -> list[np.ndarra
         ):
             frames[row] = each[:length]
     return frames
-
-
-def stop_loss(logits: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """Mean cross-entropy per decoder step of the token that ends an utterance, in nats.
-
-    The last step of speech is to stop, and so are the `TAIL_STEPS` after it. They count
-    five times, since there are few of them per utterance.
-
-    Args:
-        logits: float32 [batch, steps].
-        steps: int32 [batch], of each utterance with its tail.
-    """
-    count = tf.shape(logits)[1]
-    valid = tf.sequence_mask(steps, count, tf.float32)
-    stop = valid - tf.sequence_mask(steps - 1 - TAIL_STEPS, count, tf.float32)
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(stop, logits)
-    weights = valid + (_STOP_COUNTS - 1.0) * stop
-    return tf.reduce_sum(losses * weights) / tf.reduce_sum(valid)
-
-
-def guided_attention_loss(
-    alignment: tf.Tensor, steps: tf.Tensor, symbols: tf.Tensor, width: float
-) -> tf.Tensor:
-    """Mean share of the attention that is far from the diagonal.
-
-    H. Tachibana, K. Uenoyama, S. Aihara 2018, "Efficiently Trainable Text-to-Speech
-    System Based on Deep Convolutional Networks with Guided Attention" (arXiv
-    1710.08969), section 4.1: the mean over the steps of
-    sum a_tn (1 - exp(-(n / N - t / T)^2 / (2 g^2))).
-
-    Args:
-        alignment: float32 [batch, steps, symbols], 0 beyond the symbols.
-        steps: int32 [batch], T.
-        symbols: int32 [batch], N.
-        width: g.
-    """
-    _, count, length = tf.unstack(tf.shape(alignment))
-    t = tf.range(count, dtype=tf.float32) / tf.cast(steps, tf.float32)[:, tf.newaxis]
-    n = tf.range(length, dtype=tf.float32) / tf.cast(symbols, tf.float32)[:, tf.newaxis]
-    distance = n[:, tf.newaxis] - t[:, :, tf.newaxis]
-    far = 1.0 - tf.exp(-tf.square(distance) / (2.0 * width**2))
-    valid = tf.sequence_mask(steps, count, tf.float32)
-    shares = tf.reduce_sum(alignment * far, axis=2)
-    return tf.reduce_sum(shares * valid) / tf.reduce_sum(valid)
 
 
 def vocoders(features: AcousticConfig) -> dict[str, Callable[..., Vocoder]]:

@@ -18,7 +18,6 @@ from tfspeech.data.pipeline import (
     read_waveforms,
 )
 from tfspeech.data.store import prepare, usual_rate_hz
-from tfspeech.errors import CorpusError
 from tfspeech.text.front_end import TextFrontEnd
 
 HIGHEST_RATE_HZ = 22_050
@@ -66,18 +65,6 @@ class SynthesisData:
             features, sample_rate_hz=self.store.sample_rate_hz
         )
         self._front_end = front_end
-
-    def indices(self, split: str) -> np.ndarray:
-        """The places of a split in the store.
-
-        Raises:
-            CorpusError: The split is empty.
-        """
-        utterances = enumerate(self.corpus.utterances)
-        found = [i for i, utterance in utterances if utterance.split == split]
-        if not found:
-            raise CorpusError(f"{self.corpus.name} has no {split} split to work on")
-        return np.array(found)
 
     def texts(self, indices: np.ndarray) -> list[str]:
         """The texts of the utterances at these places."""
