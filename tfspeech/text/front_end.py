@@ -56,13 +56,22 @@ class TextFrontEnd:
         self.symbols: tuple[str, ...] = (PADDING, END, *PUNCTUATION, *letters)
         self._index = {symbol: index for index, symbol in enumerate(self.symbols)}
 
-    def encode(self, text: str) -> np.ndarray:
+    def encode(
+        self, text: str, pronunciation: Sequence[Sequence[str]] | None = None
+    ) -> np.ndarray:
         """Returns the symbols of a text, int32 [symbols].
+
+        Args:
+            text: In English.
+            pronunciation: The phonemes of each word (see `text_to_phonemes`), where
+                they are known to be others than eSpeak's; only of a front end that
+                reads phonemes.
 
         Raises:
             TextError: The text has no words, or a symbol that is unknown.
         """
-        return np.array([self._index[symbol] for symbol, _ in self._read(text)], "i4")
+        symbols = self._read(text, pronunciation)
+        return np.array([self._index[symbol] for symbol, _ in symbols], "i4")
 
     def words(self, text: str) -> np.ndarray:
         """Returns the word that each symbol of a text belongs to, int32 [symbols].
@@ -110,7 +119,9 @@ class TextFrontEnd:
         symbols = tf.concat([symbols, tf.RaggedTensor.from_tensor(ends)], axis=1)
         return symbols.to_tensor(), tf.cast(symbols.row_lengths(), tf.int32)
 
-    def _read(self, text: str) -> list[tuple[str, int]]:
+    def _read(
+        self, text: str, pronunciation: Sequence[Sequence[str]] | None = None
+    ) -> list[tuple[str, int]]:
         """Returns the symbols of a text, each with the index of its word."""
         normal = normalize(text)
         if not WORD.search(normal):
@@ -118,7 +129,7 @@ class TextFrontEnd:
         self._check(text, normal)
         words = list(WORD.finditer(normal))
         if self.config.symbols == "phonemes":
-            letters: Sequence[Sequence[str]] = text_to_phonemes(normal)
+            letters = pronunciation or text_to_phonemes(normal)
         else:
             letters = [word[0] for word in words]
         symbols: list[tuple[str, int]] = []
