@@ -7,6 +7,8 @@ import pytest
 from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
 from tfspeech.errors import SpecError
 
+LPC_AND_PITCH = {"lpc_order": 16, "pitch": True}
+
 
 def recording(samples, seed=0):
     rng = np.random.default_rng(seed)
@@ -60,10 +62,22 @@ def test_parameters_of_linear_prediction_follow_the_mels():
     assert np.all(np.diff(frames[3:-3:5, -1]) > 0)
 
 
-@pytest.mark.parametrize("lpc_order", [0, 16])
+def test_log_pitch_and_voicing_come_last():
+    config = AcousticConfig(sample_rate_hz=16000, lpc_order=16, pitch=True)
+    noise = np.random.default_rng(0).standard_normal(8000)
+    time = np.arange(8000) / 16000
+    tone = sum(np.sin(2 * np.pi * 140 * n * time) for n in range(1, 8))
+    frames = single(np.append(noise, tone).astype(np.float32), config)
+    assert frames.shape[1] == config.frame_dim == config.num_mels + 19
+    np.testing.assert_allclose(frames[:, -2], np.log(140), atol=0.02)
+    np.testing.assert_array_equal(frames[:36, -1], 0)
+    np.testing.assert_array_equal(frames[44:-3, -1], 1)
+
+
+@pytest.mark.parametrize("more", [{}, {"lpc_order": 16}, LPC_AND_PITCH])
 @pytest.mark.parametrize("garbage", [0.0, 0.7, np.nan, np.inf])
-def test_a_batch_equals_its_clips_whatever_the_padding(garbage, lpc_order):
-    config = AcousticConfig(sample_rate_hz=16000, lpc_order=lpc_order)
+def test_a_batch_equals_its_clips_whatever_the_padding(garbage, more):
+    config = AcousticConfig(sample_rate_hz=16000, **more)
     lengths = [4000, 3999, 199, 1, 0]
     batch = np.full((len(lengths), 5000), garbage, np.float32)
     for row, length in zip(batch, lengths, strict=True):
@@ -87,6 +101,7 @@ def test_a_batch_equals_its_clips_whatever_the_padding(garbage, lpc_order):
         ({"mel_low_hz": 5000.0, "mel_high_hz": 4000.0}, "mel_low_hz=5000.0"),
         ({"sample_rate_hz": 8000, "mel_high_hz": 5000.0}, "mel_high_hz=5000.0"),
         ({"lpc_order": 65}, "lpc_order=65"),
+        ({"pitch": True}, "lpc_order=0"),
         ({"magnitude_floor": 0.0}, "magnitude_floor=0.0"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfspeech.audio.decode import read_audio
-from tfspeech.audio.pitch import track_pitch
+from tfspeech.audio.pitch import log_pitch_and_voicing, track_pitch
 from tfspeech.data.espeak import SpokenText
 from tfspeech.errors import SpecError
 from tfspeech.tasks.synthesis_scores import fundamental_frequency
@@ -73,6 +73,16 @@ def test_a_batch_equals_its_clips_whatever_the_padding(garbage):
         expected = tracked(clip)
         np.testing.assert_allclose(row[: len(expected)], expected, rtol=1e-3)
         np.testing.assert_array_equal(row[len(expected) :], 0)
+
+
+def test_log_pitch_goes_straight_through_what_is_unvoiced():
+    pitch_hz = np.float32([[0, 0, 100, 0, 0, 0, 200, 120, 0], [0] * 9])
+    found = log_pitch_and_voicing(pitch_hz).numpy()
+    places = [2, 6, 7]
+    expected = np.interp(np.arange(9), places, np.log(pitch_hz[0, places]))
+    np.testing.assert_allclose(found[0, :, 0], expected, rtol=1e-5)
+    np.testing.assert_array_equal(found[:, :, 1], pitch_hz > 0)
+    np.testing.assert_allclose(found[1, :, 0], np.log(150), rtol=1e-5)
 
 
 def disagreement(waveform, rate_hz):

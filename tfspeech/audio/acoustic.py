@@ -10,6 +10,7 @@ import tensorflow as tf
 from models.config import option
 from tfspeech.audio.features import FeatureConfig, frame_energies, mel_filters
 from tfspeech.audio.lpc import lpc_parameters
+from tfspeech.audio.pitch import log_pitch_and_voicing, track_pitch
 from tfspeech.errors import SpecError
 
 
@@ -18,7 +19,7 @@ class AcousticConfig:
     """What `acoustic_frames` computes. Raises SpecError for values out of range.
 
     A frame is `num_mels` log-mel magnitudes and, with an `lpc_order`, the parameters of
-    `tfspeech.audio.lpc` after them.
+    `tfspeech.audio.lpc` after them; with `pitch`, ln F0 and voicing come last.
     """
 
     sample_rate_hz: int = option(
@@ -44,6 +45,9 @@ class AcousticConfig:
     lpc_order: int = option(
         0, "poles of linear prediction, whose parameters follow the mels; 0: none"
     )
+    pitch: bool = option(
+        False, "log F0 and voicing follow the parameters of linear prediction"
+    )
 
     def __post_init__(self) -> None:
         for name, valid, wanted in (
@@ -55,6 +59,11 @@ class AcousticConfig:
             if not valid:
                 value = getattr(self, name)
                 raise SpecError(f"{name} must be {wanted}. Received: {name}={value!r}")
+        if self.pitch and not self.lpc_order:
+            raise SpecError(
+                "pitch needs linear prediction, whose filters it excites; set "
+                "lpc_order, for example to 24. Received: pitch=True, lpc_order=0"
+            )
         # Checks the other ranges; a second is a whole number of samples at any rate.
         FeatureConfig(
             sample_rate_hz=self.sample_rate_hz,
@@ -93,7 +102,8 @@ class AcousticConfig:
     @property
     def frame_dim(self) -> int:
         """Values of a frame."""
-        return self.num_mels + (self.lpc_order + 1 if self.lpc_order else 0)
+        lpc_dim = self.lpc_order + 1 if self.lpc_order else 0
+        return self.num_mels + lpc_dim + 2 * self.pitch
 
     @property
     def spectrogram(self) -> FeatureConfig:
@@ -125,9 +135,10 @@ def acoustic_frames(
 
     Returns:
         The frames, float32 [batch, frames, frame_dim], 0 beyond the valid ones: natural
-        logarithms of mel magnitudes, then the parameters of linear prediction; and the
-        number of valid frames, int32 [batch], 1 + length // hop_length. Frame t is
-        centred on sample t x hop_length.
+        logarithms of mel magnitudes, then the parameters of linear prediction, then ln
+        F0 (in Hz, interpolated where unvoiced) and voicing (0 or 1); and the number of
+        valid frames, int32 [batch], 1 + length // hop_length. Frame t is centred on
+        sample t x hop_length.
 
     Raises:
         SpecError: If the sample rate of `config` is unknown, or if a mel filter is
@@ -139,6 +150,11 @@ def acoustic_frames(
     if config.lpc_order:
         parameters = lpc_parameters(power, config.lpc_order, config.spectrogram)
         frames = tf.concat([frames, parameters], axis=2)
+    if config.pitch:
+        pitch_hz = track_pitch(
+            waveforms, lengths, config.hop_length, config.sample_rate_hz
+        )
+        frames = tf.concat([frames, log_pitch_and_voicing(pitch_hz)], axis=2)
     return tf.where(valid, frames, 0.0), frame_lengths
 
 

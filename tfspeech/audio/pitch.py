@@ -24,6 +24,7 @@ _VOICING_THRESHOLD, _SILENCE_THRESHOLD, _OCTAVE_COST = 0.5, 0.02, 0.01
 # Of a change, for frames that are 10 ms apart.
 _OCTAVE_JUMP_COST, _VOICING_COST = 0.35, 0.14
 _IMPOSSIBLE = -1e6
+_NO_PITCH_HZ = 150.0
 
 
 def track_pitch(
@@ -78,6 +79,34 @@ def track_pitch(
     path = _best_path(tf.where(valid[:, :, tf.newaxis], strength, 0.0), costs)
     chosen_hz = tf.gather(pitch_hz, path, batch_dims=2)
     return tf.where(valid, chosen_hz, 0.0)[:, :-1]
+
+
+def log_pitch_and_voicing(pitch_hz: tf.Tensor) -> tf.Tensor:
+    """Separates how high a voice is from whether there is one.
+
+    Args:
+        pitch_hz: Hz, float32 [batch, frames], 0 where unvoiced.
+
+    Returns:
+        float32 [batch, frames, 2]: ln of the pitch, on straight lines from one voiced
+        frame to the next and constant before the first and after the last, of 150 Hz
+        without any; and 1 where voiced, else 0.
+    """
+    voiced = tf.cast(pitch_hz > 0, tf.int32)
+    log_pitch = tf.math.log(tf.where(pitch_hz > 0, pitch_hz, _NO_PITCH_HZ))
+    # The places of the voiced frames, in order, before those of the others.
+    places = tf.argsort(voiced, axis=1, direction="DESCENDING", stable=True)
+    passed = tf.cumsum(voiced, axis=1)
+    last = tf.maximum(passed[:, -1:] - 1, 0)
+    before, after = (
+        tf.gather(places, tf.clip_by_value(rank, 0, last), batch_dims=1)
+        for rank in (passed - 1, passed)
+    )
+    left, right = (tf.gather(log_pitch, i, batch_dims=1) for i in (before, after))
+    way = tf.cast(tf.range(tf.shape(voiced)[1]) - before, tf.float32)
+    share = tf.math.divide_no_nan(way, tf.cast(after - before, tf.float32))
+    line = left + share * (right - left)
+    return tf.stack([line, tf.cast(voiced, tf.float32)], axis=2)
 
 
 def _frames(hop_length: int, sample_rate_hz: int, low_hz: float) -> FeatureConfig:
