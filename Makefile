@@ -15,7 +15,7 @@ train: $(STAMP)
 	$(BIN)/python -m tfspeech.export $(RUN_DIR)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
