@@ -7,6 +7,7 @@ from typing import NamedTuple
 import keras
 
 from models.attention_tts import AttentionTts, AttentionTtsConfig
+from models.dense_synthesis import DenseNet, DenseSynthesis, DenseSynthesisConfig
 from models.rnn_recognizer import RnnRecognizer, RnnRecognizerConfig
 
 
@@ -34,6 +35,9 @@ __all__ = [
     "CATALOGUE",
     "AttentionTts",
     "AttentionTtsConfig",
+    "DenseNet",
+    "DenseSynthesis",
+    "DenseSynthesisConfig",
     "Entry",
     "RnnRecognizer",
     "RnnRecognizerConfig",

@@ -1,0 +1,217 @@
+"""A synthesiser of dense layers, which sees one frame at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.config import check_choices, option
+from models.layers import FeatureNormalization, mask_frames
+
+ACTIVATIONS = ("relu", "silu", "tanh", "sigmoid")
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseSynthesisConfig:
+    """Dense synthesis: one dense net for acoustic frames, one for durations.
+
+    The defaults are the network of the founding documents, 128 -> 64 -> tanh, and a
+    smaller one of its kind for the durations.
+    """
+
+    hidden_units: tuple[int, ...] = option(
+        (128, 64), "units of a hidden layer of the acoustic net; repeat it for more"
+    )
+    duration_units: tuple[int, ...] = option(
+        (64, 32), "units of a hidden layer of the duration net; repeat it for more"
+    )
+    hidden_activation: str = option(
+        "relu", "what hidden layers apply", choices=ACTIVATIONS
+    )
+    output_activation: str = option(
+        "tanh", "what output layers apply", choices=("tanh", "linear")
+    )
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        for name in ("hidden_units", "duration_units"):
+            if min(getattr(self, name), default=1) < 1:
+                raise ValueError(
+                    f"{name} must be at least 1. Received: {getattr(self, name)}"
+                )
+
+
+class DenseNet(keras.Model):
+    """Dense layers, applied to every vector of features alone.
+
+    Args of the constructor:
+        feature_dim: Features of a vector.
+        output_dim: Values that are predicted of it.
+        hidden_units: Units of each hidden layer.
+        hidden_activation: What these apply.
+        output_activation: What the output layer applies.
+    """
+
+    def __init__(
+        self,
+        feature_dim: int,
+        output_dim: int,
+        hidden_units: Sequence[int] = (128, 64),
+        hidden_activation: str = "relu",
+        output_activation: str = "tanh",
+        name: str = "dense_net",
+        **kwargs: object,
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        self.feature_dim = feature_dim
+        policy = self.dtype_policy
+        self.hidden = [
+            keras.layers.Dense(
+                units, hidden_activation, dtype=policy, name=f"hidden_{index}"
+            )
+            for index, units in enumerate(hidden_units)
+        ]
+        self.last = keras.layers.Dense(
+            output_dim, output_activation, dtype=policy, name="output"
+        )
+        self.output_layers = [self.last]
+        self.build()
+
+    def build(self, input_shape: object = None) -> None:
+        """Creates all weights; they do not depend on the shape of a batch."""
+        dim = self.feature_dim
+        for layer in (*self.hidden, self.last):
+            layer.build((None, dim))
+            dim = layer.units
+
+    def call(
+        self, inputs: dict[str, tf.Tensor], training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """Maps `features` [..., feature_dim] to `outputs` float32 [..., output_dim]."""
+        values = tf.cast(inputs["features"], self.compute_dtype)
+        for layer in (*self.hidden, self.last):
+            values = layer(values)
+        return {"outputs": tf.cast(values, tf.float32)}
+
+
+class DenseSynthesis(keras.Model):
+    """Predicts durations from linguistic features, and acoustic frames from both.
+
+    H. Zen, A. Senior, M. Schuster, "Statistical Parametric Speech Synthesis Using Deep
+    Neural Networks", 2013, and Z. Wu, O. Watts, S. King, "Merlin: An Open Source Neural
+    Network Speech Synthesis System", 2016, describe systems of this kind.
+
+    Args of the constructor:
+        config: The architecture.
+        feature_dim: Linguistic features of a frame, and of a segment.
+        target_dim: Values of a frame that are predicted.
+
+    Attributes:
+        normalization: Of the frames, to [-1, 1].
+        duration_normalization: Of log durations, to [-1, 1].
+        deviation: Standard deviations of the values of frames in the training set,
+            float32 [target_dim], for whoever weighs one value against another.
+    """
+
+    def __init__(
+        self,
+        config: DenseSynthesisConfig,
+        feature_dim: int,
+        target_dim: int,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(name="dense_synthesis", **kwargs)
+        self.config = config
+        self.feature_dim = feature_dim
+        self.target_dim = target_dim
+        activations = config.hidden_activation, config.output_activation
+        policy = self.dtype_policy
+        # Weights are known by their paths; both nets have the same layers.
+        with keras.name_scope(self.name):
+            self.acoustic = DenseNet(
+                *(feature_dim, target_dim, config.hidden_units, *activations),
+                name="acoustic",
+                dtype=policy,
+            )
+            self.duration = DenseNet(
+                *(feature_dim, 1, config.duration_units, *activations),
+                name="duration",
+                dtype=policy,
+            )
+        # Statistics lose too much in half precision.
+        self.normalization = FeatureNormalization(dtype="float32", name="frames")
+        self.duration_normalization = FeatureNormalization(
+            dtype="float32", name="log_durations"
+        )
+        self.output_layers = [self.acoustic.last, self.duration.last]
+        self.build()
+
+    def build(self, input_shape: object = None) -> None:
+        """Creates all weights; they do not depend on the shape of a batch."""
+        self.normalization.build((None, None, self.target_dim))
+        self.duration_normalization.build((None, None, 1))
+        self.deviation = self.add_weight(
+            shape=(self.target_dim,),
+            initializer="ones",
+            trainable=False,
+            dtype="float32",
+            name="deviation",
+        )
+
+    def set_statistics(self, frames: np.ndarray, log_durations: np.ndarray) -> None:
+        """Has the model normalise to [-1, 1] by the training set.
+
+        Args:
+            frames: Its frames, [frames, target_dim].
+            log_durations: Its log durations, [segments].
+        """
+        for layer, values in (
+            (self.normalization, frames),
+            (self.duration_normalization, log_durations[:, np.newaxis]),
+        ):
+            mean = values.mean(0, dtype=np.float64)
+            largest = np.maximum(values.max(0) - mean, mean - values.min(0))
+            layer.set_statistics(mean, largest)
+        deviation = frames.std(0, dtype=np.float64)
+        self.deviation.assign(np.where(deviation > 1e-5, deviation, 1.0))
+
+    def call(
+        self, inputs: dict[str, tf.Tensor], training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """Predicts frames and durations, each from its own features.
+
+        Args:
+            inputs: `frame_features` float32 [batch, frames, feature_dim] with
+                `frame_lengths` int32 [batch]; `segment_features` float32 [batch,
+                segments, feature_dim] with `segment_lengths` int32 [batch].
+            training: Without influence; there is no dropout.
+
+        Returns:
+            `frames` float32 [batch, frames, target_dim] and `log_durations` float32
+            [batch, segments], both 0 beyond the lengths.
+        """
+        return {
+            "frames": self.predict_frames(
+                inputs["frame_features"], inputs["frame_lengths"]
+            ),
+            "log_durations": self.predict_log_durations(
+                inputs["segment_features"], inputs["segment_lengths"]
+            ),
+        }
+
+    def predict_frames(self, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Frames of the features of frames; see `call`."""
+        outputs = self.acoustic({"features": features})["outputs"]
+        return mask_frames(self.normalization(outputs, invert=True), lengths)
+
+    def predict_log_durations(
+        self, features: tf.Tensor, lengths: tf.Tensor
+    ) -> tf.Tensor:
+        """Log durations of the features of segments; see `call`."""
+        outputs = self.duration({"features": features})["outputs"]
+        outputs = self.duration_normalization(outputs, invert=True)
+        return mask_frames(outputs, lengths)[:, :, 0]
