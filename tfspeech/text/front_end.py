@@ -20,7 +20,7 @@ _KINDS = {
     "characters": tuple("abcdefghijklmnopqrstuvwxyz"),
     "phonemes": PHONEMES,
 }
-_AFTER_NO_SPACE = (*" !,.:;?", END)
+AFTER_NO_SPACE = (*" !,.:;?", END)
 _NO_WORD = -1
 _ASCII_CODES = 128
 
@@ -150,7 +150,7 @@ class TextFrontEnd:
                     f"eSpeak NG says word {word + 1} with the phoneme {symbol!r}, "
                     "which is not American English; spell the word in another way"
                 )
-            if symbol in _AFTER_NO_SPACE and kept and kept[-1][0] == " ":
+            if symbol in AFTER_NO_SPACE and kept and kept[-1][0] == " ":
                 kept.pop()
             kept.append((symbol, word))
         return kept
