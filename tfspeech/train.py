@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from models import CATALOGUE
-from tfspeech.console import (
-    Parser,
-    add_config,
-    pick_config,
-    print_json,
-    run_command,
-    say,
-)
+from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError, SpecError
+from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.runs import (
     CHECKPOINTS,
     METRICS_FILE,
@@ -39,6 +31,7 @@ from tfspeech.runs import (
     default_config,
     has_run,
     load_config,
+    read_config,
     save_config,
 )
 from tfspeech.strategies import (
@@ -68,16 +61,24 @@ from tfspeech.training.optimizers import Schedule, build_optimizer
 from tfspeech.training.plots import plot_diagnostics
 from tfspeech.training.step import TrainingStep
 
-DEFAULT_MODEL = "rnn_recognizer"
+StopRule = Callable[[LoopState], bool]
+"""Says after every epoch, and before a run goes on, whether it is to end there."""
 
 
-def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any]:
+def run(
+    config: RunConfig,
+    run_dir: Path,
+    resume: bool = False,
+    is_over: StopRule = lambda state: False,
+) -> dict[str, Any]:
     """Trains a model, keeps everything in a run directory and scores the best model.
 
     Args:
         config: What to train on what, and how.
         run_dir: Must not hold a run yet, unless it is to be resumed.
         resume: Go on where the run in `run_dir` stopped, if it holds one.
+        is_over: Ends the run before its last epoch. What a rule has ended goes on under
+            another one as if it had never stopped.
 
     Returns:
         The scores on the test split (on the validation split where there is none), with
@@ -108,7 +109,7 @@ def run(config: RunConfig, run_dir: Path, resume: bool = False) -> dict[str, Any
     resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS))
     if config.training.init_from and not resumed:
         _take_weights(Path(config.training.init_from), task.model)
-    seconds = _train(resolved, run_dir, task, data, distribution)
+    seconds = _train(resolved, run_dir, task, data, distribution, is_over)
     if not distribution.is_chief:
         return {}
     model = task.model
@@ -178,6 +179,7 @@ def _train(
     task: Task,
     data: Data,
     distribution: Distribution,
+    is_over: StopRule,
 ) -> float:
     """Trains from the start or from the last checkpoint; returns the seconds taken."""
     settings = config.training
@@ -196,7 +198,8 @@ def _train(
     )
     last = LastCheckpoint(folder, step.variables | best.variables)
     if last.restore():
-        state.step, state.stop = int(step.steps), best.exhausted
+        state.step = int(step.steps)
+        state.stop = best.exhausted or is_over(state)
     else:
         training.set_statistics()
     say(
@@ -209,6 +212,10 @@ def _train(
         save_config(run_dir, config)
         more = config.watchers(task, training, run_dir)
     guard = SkipGuard(settings.max_skipped_steps)
+
+    def end(state: LoopState, record: dict[str, Any]) -> None:
+        state.stop = state.stop or is_over(state)
+
     started = time.monotonic()
     with _logs(run_dir, state, distribution) as logs:
         run_loop(
@@ -220,7 +227,7 @@ def _train(
             steps_per_call=settings.steps_per_call,
             checkpoint_steps=settings.checkpoint_steps,
             on_steps=[*(log.on_steps for log in logs), guard.on_steps],
-            on_epoch=[*(log.on_epoch for log in logs), best.on_epoch, *more],
+            on_epoch=[*(log.on_epoch for log in logs), best.on_epoch, *more, end],
         )
     if state.interrupted and state.step < state.total_steps:
         raise KeyboardInterrupt(
@@ -297,18 +304,25 @@ def build_step(
 def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
     """Returns configuration, run directory, whether to resume and to print JSON.
 
-    A run that is resumed keeps its configuration; flags may repeat it.
+    A run that is resumed keeps its configuration; flags and `--config` may repeat it.
 
     Raises:
         SpecError: A flag is unknown or its value is out of range.
-        RunError: The run to be resumed is of another model.
+        RunError: The run to be resumed is of another model, or the file cannot be read.
     """
-    resumed = _resumed_model(arguments)
+    start = _start(arguments)
     parser = model_parser(
         "tfspeech.train",
         "Trains a model, measures it and keeps the best.",
         arguments,
-        default=resumed,
+        default=start.model,
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="start from the configuration in a file, such as a run's config.json or a "
+        "search's best.json; flags change it",
     )
     parser.add_argument(
         "--run-dir",
@@ -323,97 +337,38 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
         "--json", action="store_true", help="print the scores as one JSON object"
     )
     given = parser.parse_args(arguments)
-    model = getattr(given, "model", resumed)
+    model = getattr(given, "model", start.model)
     run_dir = getattr(given, "run_dir", Path("runs") / model)
     resume = getattr(given, "resume", False)
-    config = default_config(model)
-    if resume and has_run(run_dir):
-        saved = load_config(run_dir)
+    config = start if model == start.model else default_config(model)
+    if "config" in given:
+        if model != start.model:
+            raise SpecError(
+                f"{given.config} is for {start.model}: leave out {model}, or --config"
+            )
+    elif resume and has_run(run_dir):
+        config = load_config(run_dir)
         if "model" in given:
-            check_same(run_dir, saved, dataclasses.replace(saved, model=model))
-        config = saved
+            check_same(run_dir, config, dataclasses.replace(config, model=model))
     return with_flags(config, given), run_dir, resume, getattr(given, "json", False)
 
 
-def _resumed_model(arguments: Sequence[str]) -> str:
-    """The model of the run to be resumed, whose flags may be repeated; or the default.
+def _start(arguments: Sequence[str]) -> RunConfig:
+    """What the flags change: a file, the run to be resumed, or the default recipe.
 
     Raises:
-        RunError: The run is damaged.
+        RunError: The file or the run is missing or damaged.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--run-dir", type=Path, default=Path())
+    parser = Parser("tfspeech.train", "", add_help=False)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--run-dir", type=Path)
     parser.add_argument("--resume", action="store_true")
     given, _ = parser.parse_known_args(arguments)
-    if given.resume and has_run(given.run_dir):
-        return load_config(given.run_dir).model
-    return DEFAULT_MODEL
-
-
-def model_parser(
-    command: str,
-    description: str,
-    arguments: Sequence[str],
-    skip: Collection[str] = (),
-    default: str = DEFAULT_MODEL,
-) -> Parser:
-    """Returns a parser that knows MODEL and a flag per field of its configuration.
-
-    Args:
-        command: The name of the module that is run.
-        description: Of the command.
-        arguments: The command line, which names the model whose flags are to be known.
-        skip: Names of fields that get no flag.
-        default: The model where the command line names none.
-    """
-    names = [a for a in arguments if a in CATALOGUE]
-    parser = Parser(command, description)
-    parser.add_argument(
-        "model",
-        nargs="?",
-        metavar="MODEL",
-        help=f"one of {', '.join(CATALOGUE)} (default: {DEFAULT_MODEL})",
-    )
-    recipe = default_config(names[0] if names else default)
-    for section in recipe.sections().values():
-        add_config(parser, section, skip)
-    return parser
-
-
-def with_settings(config: RunConfig, settings: Sequence[tuple[str, str]]) -> RunConfig:
-    """Returns a configuration with other values in some fields.
-
-    Args:
-        config: The configuration.
-        settings: Names of fields with their values as on the command line, `true` or
-            `false` for what is either.
-
-    Raises:
-        SpecError: There is no such field, or its value is out of range.
-    """
-    words = []
-    for name, value in settings:
-        flag = name.replace("_", "-")
-        if value in ("true", "false"):
-            words.append(f"--{flag}" if value == "true" else f"--no-{flag}")
-        else:
-            words.append(f"--{flag}={value}")
-    parser = Parser("tfspeech.train", "")
-    for section in config.sections().values():
-        add_config(parser, section)
-    return with_flags(config, parser.parse_args(words))
-
-
-def with_flags(config: RunConfig, given: argparse.Namespace) -> RunConfig:
-    """Returns a configuration with the fields that were given on the command line.
-
-    Raises:
-        SpecError: A value is out of range.
-    """
-    sections = {
-        name: pick_config(given, section) for name, section in config.sections().items()
-    }
-    return dataclasses.replace(config, **sections)
+    if "config" in given:
+        return read_config(given.config)
+    if "resume" in given and "run_dir" in given and has_run(given.run_dir):
+        return load_config(given.run_dir)
+    return default_config(DEFAULT_MODEL)
 
 
 def main(arguments: Sequence[str]) -> None:

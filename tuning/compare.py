@@ -11,9 +11,9 @@ from typing import Any
 from tfspeech.console import print_json, run_command, say
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError, SpecError
+from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.runs import RunConfig, check_same, default_config, has_run, load_config
 from tfspeech.strategies.strategy import is_number
-from tfspeech.train import DEFAULT_MODEL, model_parser, with_flags
 from tuning.figures import Monitor
 from tuning.findings import find
 from tuning.grid import (

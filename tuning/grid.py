@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tfspeech.errors import SpecError
+from tfspeech.flags import with_settings
 from tfspeech.runs import RunConfig
 from tfspeech.strategies import parse_clipping, parse_regularization
 from tfspeech.strategies.strategy import is_number
-from tfspeech.train import with_settings
 
 RUNS = "runs"
 SLUG_LENGTH = 60

@@ -6,6 +6,7 @@ from tfspeech.runs.directory import (
     has_run,
     load_config,
     load_task,
+    read_config,
     save_config,
 )
 from tfspeech.runs.places import (
@@ -43,5 +44,6 @@ __all__ = [
     "load_config",
     "load_task",
     "parse_config",
+    "read_config",
     "save_config",
 ]

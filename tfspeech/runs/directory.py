@@ -30,8 +30,19 @@ def load_config(run_dir: Path) -> RunConfig:
             f"{run_dir} holds no run ({CONFIG_FILE} is missing); train one with "
             f"python -m tfspeech.train --run-dir {run_dir}"
         )
+    return read_config(path)
+
+
+def read_config(path: Path) -> RunConfig:
+    """Reads a file that `RunConfig.to_json` has written.
+
+    Raises:
+        RunError: It is damaged, or no configuration.
+        OSError: It cannot be read.
+    """
+    text = path.read_text()
     try:
-        return parse_config(path.read_text())
+        return parse_config(text)
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged or of another version: {error}") from error
 
