@@ -28,5 +28,9 @@ class RunError(TfspeechError, ValueError):
     """A run directory that is missing, incomplete or that belongs to another run."""
 
 
+class ServerError(TfspeechError, RuntimeError):
+    """A model server that does not answer, or that refuses a request."""
+
+
 class DivergenceError(TfspeechError, ArithmeticError):
     """A training run whose loss or gradients stopped being finite."""

@@ -1,0 +1,167 @@
+"""`python -m tfspeech.client`: has a TF Serving transcribe files or speak texts."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfspeech.audio.decode import FORMATS
+from tfspeech.audio.encode import write_wav
+from tfspeech.console import Parser, print_json, run_command, say
+from tfspeech.errors import ServerError, SpecError
+from tfspeech.remote import RemoteModel, wav_contents
+from tfspeech.synthesize import Spoken, output_paths
+
+
+def transcribe(model: RemoteModel, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """Recognises the word in each of some files, in a request each.
+
+    Args:
+        model: A recogniser.
+        files: Of any format and rate that `read_audio` knows.
+
+    Yields:
+        Per file its `file`, `label`, `probability` and `scores` (label: probability).
+
+    Raises:
+        AudioError: A file cannot be decoded.
+        OSError: A file cannot be read.
+        ServerError: The server does not answer, or refuses a file.
+    """
+    contents = [wav_contents(file) for file in files]  # Before anything is sent.
+    for file, each in zip(files, contents, strict=True):
+        try:
+            (word,) = model.transcribe([each])
+        except ServerError as error:
+            raise ServerError(f"{file}: {error}") from error
+        yield {
+            "file": str(file),
+            "label": word.label,
+            "probability": word.scores[word.label],
+            "scores": word.scores,
+        }
+
+
+def synthesize(model: RemoteModel, texts: Sequence[str]) -> Iterator[Spoken]:
+    """Speaks texts, in a request each.
+
+    Args:
+        model: A synthesiser.
+        texts: English.
+
+    Raises:
+        TextError: A text has a symbol that is unknown, or nothing to say.
+        ServerError: The server does not answer, or refuses a text.
+    """
+    for text in texts:
+        started = time.perf_counter()
+        (speech,) = model.synthesize([text])
+        seconds = time.perf_counter() - started
+        yield Spoken(text, *speech, seconds)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints a line per file, or writes wav files."""
+    given = _parser().parse_args(arguments)
+    settings = {
+        name: getattr(given, name)
+        for name in ("version", "timeout_s", "retries")
+        if name in given
+    }
+    with RemoteModel(given.url, given.model, **settings) as model:
+        answer = _print_words if model.recognizes else _write_speech
+        report = answer(model, given)
+    if "json" in given:
+        print_json({"files": report})
+
+
+def _print_words(model: RemoteModel, given: argparse.Namespace) -> list[dict[str, Any]]:
+    if "output" in given:
+        raise SpecError(f"{model.name} does not speak: leave out --output")
+    report = []
+    for each in transcribe(model, [Path(name) for name in given.inputs]):
+        report.append(each)
+        if "json" not in given:
+            print(f"{each['file']}\t{each['label']}\t{each['probability']:.3f}")
+    return report
+
+
+def _write_speech(
+    model: RemoteModel, given: argparse.Namespace
+) -> list[dict[str, Any]]:
+    output = getattr(given, "output", Path("speech.wav"))
+    paths = output_paths(output, len(given.inputs))
+    report = []
+    for path, spoken in zip(paths, synthesize(model, given.inputs), strict=True):
+        write_wav(path, spoken.waveform, spoken.sample_rate_hz)
+        report.append(
+            {
+                "file": str(path),
+                "text": spoken.text,
+                "seconds": round(spoken.length_s, 3),
+                "real_time_factor": round(spoken.real_time_factor, 4),
+                "stopped": spoken.stopped,
+            }
+        )
+        say(
+            f"{path}: {spoken.length_s:.2f} s of speech after {spoken.seconds:.2f} s"
+            + ("" if spoken.stopped else "; it did not find the end")
+        )
+    return report
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "tfspeech.client", "Has a TF Serving transcribe files or speak texts."
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="FILE|TEXT",
+        help=f"for a recogniser files, {FORMATS}, of any rate; for a synthesiser texts",
+    )
+    parser.add_argument(
+        "--url",
+        required=True,
+        help="http://HOST:8501 for REST, grpc://HOST:8500 for gRPC",
+    )
+    parser.add_argument(
+        "--model", required=True, metavar="NAME", help="its name on the server"
+    )
+    parser.add_argument(
+        "--model-version",
+        dest="version",
+        type=int,
+        metavar="N",
+        help="one of several versions that are served (default: the server's choice)",
+    )
+    parser.add_argument(
+        "--timeout",
+        dest="timeout_s",
+        type=float,
+        metavar="SECONDS",
+        help="how long a request may take (default: 60)",
+    )
+    parser.add_argument(
+        "--retries",
+        type=int,
+        metavar="N",
+        help="how often a request is sent again while the server is unavailable, after "
+        "waits that double from 0.1 s on (default: 4)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE.wav",
+        help="speech goes there; FILE_1.wav and so on for several texts "
+        "(default: speech.wav)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command(main)
