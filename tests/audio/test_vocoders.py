@@ -1,5 +1,7 @@
 """Vocoders: what comes out has the frames that went in."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +9,7 @@ from scipy import signal
 
 from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames, log_mel
 from tfspeech.audio.decode import read_audio
-from tfspeech.audio.lpc import lpc_coefficients
+from tfspeech.audio.pitch import track_pitch
 from tfspeech.audio.vocoders import (
     VOCODERS,
     GriffinLim,
@@ -19,6 +21,8 @@ from tfspeech.audio.vocoders import (
 from tfspeech.errors import SpecError
 
 CONFIG = AcousticConfig(sample_rate_hz=16000, num_mels=80, lpc_order=20)
+PITCHED = dataclasses.replace(CONFIG, pitch=True)
+CASES = [*((name, CONFIG) for name in VOCODERS), ("lpc", PITCHED)]
 
 
 def voice(seconds, rate_hz=16000, seed=0):
@@ -86,10 +90,11 @@ def test_silence_stays_silent():
 
 
 @pytest.mark.parametrize("garbage", [0.0, 9.0, np.nan])
-@pytest.mark.parametrize("name", list(VOCODERS))
-def test_a_batch_equals_its_utterances_whatever_the_padding(name, garbage):
-    vocoder = VOCODERS[name](CONFIG)
-    frames, frame_lengths = frames_of(voice(0.6), voice(0.3, seed=1), voice(0.005))
+@pytest.mark.parametrize(("name", "config"), CASES)
+def test_a_batch_equals_its_utterances_whatever_the_padding(name, config, garbage):
+    vocoder = VOCODERS[name](config)
+    voices = voice(0.6), voice(0.3, seed=1), voice(0.005)
+    frames, frame_lengths = frames_of(*voices, config=config)
     frames = frames.numpy()
     padded = np.full((3, frames.shape[1] + 5, frames.shape[2]), garbage, np.float32)
     for i, length in enumerate(frame_lengths):
@@ -105,18 +110,18 @@ def test_a_batch_equals_its_utterances_whatever_the_padding(name, garbage):
         np.testing.assert_array_equal(waveforms[i, length:], 0)
 
 
-@pytest.mark.parametrize("name", list(VOCODERS))
-def test_works_in_a_graph_of_any_batch_and_length(name):
-    vocoder = VOCODERS[name](CONFIG)
+@pytest.mark.parametrize(("name", "config"), CASES)
+def test_works_in_a_graph_of_any_batch_and_length(name, config):
+    vocoder = VOCODERS[name](config)
     graph = tf.function(
         lambda frames, frame_lengths: vocoder(frames, frame_lengths),
         input_signature=[
-            tf.TensorSpec([None, None, CONFIG.frame_dim], tf.float32),
+            tf.TensorSpec([None, None, config.frame_dim], tf.float32),
             tf.TensorSpec([None], tf.int32),
         ],
     )
     for waveforms in ([voice(0.4)], [voice(0.3), voice(0.4)]):
-        inputs = frames_of(*waveforms)
+        inputs = frames_of(*waveforms, config=config)
         computed, lengths = acoustic_frames(*graph(*inputs), CONFIG)
         expected, expected_lengths = acoustic_frames(*vocoder(*inputs), CONFIG)
         np.testing.assert_array_equal(lengths, expected_lengths)
@@ -134,15 +139,30 @@ def test_magnitudes_have_the_mel_energies_and_are_not_negative():
 def test_lpc_synthesis_equals_the_recursion():
     rng = np.random.default_rng(0)
     excitation = rng.standard_normal((1, 20 * CONFIG.hop_length)).astype(np.float32)
-    parameters = np.append(rng.uniform(-1, 1, 20), np.log(0.1)).astype(np.float32)
+    # One pole on the warped axis is one pole and one zero on the plain one.
     frames = np.zeros((1, 20, CONFIG.frame_dim), np.float32)
-    frames[:, :, 80:] = parameters
+    frames[:, :, 80], frames[:, :, -1] = np.log(1.5 / 0.5), np.log(0.1)
     waveform, _ = LpcSynthesis(CONFIG).synthesize(excitation, frames, [20])
-    poles = np.convolve(lpc_coefficients(parameters[:-1]), [1, -0.97])
-    expected = signal.lfilter([0.1], poles, excitation[0])[: waveform.shape[1]]
+    all_pass = np.array([[1, -0.45], [-0.45, 1]])  # Poles, zeros.
+    poles = np.convolve([1, 0.5] @ all_pass, [1, -0.5] @ all_pass)
+    zeros = 0.1 * np.convolve(all_pass[0], all_pass[0])
+    expected = signal.lfilter(zeros, poles, excitation[0])[: waveform.shape[1]]
     # Before the first frame the excitation is 0, and the first window opens on it.
     steady = slice(2 * CONFIG.hop_length, None)
-    np.testing.assert_allclose(waveform[0, steady], expected[steady], atol=1e-3)
+    np.testing.assert_allclose(waveform[0, steady], expected[steady], atol=1e-4)
+
+
+def smooth_distance(waveform, vocoder, config):
+    """Mean difference of the frames in bands of four mels, in dB."""
+    frames, frame_lengths = frames_of(waveform, config=config)
+    synthesis, lengths = vocoder(frames, frame_lengths)
+    again, _ = acoustic_frames(synthesis, lengths, config)
+    mels = config.num_mels // 4 * 4
+    bands = [
+        np.reshape(f[:, :, :mels], [-1, mels // 4, 4]).mean(axis=2)
+        for f in (frames, again)
+    ]
+    return 20 / np.log(10) * np.abs(bands[0] - bands[1]).mean(), synthesis[0].numpy()
 
 
 def test_a_whisper_has_the_spectral_envelope_of_the_voice():
@@ -156,6 +176,28 @@ def test_a_whisper_has_the_spectral_envelope_of_the_voice():
     # All-pole spectra follow the harmonics' peaks; below the first there is nothing.
     assert np.abs(bands[0] - bands[1])[3:].max() < 1.0
     assert np.std(synthesis) == pytest.approx(np.std(voice(1.0)), rel=0.3)
+
+
+def test_pulses_give_back_a_voice_its_pitch_and_its_spectrum():
+    original = voice(1.0)
+    distance_db, synthesis = smooth_distance(original, LpcSynthesis(PITCHED), PITCHED)
+    assert distance_db < 2.5
+    pitches = [
+        track_pitch(w[np.newaxis], [len(w)], PITCHED.hop_length, 16000)[0, 3:78].numpy()
+        for w in (original, synthesis)
+    ]
+    np.testing.assert_allclose(pitches[1], pitches[0], rtol=0.03)
+    assert np.std(synthesis) == pytest.approx(np.std(original), rel=0.25)
+
+
+def test_pulses_give_back_recorded_speech_better_than_a_whisper(speech_data):
+    waveform, rate_hz = read_audio(speech_data / "ljspeech/wavs/LJ001-0002.wav")
+    config = AcousticConfig(sample_rate_hz=rate_hz, lpc_order=32, pitch=True)
+    plain = dataclasses.replace(config, pitch=False)
+    spoken_db, synthesis = smooth_distance(waveform, LpcSynthesis(config), config)
+    whispered_db, _ = smooth_distance(waveform, LpcSynthesis(plain), plain)
+    assert spoken_db < min(2.5, 0.8 * whispered_db)
+    assert np.isfinite(synthesis).all()
 
 
 def test_lpc_synthesis_needs_its_parameters():

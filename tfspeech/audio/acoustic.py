@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from models.config import option
 from tfspeech.audio.features import FeatureConfig, frame_energies, mel_filters
-from tfspeech.audio.lpc import lpc_parameters
+from tfspeech.audio.lpc import lpc_parameters, pitch_adaptive_power
 from tfspeech.audio.pitch import log_pitch_and_voicing, track_pitch
 from tfspeech.errors import SpecError
 
@@ -62,7 +62,7 @@ class AcousticConfig:
         if self.pitch and not self.lpc_order:
             raise SpecError(
                 "pitch needs linear prediction, whose filters it excites; set "
-                "lpc_order, for example to 24. Received: pitch=True, lpc_order=0"
+                "lpc_order, for example to 32. Received: pitch=True, lpc_order=0"
             )
         # Checks the other ranges; a second is a whole number of samples at any rate.
         FeatureConfig(
@@ -148,13 +148,13 @@ def acoustic_frames(
     valid = tf.sequence_mask(frame_lengths, tf.shape(power)[1])[:, :, None]
     frames = log_mel(tf.sqrt(power), config)
     if config.lpc_order:
-        parameters = lpc_parameters(power, config.lpc_order, config.spectrogram)
-        frames = tf.concat([frames, parameters], axis=2)
-    if config.pitch:
-        pitch_hz = track_pitch(
-            waveforms, lengths, config.hop_length, config.sample_rate_hz
-        )
-        frames = tf.concat([frames, log_pitch_and_voicing(pitch_hz)], axis=2)
+        hop_length, rate_hz = config.hop_length, config.sample_rate_hz
+        pitch_hz = track_pitch(waveforms, lengths, hop_length, rate_hz)
+        power = pitch_adaptive_power(waveforms, lengths, pitch_hz, hop_length, rate_hz)
+        more = [lpc_parameters(power, config.lpc_order)]
+        if config.pitch:
+            more.append(log_pitch_and_voicing(pitch_hz))
+        frames = tf.concat([frames, *more], axis=2)
     return tf.where(valid, frames, 0.0), frame_lengths
 
 

@@ -16,6 +16,9 @@ import tensorflow as tf
 from tfspeech.audio.features import FeatureConfig, frame_energies
 from tfspeech.errors import SpecError
 
+LOWEST_HZ, HIGHEST_HZ = 60.0, 500.0
+"""The pitches that are looked for, unless others are asked for."""
+
 _CANDIDATES = 6
 # Frames hold so many periods of the lowest pitch.
 _PERIODS = 3
@@ -32,8 +35,8 @@ def track_pitch(
     lengths: tf.Tensor,
     hop_length: int,
     sample_rate_hz: int,
-    low_hz: float = 60.0,
-    high_hz: float = 500.0,
+    low_hz: float = LOWEST_HZ,
+    high_hz: float = HIGHEST_HZ,
 ) -> tf.Tensor:
     """Finds the pitch of a batch of padded waveforms.
 

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.excitation import noise, pulses_and_noise
 from tfspeech.audio.features import mel_filters
 from tfspeech.audio.lpc import lpc_response
 from tfspeech.errors import SpecError
@@ -131,8 +132,8 @@ class GriffinLim:
 class LpcSynthesis:
     """Filters an excitation by the linear-prediction parameters in the frames.
 
-    Called as a `Vocoder` it takes white noise, which gives whispered speech: frames
-    without a fundamental frequency do not say what else to take.
+    With the pitch in the frames that is pulses and noise; else it is white noise, which
+    gives whispered speech.
 
     Args:
         config: The frames.
@@ -145,7 +146,7 @@ class LpcSynthesis:
         if not config.lpc_order:
             raise SpecError(
                 "the lpc vocoder needs frames with linear-prediction parameters; set "
-                "lpc_order, for example to 24. Received: lpc_order=0"
+                "lpc_order, for example to 32. Received: lpc_order=0"
             )
         self.config = config
 
@@ -153,11 +154,18 @@ class LpcSynthesis:
         self, frames: tf.Tensor, frame_lengths: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Synthesizes a batch: see `Vocoder`."""
-        rate_hz = self.config.sample_rate_hz
-        # One second, over and over, is the same for every batch.
-        noise = np.random.default_rng(0).standard_normal(rate_hz).astype(np.float32)
-        samples = tf.range(tf.shape(frames)[1] * self.config.hop_length)
-        excitation = tf.gather(noise, samples % rate_hz)[None, :]
+        config = self.config
+        samples = tf.shape(frames)[1] * config.hop_length
+        if config.pitch:
+            valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, None]
+            log_pitch, voicing = tf.unstack(
+                tf.where(valid, frames[:, :, -2:], 0.0), axis=2
+            )
+            excitation = pulses_and_noise(
+                log_pitch, voicing, config.hop_length, config.sample_rate_hz
+            )
+        else:
+            excitation = noise(samples, config.sample_rate_hz)[None, :]
         return self.synthesize(excitation, frames, frame_lengths)
 
     def synthesize(
@@ -181,7 +189,8 @@ class LpcSynthesis:
         config, hop_length = self.config, self.config.hop_length
         fft_length = 2 * config.spectrogram.fft_length
         valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, None]
-        parameters = tf.where(valid, frames[:, :, config.num_mels :], 0.0)
+        last = config.num_mels + config.lpc_order + 1
+        parameters = tf.where(valid, frames[:, :, config.num_mels : last], 0.0)
         pieces = cut(
             tf.pad(excitation, [[0, 0], [hop_length, 0]]), 2 * hop_length, hop_length
         )

@@ -1,0 +1,108 @@
+"""What the filters of synthetic speech are excited by: pulses and noise, in TensorFlow.
+
+Pulse trains are sums of all harmonics below half the sample rate in closed form, so
+that pulses lie between samples and nothing aliases: T. Stilson and J. Smith,
+"Alias-Free Digital Synthesis of Classic Analog Waveforms", 1996. Above 6 kHz some noise
+takes their place, as in voices: Y. Stylianou, "Applying the Harmonic Plus Noise Model
+in Concatenative Speech Synthesis", 2001.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+# Measured on LJ Speech and eSpeak NG, at the period: correlations above this frequency
+# are 0.5 and 0.8, below it 0.8 and 0.9 or more.
+_MIXED_HZ, _NOISE_SHARE = 6000.0, 0.4
+_LOWEST_HZ = 20.0
+
+
+def noise(samples: tf.Tensor, sample_rate_hz: int) -> tf.Tensor:
+    """Returns white noise of mean square 1, float32 [samples], always the same."""
+    return _repeated(_white_second(sample_rate_hz), samples)
+
+
+def pulses_and_noise(
+    log_pitch: tf.Tensor, voicing: tf.Tensor, hop_length: int, sample_rate_hz: int
+) -> tf.Tensor:
+    """Makes an excitation of mean square 1 and a flat spectrum.
+
+    Args:
+        log_pitch: ln of the pitch in Hz, float32 [batch, frames]; it is linear in Hz
+            from frame to frame.
+        voicing: float32 [batch, frames]; pulses from 0.75 on, noise up to 0.25, and a
+            mixture between, for a model is rarely sure.
+        hop_length: Samples from one frame to the next.
+        sample_rate_hz: The rate of the excitation.
+
+    Returns:
+        float32 [batch, frames x hop_length], from the centre of the first frame on.
+    """
+    pitch_hz = tf.clip_by_value(tf.exp(log_pitch), _LOWEST_HZ, sample_rate_hz / 4)
+    shape = tf.shape(pitch_hz)
+    samples = shape[1] * hop_length
+    pulses = tf.reshape(_pulses(pitch_hz, hop_length, sample_rate_hz), [shape[0], -1])
+    voiced = _per_sample(tf.clip_by_value(2 * voicing - 0.5, 0.0, 1.0), hop_length)
+    voiced = tf.reshape(voiced, [shape[0], -1])
+    high_noise = _repeated(_high_second(sample_rate_hz), samples)
+    return tf.sqrt(voiced) * (pulses + high_noise) + tf.sqrt(1 - voiced) * noise(
+        samples, sample_rate_hz
+    )
+
+
+def _pulses(pitch_hz: tf.Tensor, hop_length: int, sample_rate_hz: int) -> tf.Tensor:
+    """Returns harmonics of a gliding pitch, float32 [batch, frames, hop_length]."""
+    sample_hz = _per_sample(pitch_hz, hop_length)
+    # Turns since the frame's centre, the integral of the pitch; those before it are
+    # added up in double precision, or long utterances would go out of tune.
+    sample = tf.range(hop_length, dtype=tf.float32)
+    turns = sample * (pitch_hz[:, :, tf.newaxis] + sample_hz) / (2 * sample_rate_hz)
+    ahead = tf.concat([pitch_hz[:, 1:], pitch_hz[:, -1:]], axis=1)
+    hops = tf.cast(pitch_hz + ahead, tf.float64) * hop_length / (2 * sample_rate_hz)
+    before = tf.cumsum(hops, axis=1, exclusive=True) % 1.0
+    turns += tf.cast(before, tf.float32)[:, :, tf.newaxis]
+    turns -= tf.round(turns)
+    count = tf.floor(sample_rate_hz / 2 / sample_hz)
+    low_count = tf.minimum(count, tf.floor(_MIXED_HZ / sample_hz))
+    level = np.sqrt(1 - _NOISE_SHARE)
+    harmonics = level * _cosines(turns, count) + (1 - level) * _cosines(
+        turns, low_count
+    )
+    return harmonics * tf.math.rsqrt(2 * count)
+
+
+def _cosines(turns: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Returns 2 sum cos(2 pi n turns), n = 1 ... count: Dirichlet's kernel less 1."""
+    sine = tf.sin(np.pi * turns)
+    at_pulse = tf.abs(sine) < 1e-6
+    ratio = tf.sin(np.pi * (2 * count + 1) * turns) / tf.where(at_pulse, 1.0, sine)
+    return tf.where(at_pulse, 2 * count, ratio - 1)
+
+
+def _per_sample(values: tf.Tensor, hop_length: int) -> tf.Tensor:
+    """Returns what is on the lines between frames, [batch, frames, hop_length]."""
+    ahead = tf.concat([values[:, 1:], values[:, -1:]], axis=1)
+    share = tf.range(hop_length, dtype=tf.float32) / hop_length
+    return values[:, :, tf.newaxis] + share * (ahead - values)[:, :, tf.newaxis]
+
+
+def _repeated(second: np.ndarray, samples: tf.Tensor) -> tf.Tensor:
+    return tf.gather(second, tf.range(samples) % len(second))
+
+
+@functools.lru_cache(maxsize=8)
+def _white_second(sample_rate_hz: int) -> np.ndarray:
+    noise = np.random.default_rng(0).standard_normal(sample_rate_hz)
+    return noise.astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _high_second(sample_rate_hz: int) -> np.ndarray:
+    """What is in the noise above the frequency where it joins the pulses."""
+    spectrum = np.fft.rfft(_white_second(sample_rate_hz))
+    spectrum[: round(_MIXED_HZ)] = 0  # Bins of a second are 1 Hz apart.
+    high = np.sqrt(_NOISE_SHARE) * np.fft.irfft(spectrum, sample_rate_hz)
+    return high.astype(np.float32)
