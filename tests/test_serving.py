@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from tfspeech import export
 from tfspeech.audio.decode import read_audio
@@ -165,19 +164,3 @@ def test_signatures_are_named_and_free_in_batch_and_length(served):
         "label": tf.string,
     }
     assert all(spec.shape[0] is None for spec in outputs.values())
-
-
-def foreign_operations(exported):
-    """Operations of an exported model that a TF Serving binary does not have."""
-    contents = (exported / "saved_model.pb").read_bytes()
-    proto = saved_model_pb2.SavedModel.FromString(contents)
-    graph = proto.meta_graphs[0].graph_def
-    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
-    operations = {node.op for node in nodes}
-    functions = {f.signature.name for f in graph.library.function}
-    assert operations
-    return {op for op in operations - functions if op.startswith("IO>") or "Py" in op}
-
-
-def test_only_tensorflows_own_operations_are_in_the_graph(exported):
-    assert foreign_operations(exported) == set()

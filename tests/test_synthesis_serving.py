@@ -7,7 +7,6 @@ import textwrap
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_serving import foreign_operations
 
 from models import AttentionTts, AttentionTtsConfig
 from tfspeech import export
@@ -142,10 +141,6 @@ def test_symbols_that_do_not_fit_are_refused_with_the_reason(
 def test_a_text_without_anything_to_say_is_refused_with_the_reason(served, text):
     with pytest.raises(tf.errors.InvalidArgumentError, match="nothing to say"):
         served["synthesize"](text=tf.constant([text]))
-
-
-def test_only_tensorflows_own_operations_are_in_the_graph(exported):
-    assert foreign_operations(exported) == set()
 
 
 def test_models_of_phonemes_leave_the_text_to_the_client(tmp_path):

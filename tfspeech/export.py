@@ -12,38 +12,76 @@ import tensorflow as tf
 
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError
-from tfspeech.runs import load_config, load_task
+from tfspeech.runs import RunConfig, Task, load_config, load_task
+from tfspeech.serving.description import describe, read_description, write_description
+from tfspeech.serving.graph import check_operations, check_signatures, guarded
+from tfspeech.serving.lite import QUANTIZATIONS, summarize, write_lite
+from tfspeech.serving.settings import (
+    MAX_BATCH_SIZE,
+    MODELS_FILE,
+    SERVER_FOLDER,
+    write_settings,
+)
+from tfspeech.serving.warmup import write_warmup
 
 
-def run(run_dir: Path, output: Path = Path("saved_models")) -> Path:
+def run(
+    run_dir: Path,
+    output: Path = Path("saved_models"),
+    tflite: bool = False,
+    quantize: str | None = None,
+) -> Path:
     """Exports the best model of a run as the next version of its model.
 
     The version appears under its name when it is complete: a server that watches the
-    folder never sees half a model.
+    folder never sees half a model. The settings of a server of all models in `output`
+    are written beside them; see `write_settings`.
 
     Args:
         run_dir: The run.
         output: Where `<model>/<version>/` is written.
+        tflite: Whether a TFLite model of 32-bit weights goes with it.
+        quantize: A quantization, for a TFLite model of smaller weights.
 
     Returns:
-        The folder of the new version.
+        The folder of the new version. What `write_lite` says of every TFLite model is
+        in its description.
 
     Raises:
-        RunError: There is no trained model, or the disk is full.
+        RunError: There is no trained model, TF Serving could not serve it, it has no
+            TFLite form, or the disk is full.
+        CorpusError: The corpus that a TFLite model is measured on cannot be read.
     """
     config, task = load_task(run_dir)
-    server = task.server()
     folder = output / config.model
+    kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
     with _partial_folder(folder) as partial:
         try:
-            tf.saved_model.save(server, str(partial), signatures=server.signatures)
+            _fill(partial, config, task, kinds)
         except tf.errors.OpError as error:
             reason = str(error).splitlines()[0]
             raise RunError(
                 f"cannot write the model to {folder}: make room or choose another "
                 f"--output ({reason})"
             ) from error
-        return _publish(partial, folder)
+        version = _publish(partial, folder)
+    write_settings(output)
+    return version
+
+
+def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> None:
+    """Writes all that belongs to a version."""
+    server = task.server()
+    signatures = server.signatures
+    check_signatures(signatures)
+    signatures = {name: guarded(function) for name, function in signatures.items()}
+    tf.saved_model.save(server, str(folder), signatures=signatures)
+    check_operations(folder)
+    sizes = (1, MAX_BATCH_SIZE)
+    write_warmup(folder, config.model, signatures, server.examples, sizes)
+    lite = write_lite(folder, config, task, kinds) if kinds else {}
+    description = describe(config.model, signatures, server.facts)
+    write_description(folder, {**description, "tflite": lite})
 
 
 @contextlib.contextmanager
@@ -80,21 +118,34 @@ def main(arguments: Sequence[str]) -> None:
         metavar="DIR",
         help="where MODEL/VERSION/ is written (default: saved_models)",
     )
+    parser.add_argument(
+        "--tflite", action="store_true", help="write a TFLite model beside it"
+    )
+    parser.add_argument(
+        "--quantize",
+        choices=QUANTIZATIONS,
+        help="write a TFLite model with weights of this type beside it",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = vars(parser.parse_args(arguments))
     as_json = given.pop("json", False)
     given.pop("verbose", None)
     version = run(**given)
     model = version.parent
+    lite = read_description(version)["tflite"]
     print(f"exported {version}")
+    for each in lite.values():
+        print(summarize(each))
     usage = load_config(given["run_dir"]).usage
     print(f"try: python -m {usage.format(given['run_dir'])}")
     print(
-        f"serve: docker run -p 8501:8501 -v {model.resolve()}:/models/{model.name} "
-        f"-e MODEL_NAME={model.name} tensorflow/serving"
+        f"serve: docker run -p 8500:8500 -p 8501:8501 -v "
+        f"{model.parent.resolve()}:{SERVER_FOLDER} tensorflow/serving "
+        f"--model_config_file={SERVER_FOLDER}/{MODELS_FILE}"
     )
     if as_json:
-        print_json({"model": model.name, "version": int(version.name)})
+        found = {"model": model.name, "version": int(version.name)}
+        print_json({**found, "tflite": lite} if lite else found)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ def mask_frames(frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     Returns:
         [batch, frames, channels].
     """
-    # A product would keep NaN and infinities of the padding.
-    mask = sequence_mask(lengths, frames)[:, :, tf.newaxis]
+    # A product would keep NaN and infinities of the padding; and TFLite has no new
+    # axes for booleans but by this operation.
+    mask = tf.expand_dims(sequence_mask(lengths, frames), 2)
     return tf.where(mask, frames, tf.zeros_like(frames))

@@ -211,7 +211,8 @@ def energies_to_features(
     """
     if config.trim_db:
         energies, frame_lengths = _trim(energies, frame_lengths, config.trim_db)
-    valid = tf.sequence_mask(frame_lengths, tf.shape(energies)[1])[:, :, None]
+    valid = tf.sequence_mask(frame_lengths, tf.shape(energies)[1])
+    valid = tf.expand_dims(valid, 2)  # TFLite has no new axes for booleans.
     features = energies
     if config.features in ("log_mel", "mfcc"):
         features = _decibels(features, valid, config)

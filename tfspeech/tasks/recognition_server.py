@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfspeech.audio.decode import decode_wav
+from tfspeech.audio.encode import encode_wav
 from tfspeech.audio.resample import resample
 
 
@@ -33,6 +36,7 @@ class RecognitionServer(tf.Module):
         self._rate_hz = sample_rate_hz
         # Keras hides its variables from TensorFlow's tracking; the export needs them.
         self._weights = [v.value for v in model.variables]
+        self._words = tuple(labels)
         self._labels = tf.constant(labels)
 
     @property
@@ -42,6 +46,25 @@ class RecognitionServer(tf.Module):
             "serving_default": self.recognize.get_concrete_function(),
             "transcribe_bytes": self.transcribe_bytes.get_concrete_function(),
         }
+
+    @property
+    def examples(self) -> dict[str, dict[str, np.ndarray]]:
+        """A typical request of one row for every signature: a second of noise."""
+        noise = np.random.default_rng(0).normal(0.0, 0.1, self._rate_hz)
+        waveform = noise.astype(np.float32)
+        contents = np.array([encode_wav(waveform, self._rate_hz)], object)
+        return {
+            "serving_default": {
+                "waveform": waveform[np.newaxis],
+                "waveform_length": np.array([waveform.size], np.int32),
+            },
+            "transcribe_bytes": {"audio_bytes": contents},
+        }
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a client must know of this model besides its signatures."""
+        return {"sample_rate_hz": self._rate_hz, "labels": list(self._words)}
 
     @tf.function(
         input_signature=[

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import Vocoder
 from tfspeech.text.front_end import TextFrontEnd
+
+EXAMPLE_TEXT = "the old man closed the door."
 
 
 class SynthesisServer(tf.Module):
@@ -54,6 +58,28 @@ class SynthesisServer(tf.Module):
             "serving_default": speech,
             "synthesize": speech,
             "acoustic": acoustic,
+        }
+
+    @property
+    def examples(self) -> dict[str, dict[str, np.ndarray]]:
+        """A typical request of one row for every signature."""
+        symbols = self._front_end.encode(EXAMPLE_TEXT)
+        acoustic = {
+            "symbols": symbols[np.newaxis],
+            "symbols_length": np.array([symbols.size], np.int32),
+        }
+        if self._front_end.config.symbols != "characters":
+            return {"serving_default": acoustic, "acoustic": acoustic}
+        text = {"text": np.array([EXAMPLE_TEXT.encode()], object)}
+        return {"serving_default": text, "synthesize": text, "acoustic": acoustic}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a client must know of this model besides its signatures."""
+        return {
+            "sample_rate_hz": self._features.sample_rate_hz,
+            "hop_length": self._features.hop_length,
+            "symbols": list(self._front_end.symbols),
         }
 
     def synthesize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:

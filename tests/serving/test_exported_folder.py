@@ -1,0 +1,92 @@
+"""What lies beside the graph: warm-up requests, labels and a description."""
+
+import collections
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import CATALOGUE
+from tfspeech import export
+from tfspeech.errors import RunError
+from tfspeech.runs import load_task
+from tfspeech.serving.description import LABELS_FILE, read_description
+from tfspeech.serving.settings import MODELS_FILE
+from tfspeech.serving.warmup import read_warmup, write_warmup
+
+RUNS = {"attention_tts": "small_voice", "rnn_recognizer": "small_run"}
+"""Fixture of a run of every model."""
+
+
+def test_every_model_is_exported_here():
+    assert set(RUNS) == set(CATALOGUE)
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def exported(request, tmp_path_factory):
+    run_dir = request.getfixturevalue(RUNS[request.param])
+    return export.run(run_dir, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def served(exported):
+    return tf.saved_model.load(str(exported)).signatures
+
+
+def test_every_signature_is_warmed_up_with_requests_that_it_answers(exported, served):
+    sizes = collections.defaultdict(list)
+    for request in read_warmup(exported):
+        assert request.model_spec.name == exported.parent.name
+        signature = request.model_spec.signature_name
+        inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
+        inputs = {k: tf.constant(v) for k, v in inputs.items()}
+        answer = served[signature](**inputs)
+        (rows,) = {len(value) for value in inputs.values()}
+        assert {value.shape[0] for value in answer.values()} == {rows}
+        sizes[signature].append(rows)
+    assert dict(sizes) == {name: [1, 16] for name in served}
+
+
+def test_all_inputs_and_outputs_are_described(exported, served):
+    described = read_description(exported)
+    assert described["model"] == exported.parent.name
+    assert described["sample_rate_hz"] == 8000
+    assert set(described["signatures"]) == set(served)
+    for name, function in served.items():
+        specs = {
+            "inputs": function.structured_input_signature[1],
+            "outputs": function.structured_outputs,
+        }
+        for side, tensors in described["signatures"][name].items():
+            assert set(tensors) == set(specs[side])
+            for key, tensor in tensors.items():
+                assert tensor["dtype"] == specs[side][key].dtype.name
+                assert len(tensor["shape"]) == specs[side][key].shape.rank
+                assert tensor["meaning"]
+
+
+def test_labels_are_in_the_order_of_the_scores(small_run, tmp_path):
+    version = export.run(small_run, tmp_path)
+    labels = (version / LABELS_FILE).read_text().splitlines()
+    _, task = load_task(small_run)
+    assert labels == list(task.labels) == read_description(version)["labels"]
+    assert (tmp_path / MODELS_FILE).is_file()
+
+
+def test_an_example_that_fails_is_named(tmp_path):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, "symbols_length")])
+    def positive(symbols_length):
+        check = tf.debugging.assert_positive(symbols_length, "too short")
+        with tf.control_dependencies([check]):
+            return {"frame_length": symbols_length + 1}
+
+    function = positive.get_concrete_function()
+    folder = tmp_path / "model"
+    folder.mkdir()
+    example = {"symbols_length": np.zeros(1, np.int32)}
+    for examples, reason in (
+        ({"speak": example}, "refuses the example of its signature 'speak'.*too short"),
+        ({}, "has no example for its signature 'speak'"),
+    ):
+        with pytest.raises(RunError, match=reason):
+            write_warmup(folder, "model", {"speak": function}, examples, (1,))

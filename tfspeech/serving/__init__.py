@@ -1,0 +1,1 @@
+"""What TF Serving and its clients need of an exported model, beside its graph."""

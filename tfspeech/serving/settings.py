@@ -1,0 +1,96 @@
+"""The settings of a server of all exported models: `models.config`, `batching.config`.
+
+Both are protocol buffers as text: `ModelServerConfig` and `BatchingParameters` of TF
+Serving.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from tfspeech.errors import RunError
+
+MODELS_FILE = "models.config"
+BATCHING_FILE = "batching.config"
+SERVER_FOLDER = "/models"
+"""Where the official image expects models; servers want absolute paths."""
+
+MAX_BATCH_SIZE = 16
+
+_BATCHING = f"""\
+# For --enable_batching --batching_parameters_file. Waveforms and texts differ in
+# length: the server pads them, and the models look at nothing beyond their lengths.
+pad_variable_length_inputs: true
+# A batch runs as soon as it is full, or its first request has waited so long.
+max_batch_size {{ value: {MAX_BATCH_SIZE} }}
+batch_timeout_micros {{ value: 2000 }}
+# Batches at work at the same time; as many as the server has cores is a good start.
+num_batch_threads {{ value: 4 }}
+# Batches that wait; requests beyond them are refused as UNAVAILABLE.
+max_enqueued_batches {{ value: 64 }}
+"""
+
+
+def write_settings(output: Path) -> None:
+    """Lists all exported models for a server, and has it batch requests.
+
+    A model that is listed stays as it is listed: its path or version policy may have
+    been set by hand. Batching settings that are there stay, too.
+
+    Args:
+        output: Of the exports, `<model>/<version>/`.
+
+    Raises:
+        RunError: The list that is there cannot be read.
+    """
+    path = output / MODELS_FILE
+    listed = _read(path)
+    config = model_server_config_pb2.ModelServerConfig()
+    for name in exported_models(output):
+        entry = config.model_config_list.config.add()
+        if name in listed:
+            entry.CopyFrom(listed[name])
+        else:
+            entry.name = name
+            entry.base_path = f"{SERVER_FOLDER}/{name}"
+            entry.model_platform = "tensorflow"
+    _replace(path, text_format.MessageToString(config))
+    if not (output / BATCHING_FILE).exists():
+        _replace(output / BATCHING_FILE, _BATCHING)
+
+
+def exported_models(output: Path) -> list[str]:
+    """The names of the models that have a version, sorted."""
+    found = output.glob("*/*/saved_model.pb")
+    return sorted({p.parent.parent.name for p in found if p.parent.name.isdecimal()})
+
+
+def latest_version(model: Path) -> Path:
+    """The folder of the newest version, which a server serves by default."""
+    versions = [p for p in model.iterdir() if p.name.isdecimal()]
+    return max(versions, key=lambda p: int(p.name))
+
+
+def _read(path: Path) -> dict[str, model_server_config_pb2.ModelConfig]:
+    if not path.exists():
+        return {}
+    config = model_server_config_pb2.ModelServerConfig()
+    try:
+        text_format.Parse(path.read_text(), config)
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"{path} is no ModelServerConfig ({error}); correct it, or delete it to "
+            "have it written anew"
+        ) from error
+    return {entry.name: entry for entry in config.model_config_list.config}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes a file whole or not at all: a server may be reading it."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text)
+    os.replace(partial, path)

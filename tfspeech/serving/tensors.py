@@ -1,0 +1,81 @@
+"""The inputs and outputs of exported models: one name means the same in all of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfspeech.errors import RunError
+
+
+class Meaning(NamedTuple):
+    """What an input or output holds.
+
+    Attributes:
+        dims: Its dimensions by name, outermost first.
+        text: What it is.
+        unit: Of its values; empty where they have none.
+    """
+
+    dims: tuple[str, ...]
+    text: str
+    unit: str = ""
+
+
+TENSORS = {
+    "waveform": Meaning(
+        ("batch", "samples"), "audio at sample_rate_hz, full scale is 1"
+    ),
+    "waveform_length": Meaning(
+        ("batch",), "how much of the waveform is valid", "samples"
+    ),
+    "sample_rate_hz": Meaning(("batch",), "rate of the waveform", "Hz"),
+    "audio_bytes": Meaning(
+        ("batch",), "complete wav files, of any rate and sample format"
+    ),
+    "scores": Meaning(("batch", "labels"), "probability of every label"),
+    "labels": Meaning(("batch", "labels"), "the labels in the order of the scores"),
+    "label": Meaning(("batch",), "the most probable label"),
+    "text": Meaning(("batch",), "UTF-8, words with numbers written out"),
+    "symbols": Meaning(("batch", "symbols"), "places in the list of symbols"),
+    "symbols_length": Meaning(
+        ("batch",), "how many of the symbols are valid", "symbols"
+    ),
+    "rate": Meaning(("batch",), "how fast, 1 is the speaker's own tempo"),
+    "semitones": Meaning(
+        ("batch",), "how high, 0 is the speaker's own pitch", "semitones"
+    ),
+    "durations": Meaning(("batch", "symbols"), "length of every symbol", "frames"),
+    "mel": Meaning(
+        ("batch", "frames", "mels"), "natural logarithms of mel magnitudes", "ln"
+    ),
+    "frames": Meaning(
+        ("batch", "frames", "frame_dim"),
+        "mel, followed by what else the vocoder takes",
+    ),
+    "frame_length": Meaning(("batch",), "how many of the frames are valid", "frames"),
+    "alignment": Meaning(
+        ("batch", "steps", "symbols"), "attention of every decoder step to the symbols"
+    ),
+    "stopped": Meaning(("batch",), "whether the model itself found the end"),
+}
+
+
+def meaning(name: str) -> Meaning:
+    """What the inputs and outputs of this name hold.
+
+    Raises:
+        RunError: No model has had one so far.
+    """
+    if name not in TENSORS:
+        raise RunError(
+            f"a signature has {name!r}, of which nothing is known; say what it holds "
+            "in TENSORS in tfspeech/serving/tensors.py"
+        )
+    return TENSORS[name]
+
+
+def shape_text(name: str, dtype: tf.DType) -> str:
+    """Type and shape as text, such as `float32 [batch, samples]`."""
+    return f"{dtype.name} [{', '.join(meaning(name).dims)}]"
