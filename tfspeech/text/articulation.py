@@ -104,16 +104,6 @@ def at_end(phone: str) -> tuple[float, ...]:
     return _described(phone, -1)
 
 
-def is_long(phone: str) -> bool:
-    """Whether a vowel is long or a diphthong."""
-    return len(phone) > 1 and phone in VOWELS and phone not in ("əl", "n̩")
-
-
-def is_diphthong(phone: str) -> bool:
-    """Whether a phone ends as another vowel, or consonant, than it starts."""
-    return phone in VOWELS and len(_qualities(phone)) > 1
-
-
 def _described(phone: str, side: int) -> tuple[float, ...]:
     values = dict.fromkeys(PROPERTIES, 0.0)
     if phone in CONSONANTS:

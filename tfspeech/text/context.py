@@ -212,3 +212,39 @@ class Context:
     def ends_with(self, kind: str) -> tf.Tensor:
         """Whether the phrase ends with a mark of that kind, bool."""
         return self.total(self.table(_END_KINDS[kind]), self.phrase) > 0
+
+
+class FrameContext(Context):
+    """The same for segments whose durations are known, and the frames that they make.
+
+    A frame is taken for its middle: the first of a segment is half a frame in it.
+
+    Args of the constructor:
+        symbols, lengths, durations: See `Context`.
+
+    Attributes:
+        frame_lengths: The frames of each utterance, int32 [batch].
+        duration, elapsed, remaining: Of the segment of each frame, in frames, float32
+            [batch, frames].
+        fraction: How much of the segment has elapsed, from 0 to 1.
+    """
+
+    def __init__(
+        self, symbols: tf.Tensor, lengths: tf.Tensor, durations: tf.Tensor
+    ) -> None:
+        super().__init__(symbols, lengths, durations)
+        ends = tf.cumsum(self.durations, axis=1)
+        self.frame_lengths = tf.reduce_sum(self.durations, axis=1)
+        frames = tf.range(tf.reduce_max(self.frame_lengths))
+        frames = tf.zeros_like(self.symbols[:, :1]) + frames
+        place = tf.searchsorted(ends, frames, side="right")
+        self._place = tf.minimum(place, tf.shape(self.symbols)[1] - 1)
+        self.duration = tf.cast(self.spread(self.durations), tf.float32)
+        starts = self.spread(ends - self.durations)
+        self.elapsed = tf.cast(frames - starts, tf.float32) + 0.5
+        self.remaining = self.duration - self.elapsed
+        self.fraction = self.elapsed / tf.maximum(self.duration, 1.0)
+
+    def spread(self, values: tf.Tensor) -> tf.Tensor:
+        """Brings values [batch, segments, ...] to the frames, [batch, frames, ...]."""
+        return tf.gather(values, self._place, batch_dims=1)
