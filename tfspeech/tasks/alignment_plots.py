@@ -1,0 +1,72 @@
+"""Plots of aligned sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from tfspeech.audio.features import FeatureConfig, extract_features
+from tfspeech.data.espeak import PhonemeTime
+from tfspeech.data.phoneme_times import PHONES, WORDS
+from tfspeech.data.textgrid import Interval
+
+_INCHES_PER_S = 4.0
+_FOUND, _TRUE = "white", "tab:red"
+
+
+def plot_alignment(
+    waveform: np.ndarray,
+    sample_rate_hz: int,
+    tiers: Mapping[str, Sequence[Interval]],
+    target: Path,
+    true_times: Sequence[PhonemeTime] = (),
+) -> None:
+    """Plots a log-mel spectrogram and the words and phonemes found in it.
+
+    Args:
+        waveform: float32 [samples].
+        sample_rate_hz: Its rate.
+        tiers: The intervals of `WORDS` and `PHONES`.
+        target: The PNG.
+        true_times: When each phoneme is spoken, where that is known.
+    """
+    config = FeatureConfig(
+        sample_rate_hz=sample_rate_hz,
+        features="log_mel",
+        num_mels=40,
+        hop_length_ms=5.0,
+        dynamic_range_db=60.0,
+        trim_db=0.0,
+        utterance_normalization="none",
+    )
+    features, _ = extract_features(
+        tf.constant(waveform[np.newaxis]), tf.constant([len(waveform)]), config
+    )
+    length_s = len(waveform) / sample_rate_hz
+    width = max(_INCHES_PER_S * length_s, 6)
+    figure = Figure(figsize=(width, 3.5), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(
+        features[0].numpy().T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, length_s, 0, config.num_mels),
+    )
+    for each in tiers[PHONES]:
+        axes.axvline(each.start_s, color=_FOUND, linewidth=0.8)
+        middle_s = (each.start_s + each.end_s) / 2
+        axes.text(middle_s, -1, each.label, ha="center", va="top", fontsize=8)
+    for each in tiers[WORDS]:
+        middle_s = (each.start_s + each.end_s) / 2
+        axes.text(middle_s, config.num_mels + 0.5, each.label, ha="center", va="bottom")
+    for each in true_times:
+        axes.axvline(each.start_s, ymax=0.25, color=_TRUE, linewidth=1.5)
+    title = "found: white" + ("; true: red" if true_times else "")
+    axes.set(ylabel="mel band", yticks=())
+    axes.set_xticks([0, length_s], ["", f"{length_s:.2f} s"], va="bottom")
+    axes.set_xlabel(title, labelpad=16)
+    figure.savefig(target, dpi=80)
