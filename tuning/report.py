@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -207,14 +207,7 @@ def _command(report: Report) -> str:
     """The command that makes this comparison again."""
     config = report.config
     words = ["python", "-m", "tuning.compare", config.model]
-    recipe = default_config(config.model).sections()
-    for name, section in config.sections().items():
-        for field in dataclasses.fields(section):
-            value = getattr(section, field.name)
-            if field.name in ("clip", "regularize"):
-                continue
-            if value != getattr(recipe[name], field.name):
-                words += _flag(field.name, value)
+    words += config_flags(config, skip=("clip", "regularize"))
     chains = {
         "clip": [" + ".join(r.candidate.clip) for r in report.results],
         "regularize": [
@@ -222,7 +215,7 @@ def _command(report: Report) -> str:
         ],
     }
     for name, texts in chains.items():
-        words += _flag(name, tuple(dict.fromkeys(texts)))
+        words += flag(name, tuple(dict.fromkeys(texts)))
     varied: dict[str, dict[str, None]] = {}
     for result in report.results:
         for name, value in result.candidate.settings:
@@ -235,9 +228,27 @@ def _command(report: Report) -> str:
     return shlex.join([*words, "--run-dir", str(report.directory)])
 
 
-def _flag(name: str, value: Any) -> list[str]:
-    flag = "--" + name.replace("_", "-")
+def config_flags(config: RunConfig, skip: Collection[str] = ()) -> list[str]:
+    """The flags that make a configuration from its model's recipe.
+
+    Args:
+        config: The configuration.
+        skip: Names of fields to be left out.
+    """
+    recipe = default_config(config.model).sections()
+    words = []
+    for name, section in config.sections().items():
+        for field in dataclasses.fields(section):
+            value = getattr(section, field.name)
+            if field.name not in skip and value != getattr(recipe[name], field.name):
+                words += flag(field.name, value)
+    return words
+
+
+def flag(name: str, value: Any) -> list[str]:
+    """A field as on the command line; a tuple repeats its flag."""
+    text = "--" + name.replace("_", "-")
     if isinstance(value, bool):
-        return [flag if value else flag.replace("--", "--no-", 1)]
+        return [text if value else text.replace("--", "--no-", 1)]
     values = value if isinstance(value, tuple) else (value,)
-    return [word for v in values for word in (flag, str(v))]
+    return [word for v in values for word in (text, str(v))]

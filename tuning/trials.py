@@ -21,12 +21,14 @@ from typing import IO
 from tfspeech.console import USER_ERROR
 from tfspeech.errors import RunError
 from tfspeech.runs import RunConfig
+from tuning.limits import NO_LIMITS, Limits
 
 OUTCOME_FILE = "outcome.json"
 LOG_FILE = "log.txt"
 FINISHED = "finished"
 DIVERGED = "diverged"
 CRASHED = "crashed"
+STOPPED = "stopped"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Outcome:
     """What became of a run.
 
     Attributes:
-        status: `FINISHED`, `DIVERGED` or `CRASHED`.
+        status: `FINISHED`, `DIVERGED`, `CRASHED`, or `STOPPED` by its limits.
         reason: Why it did not finish, in one line.
     """
 
@@ -43,7 +45,7 @@ class Outcome:
 
 
 def load_outcome(run_dir: Path) -> Outcome | None:
-    """What became of a run that finished or diverged; None for any other.
+    """What became of a run that finished, diverged or was stopped; None for any other.
 
     Raises:
         RunError: The record is damaged.
@@ -57,23 +59,24 @@ def load_outcome(run_dir: Path) -> Outcome | None:
         raise RunError(f"{path} is damaged, remove it: {error}") from error
 
 
-def run_trial(config: RunConfig, run_dir: Path) -> Outcome:
+def run_trial(config: RunConfig, run_dir: Path, limits: Limits = NO_LIMITS) -> Outcome:
     """Trains a model in a new process, from where its run stopped.
 
-    A run that finished or diverged is not trained again. What it prints is in its
-    directory, in `log.txt`.
+    A run that finished or diverged is not trained again; one that its limits have
+    stopped goes on, as far as they allow now. What it prints is in its directory, in
+    `log.txt`.
 
     Raises:
         RunError: The run could not be started; the others cannot either.
         KeyboardInterrupt: SIGINT; the run has saved its state.
     """
     known = load_outcome(run_dir)
-    if known is not None:
+    if known is not None and known.status != STOPPED:
         return known
     run_dir.mkdir(parents=True, exist_ok=True)
     log = run_dir / LOG_FILE
     with log.open("a") as stream:
-        code, answer = _train_apart(config, run_dir, stream)
+        code, answer = _train_apart(config, run_dir, limits, stream)
     if code:
         last = (log.read_text(errors="replace").splitlines() or [""])[-1]
         if code == USER_ERROR:
@@ -86,11 +89,13 @@ def run_trial(config: RunConfig, run_dir: Path) -> Outcome:
     return outcome
 
 
-def _train_apart(config: RunConfig, run_dir: Path, log: IO[str]) -> tuple[int, bytes]:
+def _train_apart(
+    config: RunConfig, run_dir: Path, limits: Limits, log: IO[str]
+) -> tuple[int, bytes]:
     """Exit code and standard output of a worker."""
     line = " ".join(config.to_json().splitlines()) + "\n"
     with subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "tuning.worker", str(run_dir)],
+        [sys.executable, "-m", "tuning.worker", str(run_dir), limits.to_json()],
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

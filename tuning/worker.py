@@ -1,7 +1,8 @@
 """`python -m tuning.worker`: one training run in a process of its own.
 
 It is started by `tuning.trials` and by nobody else. The configuration is the first line
-of standard input; what became of the run is the last line of standard output.
+of standard input; what became of the run is the last line of standard output. The
+arguments are the run directory and the limits of the run.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ from tfspeech import train
 from tfspeech.console import print_json, run_command
 from tfspeech.errors import DivergenceError
 from tfspeech.runs import parse_config
-from tuning.trials import DIVERGED, FINISHED, Outcome
+from tuning.limits import Ending, Limits
+from tuning.trials import DIVERGED, FINISHED, STOPPED, Outcome
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Trains in the directory that is the only argument, from where it stopped."""
+    """Trains in a directory from where its run stopped, within its limits."""
+    run_dir = Path(arguments[0])
     config = parse_config(sys.stdin.readline())
+    ending = Ending(config, run_dir, Limits.from_json(arguments[1]))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        train.run(config, Path(arguments[0]), resume=True)
-        outcome = Outcome(FINISHED)
+        train.run(config, run_dir, resume=True, is_over=ending)
+        outcome = Outcome(STOPPED if ending.reason else FINISHED, ending.reason)
     except DivergenceError as error:
         outcome = Outcome(DIVERGED, str(error))
     print_json(dataclasses.asdict(outcome))

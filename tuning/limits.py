@@ -1,0 +1,94 @@
+"""When a training run is to end before its last epoch, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Self
+
+from tfspeech.runs import RunConfig
+from tfspeech.training.loop import LoopState
+from tuning.figures import Monitor, RunRecord, read_run
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a run may use up, and what it must have reached by when.
+
+    Attributes:
+        epochs: The last epoch to be trained, 0 for that of the configuration.
+        monitor: The validation score that `bars` are about.
+        bars: For every epoch from the first, the score that the best so far must not be
+            worse than; None where any will do. Empty for none at all.
+    """
+
+    epochs: int = 0
+    monitor: Monitor | None = None
+    bars: tuple[float | None, ...] = ()
+
+    def to_json(self) -> str:
+        """Everything as a line of JSON."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` has written."""
+        values = json.loads(text)
+        monitor = values["monitor"] and Monitor(*values["monitor"])
+        return cls(values["epochs"], monitor, tuple(values["bars"]))
+
+
+NO_LIMITS = Limits()
+
+
+def best_so_far(record: RunRecord, monitor: Monitor) -> dict[int, float]:
+    """The best value of a validation score up to every epoch evaluated."""
+    found: dict[int, float] = {}
+    best = None
+    for epoch in record.epochs:
+        value = epoch["validation"][monitor.name]
+        if best is None or monitor.sign * value > monitor.sign * best:
+            best = value
+        found[epoch["epoch"]] = best
+    return found
+
+
+class Ending:
+    """The rule by which a run is over; see `tfspeech.train.StopRule`.
+
+    Args of the constructor:
+        config: Of the run.
+        run_dir: Where it is kept.
+        limits: Of the run.
+
+    Attributes:
+        reason: Why it is over, in a few words; empty while it is not.
+    """
+
+    def __init__(self, config: RunConfig, run_dir: Path, limits: Limits) -> None:
+        self._config = config
+        self._run_dir = run_dir
+        self._limits = limits
+        self.reason = ""
+
+    def __call__(self, state: LoopState) -> bool:
+        """Whether the run is over, by the whole epochs that it has done."""
+        epoch = state.step // state.steps_per_epoch
+        limits = self._limits
+        if 0 < limits.epochs <= epoch < state.epochs:
+            self.reason = f"its budget of {limits.epochs} epochs is used up"
+        elif 0 < epoch <= len(limits.bars) and epoch < state.epochs:
+            self._compare(epoch, limits.bars[epoch - 1], limits.monitor)
+        return bool(self.reason)
+
+    def _compare(self, epoch: int, bar: float | None, monitor: Monitor) -> None:
+        record = read_run(self._config, self._run_dir)
+        best = best_so_far(record, monitor).get(epoch)
+        if bar is None or best is None:
+            return
+        if monitor.sign * best < monitor.sign * bar:
+            self.reason = (
+                f"hopeless after epoch {epoch}: the best {monitor.name} is {best:.4g}, "
+                f"three quarters of the trials had {bar:.4g}"
+            )
