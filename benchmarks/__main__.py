@@ -6,6 +6,7 @@ import logging
 import sys
 
 from benchmarks.audio import benchmark_features, benchmark_pipeline
+from benchmarks.serving import benchmark_serving
 from benchmarks.strategies import benchmark_strategies
 from benchmarks.synthesis import benchmark_synthesis
 from benchmarks.training import benchmark_step
@@ -16,6 +17,7 @@ PARTS = {
     "features": benchmark_features,
     "pipeline": benchmark_pipeline,
     "synthesis": benchmark_synthesis,
+    "serving": benchmark_serving,
 }
 
 # Each step of a comparison is traced anew, which TensorFlow warns of.

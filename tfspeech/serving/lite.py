@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,8 @@ def write_lite(
         model = unquantized if kind == "float32" else convert(lite, kind)
         name = f"{config.model}_{kind}.tflite"
         (folder / name).write_bytes(model)
-        runner = tf.lite.Interpreter(model_content=model).get_signature_runner()
+        with _no_reports():
+            runner = tf.lite.Interpreter(model_content=model).get_signature_runner()
         found[kind] = {
             "kind": kind,
             "file": name,
@@ -83,10 +86,24 @@ def convert(lite: LiteTask, kind: str) -> bytes:
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
     try:
-        return converter.convert()
+        with _no_reports():
+            return converter.convert()
     except Exception as error:
         reason = str(error).strip().splitlines()[-1]
         raise RunError(f"TFLite cannot convert the model: {reason}") from error
+
+
+@contextlib.contextmanager
+def _no_reports() -> Iterator[None]:
+    """Keeps what TFLite's C++ reports of its own doings off the console."""
+    console = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(console, 2)
+        os.close(console)
 
 
 def select_operations(model: bytes) -> list[str]:
