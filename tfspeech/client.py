@@ -12,8 +12,8 @@ from tfspeech.audio.decode import FORMATS
 from tfspeech.audio.encode import write_wav
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import ServerError, SpecError
-from tfspeech.remote import RemoteModel, wav_contents
-from tfspeech.synthesize import Spoken, output_paths
+from tfspeech.remote import RemoteModel, Speech, wav_contents
+from tfspeech.synthesize import output_paths
 
 
 def transcribe(model: RemoteModel, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -45,12 +45,19 @@ def transcribe(model: RemoteModel, files: Sequence[Path]) -> Iterator[dict[str, 
         }
 
 
-def synthesize(model: RemoteModel, texts: Sequence[str]) -> Iterator[Spoken]:
+def synthesize(
+    model: RemoteModel, texts: Sequence[str], rate: float = 1.0, semitones: float = 0.0
+) -> Iterator[tuple[Speech, float]]:
     """Speaks texts, in a request each.
 
     Args:
         model: A synthesiser.
         texts: English.
+        rate: 2 for twice as fast as usual.
+        semitones: Above the usual pitch.
+
+    Yields:
+        The speech, and the seconds from request to answer.
 
     Raises:
         TextError: A text has a symbol that is unknown, or nothing to say.
@@ -58,9 +65,8 @@ def synthesize(model: RemoteModel, texts: Sequence[str]) -> Iterator[Spoken]:
     """
     for text in texts:
         started = time.perf_counter()
-        (speech,) = model.synthesize([text])
-        seconds = time.perf_counter() - started
-        yield Spoken(text, *speech, seconds)
+        (speech,) = model.synthesize([text], rate, semitones)
+        yield speech, time.perf_counter() - started
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -79,8 +85,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _print_words(model: RemoteModel, given: argparse.Namespace) -> list[dict[str, Any]]:
-    if "output" in given:
-        raise SpecError(f"{model.name} does not speak: leave out --output")
+    for flag in ("output", "rate", "pitch"):
+        if flag in given:
+            raise SpecError(f"{model.name} does not speak: leave out --{flag}")
     report = []
     for each in transcribe(model, [Path(name) for name in given.inputs]):
         report.append(each)
@@ -94,21 +101,23 @@ def _write_speech(
 ) -> list[dict[str, Any]]:
     output = getattr(given, "output", Path("speech.wav"))
     paths = output_paths(output, len(given.inputs))
+    prosody = getattr(given, "rate", 1.0), getattr(given, "pitch", 0.0)
+    answers = synthesize(model, given.inputs, *prosody)
     report = []
-    for path, spoken in zip(paths, synthesize(model, given.inputs), strict=True):
-        write_wav(path, spoken.waveform, spoken.sample_rate_hz)
+    for path, text, (speech, seconds) in zip(paths, given.inputs, answers, strict=True):
+        write_wav(path, speech.waveform, speech.sample_rate_hz)
         report.append(
             {
                 "file": str(path),
-                "text": spoken.text,
-                "seconds": round(spoken.length_s, 3),
-                "real_time_factor": round(spoken.real_time_factor, 4),
-                "stopped": spoken.stopped,
+                "text": text,
+                "seconds": round(speech.length_s, 3),
+                "request_seconds": round(seconds, 4),
+                "stopped": speech.stopped,
             }
         )
         say(
-            f"{path}: {spoken.length_s:.2f} s of speech after {spoken.seconds:.2f} s"
-            + ("" if spoken.stopped else "; it did not find the end")
+            f"{path}: {speech.length_s:.2f} s of speech after {seconds:.2f} s"
+            + ("" if speech.stopped else "; it did not find the end")
         )
     return report
 
@@ -151,6 +160,18 @@ def _parser() -> Parser:
         metavar="N",
         help="how often a request is sent again while the server is unavailable, after "
         "waits that double from 0.1 s on (default: 4)",
+    )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        metavar="FACTOR",
+        help="speak faster or slower, where the model can (default: 1)",
+    )
+    parser.add_argument(
+        "--pitch",
+        type=float,
+        metavar="SEMITONES",
+        help="speak higher or lower, where the model can (default: 0)",
     )
     parser.add_argument(
         "--output",

@@ -36,7 +36,8 @@ _FIRST_WAIT_S = 0.1
 # How the operation Assert reports: a reason, and from `tf.debugging` a condition.
 _FAILED = "assertion failed: ["
 _CONDITION = re.compile("Condition .* did not hold")
-_TRANSCRIBE, _SYNTHESIZE = "transcribe_bytes", "synthesize"
+_TRANSCRIBE = "transcribe_bytes"
+_SYNTHESIZE, _PROSODY = "synthesize", "synthesize_prosody"
 
 
 class Word(NamedTuple):
@@ -57,12 +58,17 @@ class Speech(NamedTuple):
     Attributes:
         waveform: float32 [samples] in [-1, 1].
         sample_rate_hz: Its rate.
-        stopped: Whether the model itself found the end.
+        stopped: Whether the model itself found the end; some always do.
     """
 
     waveform: np.ndarray
     sample_rate_hz: int
     stopped: bool
+
+    @property
+    def length_s(self) -> float:
+        """How long the waveform is, in seconds."""
+        return len(self.waveform) / self.sample_rate_hz
 
 
 class RemoteModel:
@@ -147,10 +153,12 @@ class RemoteModel:
             Name -> array; strings are `str`, in arrays of objects.
 
         Raises:
+            SpecError: The inputs are not those of the signature, or differ in rows.
             ServerError: There is no such signature, no answer, or the model refuses
                 the inputs.
         """
         signature = self._signature(signature_name)
+        _check_inputs(signature_name, signature, inputs)
         return self._call(
             lambda timeout_s: self._transport.predict(
                 self._target,
@@ -181,11 +189,16 @@ class RemoteModel:
             )
         ]
 
-    def synthesize(self, texts: Sequence[str]) -> list[Speech]:
+    def synthesize(
+        self, texts: Sequence[str], rate: float = 1.0, semitones: float = 0.0
+    ) -> list[Speech]:
         """Speaks texts, in one request.
 
         Args:
             texts: English; numbers and abbreviations are written out here.
+            rate: 2 for twice as fast as usual.
+            semitones: Above the usual pitch. This and the rate are for models with the
+                signature `synthesize_prosody`.
 
         Raises:
             TextError: A text has a symbol that is unknown, or nothing to say.
@@ -194,16 +207,20 @@ class RemoteModel:
         front_end = TextFrontEnd()
         for text in texts:
             front_end.encode(text)  # A graph leaves out what it does not know.
-        answer = self.predict(
-            _SYNTHESIZE,
-            {"text": [normalize(text) for text in texts]},
-            ("waveform", "waveform_length", "sample_rate_hz", "stopped"),
-        )
+        name, inputs = _SYNTHESIZE, {"text": [normalize(text) for text in texts]}
+        if (rate, semitones) != (1.0, 0.0):
+            name = _PROSODY
+            inputs["rate"] = np.full(len(texts), rate, np.float32)
+            inputs["semitones"] = np.full(len(texts), semitones, np.float32)
+        wanted = ("waveform", "waveform_length", "sample_rate_hz", "stopped")
+        served = self._signature(name).outputs
+        answer = self.predict(name, inputs, [key for key in wanted if key in served])
+        stopped = answer.get("stopped", np.ones(len(texts), bool))
         return [
-            Speech(waveform[:length], int(rate_hz), bool(stopped))
-            for waveform, length, rate_hz, stopped in zip(
+            Speech(waveform[:length], int(rate_hz), bool(stop))
+            for waveform, length, rate_hz, stop in zip(
                 *(answer["waveform"], answer["waveform_length"]),
-                *(answer["sample_rate_hz"], answer["stopped"]),
+                *(answer["sample_rate_hz"], stopped),
                 strict=True,
             )
         ]
@@ -250,6 +267,19 @@ class RemoteModel:
                 "the version, and what the server was given to load"
             )
         return ServerError(f"{self.name} at {self.url}: {reason} ({error.code})")
+
+
+def _check_inputs(
+    name: str, signature: Signature, inputs: Mapping[str, Sequence[object]]
+) -> None:
+    wanted, given = sorted(signature.inputs), sorted(inputs)
+    if wanted != given:
+        raise SpecError(
+            f"{name} takes {', '.join(wanted)}. Received: {', '.join(given)}"
+        )
+    rows = {key: len(value) for key, value in inputs.items()}
+    if len(set(rows.values())) > 1:
+        raise SpecError(f"all inputs must have as many rows. Received: {rows}")
 
 
 def wav_contents(path: Path) -> bytes:

@@ -66,16 +66,23 @@ class RestTransport:
         timeout_s: float,
     ) -> dict[str, np.ndarray]:
         """Calls a signature: see `Transport`."""
+        columns = [_to_json(value) for value in inputs.values()]
+        # By rows, since TF Serving puts every number of a column on a line of its own.
         request = {
             "signature_name": signature_name,
-            "inputs": {name: _to_json(value) for name, value in inputs.items()},
+            "instances": [
+                dict(zip(inputs, row, strict=True))
+                for row in zip(*columns, strict=True)
+            ],
         }
-        answer = self._request(target, ":predict", request, timeout_s)["outputs"]
+        rows = self._request(target, ":predict", request, timeout_s)["predictions"]
         if len(signature.outputs) == 1:
             # One output alone comes without its name.
-            answer = dict.fromkeys(signature.outputs, answer)
+            rows = [dict.fromkeys(signature.outputs, row) for row in rows]
         return {
-            name: np.array(answer[name], signature.outputs[name].as_numpy_dtype)
+            name: np.array(
+                [row[name] for row in rows], signature.outputs[name].as_numpy_dtype
+            )
             for name in outputs
         }
 

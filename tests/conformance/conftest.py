@@ -1,0 +1,68 @@
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tfspeech import export
+from tfspeech.runs import load_task
+
+SERVER = Path(__file__).with_name("model_server.py")
+
+
+@contextlib.contextmanager
+def serve(folder, tmp_path):
+    """Runs the stand-in for TF Serving on a folder of exports; yields its ports."""
+    log = tmp_path / "server.log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [sys.executable, str(SERVER), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=tmp_path,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            text=True,
+        ) as process,
+    ):
+        line = process.stdout.readline()
+        if not line:
+            pytest.fail(f"the server did not start: {log.read_text()}")
+        yield json.loads(line)
+        process.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def exports(small_run, small_voice, tmp_path_factory):
+    """One folder with a model of every kind."""
+    folder = tmp_path_factory.mktemp("exports")
+    for run_dir in (small_run, small_voice):
+        export.run(run_dir, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(exports, tmp_path_factory):
+    with serve(exports, tmp_path_factory.mktemp("server")) as ready:
+        yield ready
+
+
+@pytest.fixture(scope="session", params=["rest", "grpc"])
+def url(request, server):
+    """Where the server is, for both protocols."""
+    scheme = {"rest": "http", "grpc": "grpc"}[request.param]
+    return f"{scheme}://127.0.0.1:{server[request.param]}"
+
+
+@pytest.fixture(scope="session")
+def recognizer(small_run):
+    return load_task(small_run)[1]
+
+
+@pytest.fixture(scope="session")
+def voice(small_voice):
+    return load_task(small_voice)[1]

@@ -1,0 +1,120 @@
+"""What is exported, loaded by TensorFlow's C library, is the Python model."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from tfspeech.audio.decode import read_audio
+from tfspeech.audio.resample import resample
+from tfspeech.remote import RemoteModel
+
+WORDS = ("red", "box", "the", "old", "bird", "and", "white", "door", "hat", "a")
+
+
+def test_nothing_of_ours_is_in_the_server(server):
+    assert server["foreign"] == []
+
+
+@pytest.fixture(scope="module", params=[1, 3, 16])
+def size(request):
+    """The batch size."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def rng(size):
+    return np.random.default_rng(size)
+
+
+@pytest.fixture(scope="module")
+def noises(size, rng, recognizer):
+    """Waveforms of mixed lengths with garbage beyond, their lengths and scores."""
+    lengths = rng.integers(1, 4000, size).astype(np.int32)
+    waveform = rng.normal(size=(size, lengths.max())).astype(np.float32) * 0.2
+    for row, length in enumerate(lengths):
+        waveform[row, length:] = np.nan
+    return waveform, lengths, recognizer.recognize(waveform, lengths).numpy()
+
+
+def test_recognizer_scores_waveforms(noises, url, recognizer):
+    waveform, lengths, scores = noises
+    with RemoteModel(url, "rnn_recognizer") as model:
+        answer = model.predict(
+            "serving_default", {"waveform": waveform, "waveform_length": lengths}
+        )
+    np.testing.assert_allclose(answer["scores"], scores, atol=1e-4)
+    assert answer["labels"].tolist() == [list(recognizer.labels)] * len(lengths)
+    best = np.array(recognizer.labels)[scores.argmax(axis=1)]
+    assert answer["label"].tolist() == best.tolist()
+
+
+@pytest.fixture(scope="module")
+def wav_files(size, rng, recognizer, tmp_path_factory):
+    """Contents of files of mixed lengths, rates and sample formats; their scores."""
+    path = tmp_path_factory.mktemp("wav") / "noise.wav"
+    contents, waveforms = [], []
+    for row in range(size):
+        noise = rng.normal(size=rng.integers(2000, 20000)) * 0.2
+        rate_hz = (8000, 16000, 44100)[row % 3]
+        subtype = ("PCM_16", "PCM_24", "FLOAT", "PCM_U8")[row % 4]
+        soundfile.write(path, noise, rate_hz, subtype=subtype)
+        contents.append(path.read_bytes())
+        waveforms.append(resample(*read_audio(path), 8000).numpy())
+    lengths = np.array([len(each) for each in waveforms], np.int32)
+    padded = np.stack([np.pad(w, (0, lengths.max() - len(w))) for w in waveforms])
+    return contents, recognizer.recognize(padded, lengths).numpy()
+
+
+def test_recognizer_scores_wav_files(wav_files, url, recognizer):
+    contents, scores = wav_files
+    with RemoteModel(url, "rnn_recognizer") as model:
+        words = model.transcribe(contents)
+    for word, wanted in zip(words, scores, strict=True):
+        assert list(word.scores) == list(recognizer.labels)
+        np.testing.assert_allclose(list(word.scores.values()), wanted, atol=1e-4)
+        assert word.label == recognizer.labels[wanted.argmax()]
+
+
+@pytest.fixture(scope="module")
+def spoken(size, rng, voice):
+    """Texts of mixed lengths, what the model says of each, and the waveforms."""
+    texts = [" ".join(rng.choice(WORDS, rng.integers(1, 9))) + "." for _ in range(size)]
+    speech = voice.speak(texts)
+    return texts, speech, [voice.waveform(each.frames) for each in speech]
+
+
+def test_voice_speaks_texts(spoken, url):
+    texts, speech, waveforms = spoken
+    with RemoteModel(url, "attention_tts") as model:
+        answer = model.predict("synthesize", {"text": texts})
+        default = model.predict("serving_default", {"text": texts}, ("waveform",))
+    np.testing.assert_allclose(default["waveform"], answer["waveform"], atol=1e-3)
+    assert answer["sample_rate_hz"].tolist() == [8000] * len(texts)
+    for row, (each, waveform) in enumerate(zip(speech, waveforms, strict=True)):
+        assert answer["stopped"][row] == each.stopped
+        found = answer["frames"][row, : answer["frame_length"][row]]
+        np.testing.assert_allclose(found, each.frames, atol=1e-3)
+        heard, samples = answer["waveform"][row], answer["waveform_length"][row]
+        assert samples == len(waveform)
+        assert not heard[samples:].any()
+        np.testing.assert_allclose(heard[:samples], waveform, atol=1e-3)
+
+
+def test_voice_reads_symbols(spoken, url, voice):
+    texts, speech, _ = spoken
+    encoded = [voice.front_end.encode(text) for text in texts]
+    lengths = np.array([len(each) for each in encoded], np.int32)
+    # What is beyond the lengths is garbage.
+    symbols = np.full((len(texts), lengths.max() + 2), 9999, np.int32)
+    for row, each in enumerate(encoded):
+        symbols[row, : len(each)] = each
+    with RemoteModel(url, "attention_tts") as model:
+        answer = model.predict(
+            "acoustic", {"symbols": symbols, "symbols_length": lengths}
+        )
+    for row, each in enumerate(speech):
+        steps, places = each.alignment.shape
+        found = answer["alignment"][row, :steps, :places]
+        np.testing.assert_allclose(found, each.alignment, atol=1e-4)
+        mel = answer["mel"][row, : answer["frame_length"][row]]
+        np.testing.assert_allclose(mel, each.frames[:, :16], atol=1e-3)
