@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tfspeech.audio.lpc import (
-    lpc_coefficients,
     lpc_parameters,
     lpc_response,
     pitch_adaptive_power,
@@ -16,16 +15,22 @@ FFT_LENGTH = 1024
 
 def parameters(count=5, order=12, seed=0):
     rng = np.random.default_rng(seed)
-    ratios = rng.uniform(-1.0, 1.0, (count, order))
+    cepstrum = rng.uniform(-1.0, 1.0, (count, order)) / np.arange(1, order + 1)
     log_gain = rng.uniform(-6, -1, (count, 1))
-    return np.concatenate([ratios, log_gain], axis=1).astype(np.float32)
+    return np.concatenate([cepstrum, log_gain], axis=1).astype(np.float32)
 
 
-def test_parameters_of_an_all_pole_spectrum_are_those_it_was_made_of():
-    wanted = parameters()
-    power = np.abs(lpc_response(wanted, FFT_LENGTH)) ** 2
-    found = lpc_parameters(power, 12).numpy()
-    np.testing.assert_allclose(found, wanted, atol=0.01)
+@pytest.mark.parametrize("order", [3, 12])
+def test_parameters_of_an_all_pole_spectrum_are_its_cepstrum_and_gain(order):
+    # The poles 0.5, which the pre-emphasis takes, and 0.7 exp(+-j).
+    z = np.exp(1j * warped(FFT_LENGTH // 2 + 1))
+    pair = np.abs(1 - 0.7 * np.exp(1j) / z) * np.abs(1 - 0.7 * np.exp(-1j) / z)
+    power = np.square(0.1 / (pair * np.abs(1 - 0.5 / z))).astype(np.float32)
+    found = lpc_parameters(power[np.newaxis], order)[0].numpy()
+    n = np.arange(1, order + 1)
+    cepstrum = (2 * 0.7**n * np.cos(n) + 0.5**n) / n
+    np.testing.assert_allclose(found[:-1], cepstrum, atol=1e-3)
+    assert found[-1] == pytest.approx(np.log(0.1), abs=1e-3)
 
 
 def test_a_higher_order_fits_a_spectrum_better():
@@ -35,21 +40,27 @@ def test_a_higher_order_fits_a_spectrum_better():
     assert np.all(np.diff(gains, axis=0) < 0)
 
 
-def test_any_ratios_give_a_stable_filter():
-    ratios = np.random.default_rng(0).uniform(-4, 4, (20, 16)).astype(np.float32)
-    for coefficients in lpc_coefficients(ratios[:, :4]).numpy():
-        assert np.abs(np.roots(coefficients)).max() < 1
-    assert np.isfinite(lpc_coefficients(ratios)).all()
+def test_any_parameters_give_a_filter_that_is_causal_and_dies_away():
+    impulse = np.fft.irfft(lpc_response(parameters(), FFT_LENGTH))
+    half = FFT_LENGTH // 2
+    assert np.abs(impulse[:, half:]).max() < 1e-5 * np.abs(impulse).max()
+
+
+def test_a_mean_of_parameters_is_a_mean_of_log_spectra():
+    logs = np.log(np.abs(lpc_response(parameters(), FFT_LENGTH)))
+    mean = parameters().mean(axis=0, keepdims=True)
+    found = np.log(np.abs(lpc_response(mean, FFT_LENGTH)))[0]
+    np.testing.assert_allclose(found, logs.mean(axis=0), atol=1e-4)
 
 
 def test_one_pole_by_hand():
-    # k = 0.5 on the warped axis; then the pre-emphasis is undone.
-    ratio, log_gain = np.log(1.5 / 0.5), np.log(0.1)
-    response = lpc_response(np.float32([[ratio, log_gain]]), 8).numpy()
+    # 0.1 / (1 - 0.5 / z), where z is the delay by the all-pass filter.
+    n = np.arange(1, 25)
+    parameters = np.append(0.5**n / n, np.log(0.1)).astype(np.float32)
+    response = lpc_response(parameters[np.newaxis], 8).numpy()
     delay = np.exp(-1j * np.pi * np.arange(5) / 4)
     all_pass = (delay - 0.45) / (1 - 0.45 * delay)
-    expected = 0.1 / ((1 + 0.5 * all_pass) * (1 - 0.5 * all_pass))
-    np.testing.assert_allclose(response[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(response[0], 0.1 / (1 - 0.5 * all_pass), rtol=1e-5)
 
 
 def test_low_frequencies_get_more_of_the_warped_axis():
