@@ -20,12 +20,12 @@ from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.runs import RESULTS_FILE, default_config
 from tuning.report import config_flags, flag
 from tuning.search_engines import ENGINES, STATE_FILE, SearchTuner, build_oracle
-from tuning.search_plan import Search, claim, make_plan, wait_for_plan
+from tuning.search_plan import Search, make_plan, open_space, wait_for_plan
 from tuning.search_report import MARKDOWN, SearchReport, summarize
 from tuning.search_space import declare
 from tuning.trials import FINISHED, run_trial
 
-BEST_RUN = "best"
+BEST = "best"
 VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 ALONE, CHIEF, WORKER = "alone", "chief", "worker"
 
@@ -50,7 +50,7 @@ def run(search: Search) -> SearchReport | None:
         KeyboardInterrupt: SIGINT; the same call goes on from there.
     """
     role = find_role()
-    space = claim(search)
+    space = open_space(search)
     plan = wait_for_plan(search, space) if role == WORKER else make_plan(search, space)
     state = search.directory / STATE_FILE
     oracle = build_oracle(
@@ -103,8 +103,8 @@ def find_role() -> str:
 
 def _search(tuner: SearchTuner, role: str) -> None:
     """Runs trials, or hands them out, until there are no more."""
+    address = ":".join(os.environ.get(name, "") for name in VARIABLES[1:])
     if role == CHIEF:
-        address = ":".join(os.environ[name] for name in VARIABLES[1:])
         say(f"chief: hands out trials at {address}")
     try:
         # Keras Tuner prints what it reads from its messages.
@@ -112,6 +112,10 @@ def _search(tuner: SearchTuner, role: str) -> None:
             tuner.search()
     except keras_tuner.errors.FatalError as error:
         raise error.__cause__ or error from None
+    except RuntimeError as error:
+        if role != CHIEF or "bind" not in str(error):
+            raise
+        raise RunError(f"cannot listen at {address}: {error}") from error
     except grpc.RpcError as error:
         raise RunError(
             "the chief is gone: start it again with the same flags, then this worker "
@@ -138,7 +142,7 @@ def export_best(report: SearchReport, output: Path) -> tuple[dict[str, Any], Pat
     """
     if not report.ranked:
         raise RunError("no trial has a score: there is nothing to be exported")
-    run_dir = report.directory / BEST_RUN
+    run_dir = report.directory / BEST / report.ranked[0].name
     say(f"best: trains once more in {run_dir}")
     outcome = run_trial(report.best_config, run_dir)
     if outcome.status != FINISHED:

@@ -8,14 +8,15 @@ What Keras Tuner 1.4.8 does otherwise, and what is done about it here:
   forgets its random numbers, the grid its place.
 - A trial that was running is given to whoever asks first after a restart, while the
   worker that runs it may still be there. Here it stays with that worker.
-- Values that went to a worker and back come as 32-bit floats, in which the grid does
-  not find its own values any more.
+- Values go to workers and back as 32-bit floats, among which the grid does not find
+  its own values any more.
 - Failed trials end the search after three in a row. Here none fails: see `SearchTuner`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 import warnings
 from functools import cmp_to_key
@@ -36,6 +37,8 @@ from tuning.search_trials import TrialRecord, Trials, write_json
 from tuning.spaces import Space, Value
 
 STATE_FILE = "search.json"
+LONE_TUNER = "tuner0"
+"""What Keras Tuner calls a process that searches alone."""
 _SECONDS_BETWEEN_QUESTIONS = 0.2
 
 
@@ -71,17 +74,23 @@ class Durable(keras_tuner.Oracle):
             state = json.loads(self.path.read_text())
             self.trials = {t["trial_id"]: Trial.from_state(t) for t in state["trials"]}
             self.set_state(state["oracle"])
-            # At the end of a trial Keras Tuner saves before it takes it from the list.
-            self.ongoing_trials = {
-                tuner_id: trial
-                for tuner_id, trial in self.ongoing_trials.items()
-                if trial.trial_id not in self.end_order
-            }
             self._seconds_before = state["seconds"]
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"{self.path} is damaged or of another version: {error!r}"
             ) from error
+        # At the end of a trial Keras Tuner saves before it takes it from the list.
+        ongoing = {
+            tuner_id: trial
+            for tuner_id, trial in self.ongoing_trials.items()
+            if trial.trial_id not in self.end_order
+        }
+        shared = bool(os.environ.get("KERASTUNER_ORACLE_IP"))
+        kept = {i: trial for i, trial in ongoing.items() if (i == LONE_TUNER) != shared}
+        self.ongoing_trials = kept
+        # Whoever ran the others will not come back: the search was alone, or is now.
+        left = [trial.trial_id for i, trial in ongoing.items() if i not in kept]
+        self._retry_queue += left
 
     @keras_tuner.synchronized
     def end_trial(self, trial: Trial) -> None:
@@ -210,7 +219,9 @@ class SearchTuner(keras_tuner.Tuner):
         """
         objective = self._trials.objective
         chosen = trial.hyperparameters.values
-        values = {d.name: chosen[d.key] for d in self._space if d.key in chosen}
+        values = {
+            d.name: d.nearest(chosen[d.key]) for d in self._space if d.key in chosen
+        }
         say(f"trial {trial.trial_id}: {describe(values)}")
         try:
             budget = chosen.get("tuner/epochs", 0)

@@ -19,11 +19,10 @@ from tuning.figures import Monitor, read_run
 from tuning.search_config import configure, parse_fixed
 from tuning.search_engines import ENGINES, tell
 from tuning.search_space import build_space
-from tuning.search_trials import BASELINE, RUNS, Trials, write_json
+from tuning.search_trials import BASELINE, RECORD_FILE, RUNS, Trials, write_json
 from tuning.spaces import Norms, Space, with_norms
 from tuning.trials import CRASHED, run_trial
 
-SETTINGS_FILE = "settings.json"
 PLAN_FILE = "plan.json"
 SECONDS_TO_WAIT = 3600.0
 _QUANTILES = (0.1, 0.99)
@@ -74,6 +73,13 @@ class Search:
             )
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What must not change when it goes on, as JSON gives it back."""
+        settings = dataclasses.asdict(dataclasses.replace(self, config=self.start))
+        del settings["directory"], settings["max_trials"]
+        return json.loads(json.dumps(settings))
+
+    @property
     def start(self) -> RunConfig:
         """The baseline: the configuration with what is fixed, found from everywhere."""
         data = dataclasses.replace(
@@ -95,8 +101,8 @@ class Plan(NamedTuple):
     space: Space
 
 
-def claim(search: Search) -> Space:
-    """Makes a directory that of this search, or sees that it is.
+def open_space(search: Search) -> Space:
+    """Sees that a search makes sense, and that its directory holds no other one.
 
     Returns:
         The space, in which some thresholds may have no range yet.
@@ -106,19 +112,8 @@ def claim(search: Search) -> Space:
         RunError: The directory holds another search.
     """
     space = build_space(search.start, search.tune, search.fix)
-    settings = dataclasses.asdict(dataclasses.replace(search, config=search.start))
-    del settings["directory"], settings["max_trials"]
-    settings = json.loads(json.dumps(settings))  # JSON knows no tuples.
-    path = search.directory / SETTINGS_FILE
-    if not path.is_file():
-        write_json(path, settings)
-    saved = _load(path)
-    differing = [name for name in settings if settings[name] != saved.get(name)]
-    if differing:
-        raise RunError(
-            f"{search.directory} holds a search with another {', '.join(differing)}: "
-            "repeat its flags, or choose another --run-dir"
-        )
+    if (search.directory / PLAN_FILE).is_file():
+        load_plan(search, space)
     return space
 
 
@@ -146,7 +141,8 @@ def make_plan(search: Search, space: Space) -> Plan:
             sizes = [int(np.prod(weight.shape)) for weight in weights]
             norms = measure_norms(run_dir, len(sizes), sum(sizes))
         objective = _objective(search, monitor, run_dir)
-        write_json(path, {"monitor": monitor, "objective": objective, "norms": norms})
+        settled = {"monitor": monitor, "objective": objective, "norms": norms}
+        write_json(path, settled | {"settings": search.settings})
     plan = load_plan(search, space)
     baseline = plan.trials.run(BASELINE, {})
     say(f"baseline: {tell(baseline, plan.trials.objective)}")
@@ -154,8 +150,23 @@ def make_plan(search: Search, space: Space) -> Plan:
 
 
 def load_plan(search: Search, space: Space) -> Plan:
-    """Reads what `make_plan` has written, perhaps in another process."""
-    saved = _load(search.directory / PLAN_FILE)
+    """Reads what `make_plan` has written, perhaps in another process.
+
+    Raises:
+        RunError: It is damaged, or that of another search.
+    """
+    path = search.directory / PLAN_FILE
+    try:
+        saved = json.loads(path.read_text())
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: choose another --run-dir") from error
+    settings, others = search.settings, saved["settings"]
+    differing = [name for name in settings if settings[name] != others.get(name)]
+    if differing:
+        raise RunError(
+            f"{search.directory} holds a search with another {', '.join(differing)}: "
+            "repeat its flags, or choose another --run-dir"
+        )
     trials = Trials(
         search.start,
         search.directory,
@@ -175,7 +186,7 @@ def wait_for_plan(search: Search, space: Space) -> Plan:
     Raises:
         RunError: It has not within an hour.
     """
-    record = search.directory / RUNS / BASELINE / "record.json"
+    record = search.directory / RUNS / BASELINE / RECORD_FILE
     say("waiting for the chief to train the baseline")
     until = time.monotonic() + SECONDS_TO_WAIT
     while not record.is_file():
@@ -235,10 +246,3 @@ def _objective(search: Search, monitor: Monitor, run_dir: Path) -> Monitor:
     raise SpecError(
         f"say whether more is better: --objective {name}:max, or {name}:min"
     )
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise RunError(f"{path} is damaged: choose another --run-dir") from error

@@ -72,6 +72,14 @@ class Dimension:
         """Its name in Keras Tuner, which drops values that share a name with others."""
         return f"{self.name}/{self.kind}" if self.parent else self.name
 
+    def nearest(self, value: Value) -> Value:
+        """The value of the dimension that was meant by one of 32-bit precision."""
+        if not isinstance(value, float):
+            return value
+        if isinstance(self.values, Range):
+            return min(max(value, self.values.low), self.values.high)
+        return min(self.values, key=lambda choice: abs(choice - value))
+
 
 Space = tuple[Dimension, ...]
 

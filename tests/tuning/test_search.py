@@ -10,7 +10,10 @@ from search_fakes import BEST_THRESHOLD, Fakes, Killed, parse
 from tfspeech import train
 from tfspeech.errors import RunError, SpecError
 from tuning import search, search_report
-from tuning.search_engines import ENGINES
+from tuning.figures import Monitor
+from tuning.search_engines import ENGINES, build_oracle
+from tuning.search_plan import load_plan, open_space
+from tuning.search_space import declare
 from tuning.search_trials import TrialRecord
 
 pytestmark = pytest.mark.filterwarnings(
@@ -170,6 +173,37 @@ def test_a_directory_holds_one_search_which_may_be_made_longer(unplotted, tmp_pa
     (tmp_path / "search.json").write_text("{")
     with pytest.raises(RunError, match=r"search.json is damaged"):
         search.run(parse(tmp_path, "--max-trials", 4, *THRESHOLD))
+
+
+@pytest.mark.parametrize(
+    ("address", "tuner_id"), [("", "tuner0"), ("127.0.0.1", "worker0")]
+)
+def test_a_trial_that_was_begun_alone_goes_on_alone_or_with_any_worker(
+    address, tuner_id, unplotted, tmp_path, monkeypatch
+):
+    unplotted.kill_at = 40
+    wanted = parse(tmp_path, "--max-trials", 9, "--engine", "random", *THRESHOLD)
+    with pytest.raises(Killed):
+        search.run(wanted)
+    state = json.loads((tmp_path / "search.json").read_text())
+    last = state["trials"][-1]
+    assert last["status"] == "RUNNING"
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", address)
+    oracle = build_oracle(
+        "random",
+        declare(load_plan(wanted, open_space(wanted)).space),
+        Monitor("accuracy", True),
+        max_trials=9,
+        epochs=5,
+        seed=0,
+        path=tmp_path / "search.json",
+    )
+    trial = oracle.create_trial(tuner_id)
+    assert trial.trial_id == last["trial_id"]
+    assert trial.hyperparameters.values == last["hyperparameters"]["values"]
+    assert oracle.create_trial(tuner_id).trial_id == trial.trial_id
+    oracle._set_project_dir(tmp_path, "tuner")
+    assert oracle.create_trial("another").trial_id != trial.trial_id
 
 
 def test_a_damaged_record_is_one_clear_error(tmp_path):

@@ -1,5 +1,6 @@
 """Spaces: what can be named, the ranges it has, and the configurations it makes."""
 
+import numpy as np
 import pytest
 from search_fakes import parse
 
@@ -121,6 +122,19 @@ def test_a_conditional_threshold_is_a_hyperparameter_of_its_own(config):
         found.values = {"clip.kind": kind}
         found.ensure_active_values()
         assert set(found.values) == {"clip.kind", f"clip.threshold/{kind}"}
+
+
+def test_values_that_were_sent_as_32_bit_floats_are_known_again(config):
+    tune = ["clip.threshold=0.1:0.7", "l2.lambda=1e-6,1e38", "units=8,16", "cell"]
+    tune[-1] += "=lstm,gru"
+    threshold, penalty, units, cell = build_space(config, tune, [])
+    for value in (0.1, 0.3, 0.7):
+        sent = float(np.float32(value))
+        assert threshold.nearest(sent) == pytest.approx(value)
+        assert 0.1 <= threshold.nearest(sent) <= 0.7
+    for value in penalty.values:
+        assert penalty.nearest(float(np.float32(value))) == value
+    assert (units.nearest(16), cell.nearest("gru")) == (16, "gru")
 
 
 def test_any_flag_of_training_can_be_searched(config):
