@@ -22,13 +22,13 @@ def parameters(count=5, order=12, seed=0):
 
 @pytest.mark.parametrize("order", [3, 12])
 def test_parameters_of_an_all_pole_spectrum_are_its_cepstrum_and_gain(order):
-    # The poles 0.5, which the pre-emphasis takes, and 0.7 exp(+-j).
+    # All-pole when it is compressed: three times the poles 0.7 exp(+-j).
     z = np.exp(1j * warped(FFT_LENGTH // 2 + 1))
     pair = np.abs(1 - 0.7 * np.exp(1j) / z) * np.abs(1 - 0.7 * np.exp(-1j) / z)
-    power = np.square(0.1 / (pair * np.abs(1 - 0.5 / z))).astype(np.float32)
+    power = np.square(0.1 / pair**3).astype(np.float32)
     found = lpc_parameters(power[np.newaxis], order)[0].numpy()
     n = np.arange(1, order + 1)
-    cepstrum = (2 * 0.7**n * np.cos(n) + 0.5**n) / n
+    cepstrum = 3 * 2 * 0.7**n * np.cos(n) / n
     np.testing.assert_allclose(found[:-1], cepstrum, atol=1e-3)
     assert found[-1] == pytest.approx(np.log(0.1), abs=1e-3)
 

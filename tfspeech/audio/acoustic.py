@@ -62,7 +62,7 @@ class AcousticConfig:
         if self.pitch and not self.lpc_order:
             raise SpecError(
                 "pitch needs linear prediction, whose filters it excites; set "
-                "lpc_order, for example to 32. Received: pitch=True, lpc_order=0"
+                "lpc_order, for example to 24. Received: pitch=True, lpc_order=0"
             )
         # Checks the other ranges; a second is a whole number of samples at any rate.
         FeatureConfig(

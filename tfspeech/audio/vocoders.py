@@ -146,7 +146,7 @@ class LpcSynthesis:
         if not config.lpc_order:
             raise SpecError(
                 "the lpc vocoder needs frames with linear-prediction parameters; set "
-                "lpc_order, for example to 32. Received: lpc_order=0"
+                "lpc_order, for example to 24. Received: lpc_order=0"
             )
         self.config = config
 
