@@ -1,3 +1,9 @@
+# ruff: noqa: RUF001 -- IPA has letters that look like others.
+
+import itertools
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -97,3 +103,111 @@ def test_dimensions_out_of_range_are_refused(dim):
 def test_the_names_of_features_are_distinct():
     assert len({feature.name for feature in FEATURES}) == len(FEATURES)
     assert len(SEGMENT_FEATURES) == MAX_DIM > 128
+
+
+def column(name, text):
+    """One feature of the segments of a text."""
+    symbols, lengths, _ = padded([text])
+    index = [feature.name for feature in SEGMENT_FEATURES].index(name)
+    values = segment_features(symbols, lengths, index + 1)[0, :, index]
+    return [round(float(value), 3) for value in values]
+
+
+def test_what_features_say_of_segments():
+    # In the order of the symbols: " n ˈoʊ , " and " " and "m ˈæ ɾ ɚ z ? <end>".
+    text = "No, matters?"
+    names = [FRONT_END.symbols[index] for index in encode_segments(FRONT_END, text)]
+    assert "".join(names[:-1]) == " nˈoʊ, mˈæɾɚz?"
+    third, half = 0.333, 0.5
+    for name, first_phrase, second_phrase in (
+        ("phone_n", [0, 1, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0]),
+        ("phone_æ", [0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0, 0]),
+        ("vowel", [0, 0, 1, 0], [0, 0, 1, 0, 1, 0, 0, 0]),
+        ("primary", [0, 1, 1, 0], [0, 1, 1, 0, 0, 0, 0, 0]),
+        ("primary_before", [0, 0, 0, 0], [0, 1, 1, 1, 1, 1, 0, 0]),
+        ("primary_after", [0, 1, 1, 0], [0, 0, 0, 0, 0, 0, 0, 0]),
+        ("nucleus", [1, 1, 1, 0], [1, 1, 1, 0, 0, 0, 0, 0]),
+        ("tail", [0, 0, 0, 1], [0, 0, 0, 1, 1, 1, 1, 1]),
+        ("from_nucleus", [0, 0, 0, third], [0, 0, 0, *[third] * 3, half, half]),
+        ("accents_before", [0, 0, 0, third], [0, 0, 0, *[third] * 5]),
+        ("accents_after", [third, third, 0, 0], [third, third, *[0] * 6]),
+        ("syllables_before", [0, 0, 0, 0.2], [0, 0, 0, 0.2, 0.2, 0.2, third, third]),
+        ("syllable_share", [0, 0, 0, 1], [0, 0, 0, half, half, half, 1, 1]),
+        ("ends_with_comma", [1] * 4, [0] * 8),
+        ("ends_with_question", [0] * 4, [1] * 8),
+        ("first_in_word", [0, 1, 0, 0], [0, 1, 0, 0, 0, 0, 0, 0]),
+        ("last_in_word", [0, 0, 1, 0], [0, 0, 0, 0, 0, 1, 0, 0]),
+        ("last_phrase", [0] * 4, [1] * 8),
+        ("left_pause", [1, 1, 0, 0], [1, 1, 0, 0, 0, 0, 0, 1]),
+        ("left_nasal", [0, 0, 1, 0], [0, 0, 1, 0, 0, 0, 0, 0]),
+        ("right_vowel", [0, 1, 0, 0], [0, 1, 0, 1, 0, 0, 0, 0]),
+        # The comma is a neighbour, the space after it is none.
+        ("right_nasal", [1, 0, 0, 1], [1, 0, 0, 0, 0, 0, 0, 0]),
+        ("right_2_nasal", [0, 0, 1, 0], [0, 0, 0, 0, 0, 0, 0, 0]),
+    ):
+        assert column(name, text) == first_phrase + second_phrase, name
+
+
+def test_the_weaker_stress_is_the_accent_where_there_is_no_other():
+    # "The" and "of" have no stress at all; "you" and "are" neither.
+    assert sum(column("nucleus", "of the")) == 3
+    assert sum(column("nucleus", "of the, man!")) > 3
+
+
+def test_what_features_say_of_frames():
+    symbols, lengths, _ = padded(["No, man"])
+    names = [FRONT_END.symbols[index] for index in symbols[0]]
+    assert "".join(names[:-1]) == " nˈoʊ, mˈæn"
+    # The comma is no pause here, so that the vowel is the neighbour of the "m".
+    durations = np.array([[1, 2, 4, 0, 0, 2, 3, 1, 2]], "i4")
+    features, frames = frame_features(symbols, lengths, durations, 128)
+    assert frames.numpy().tolist() == [15]
+    values = {f.name: features[0, :, i].numpy() for i, f in enumerate(FEATURES[:128])}
+    vowel = slice(3, 7)
+    fraction = np.array([0.125, 0.375, 0.625, 0.875])
+    for name, centre in (("at_start", 0), ("at_middle", 0.5), ("at_end", 1)):
+        expected = np.maximum(1 - 4 * np.abs(fraction - centre), 0)
+        np.testing.assert_allclose(values[name][vowel], expected)
+    elapsed = np.array([0.5, 1.5, 2.5, 3.5])
+    for name, expected in (
+        ("since_start", np.exp(-elapsed / 2)),
+        ("long_until_end", np.exp(-elapsed[::-1] / 5)),
+        ("duration", np.full(4, 4 / 12)),
+        ("near_left_nasal", np.exp(-elapsed / 2.5)),
+        ("near_right_nasal", np.exp(-elapsed[::-1] / 2.5)),
+        ("near_right_pause", np.zeros(4)),
+        ("phrase_time", (3.5 + np.arange(4)) / 7),
+    ):
+        np.testing.assert_allclose(values[name][vowel], expected, atol=1e-6)
+    assert values["near_left_vowel"][7] == pytest.approx(np.exp(-0.5 / 2.5))
+    assert values["near_left_pause"][1] == pytest.approx(np.exp(-0.5 / 2.5))
+    assert values["phone_oʊ"].tolist() == [0] * 3 + [1] * 4 + [0] * 8
+    assert not np.any(values["burst"])
+
+
+def test_an_utterance_may_have_no_frames():
+    symbols, lengths, durations = padded(["No", "Yes"])
+    durations[0] = 0
+    features, frames = frame_features(symbols, lengths, durations, 128)
+    assert frames.numpy()[0] == 0 < frames.numpy()[1]
+    assert not np.any(features[0])
+
+
+def described(features):
+    """The rows of the table in the documentation."""
+    numbered = enumerate(features, 1)
+    for (text, timed), run in itertools.groupby(
+        numbered, lambda pair: (pair[1].description, pair[1].timed)
+    ):
+        run = list(run)
+        (first, one), (last, other) = run[0], run[-1]
+        numbers = f"{first}" if first == last else f"{first} to {last}"
+        names = f"`{one.name}`" if first == last else f"`{one.name}` ... `{other.name}`"
+        yield f"| {numbers} | {names} | {text} | {'yes' if timed else ''} |"
+
+
+def test_the_documentation_has_the_table():
+    page = Path(__file__).parents[2] / "docs" / "linguistic_features.md"
+    rows = [line for line in page.read_text().splitlines() if re.match(r"\| \d", line)]
+    expected = list(described(FEATURES))
+    assert rows == expected, "the table must be:\n" + "\n".join(expected)

@@ -61,7 +61,7 @@ _CONSONANTS = {
     "tʃ": "stop fricative sibilant postalveolar",
     "ɡ": "voiced stop velar",
     "ɹ": "voiced rhotic alveolar",
-    "ɾ": "voiced stop alveolar",
+    "ɾ": "voiced alveolar",
     "ʔ": "stop glottal",
 }
 # Height, backness, and what else there is.

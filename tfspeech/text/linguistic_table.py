@@ -175,20 +175,18 @@ def _phrase_time(context: FrameContext) -> tf.Tensor:
 
 
 def _is_first_in_word(context: Context) -> tf.Tensor:
-    return context.before(context.is_phoneme, context.word) == 0
+    before = context.before(context.is_phoneme, context.word)
+    return context.is_phoneme & (before == 0)
 
 
 def _is_last_in_word(context: Context) -> tf.Tensor:
-    return context.after(context.is_phoneme, context.word) == 0
+    after = context.after(context.is_phoneme, context.word)
+    return context.is_phoneme & (after == 0)
 
 
 def _is_last_phrase(context: Context) -> tf.Tensor:
     phrases = tf.where(context.valid, context.phrase, 0)
     return context.phrase == tf.reduce_max(phrases, axis=1, keepdims=True)
-
-
-def _word_starts(context: Context) -> tf.Tensor:
-    return context.is_phoneme & _is_first_in_word(context)
 
 
 GROUPS = (
@@ -286,7 +284,7 @@ GROUPS = (
             ),
             **{
                 f"ends_with_{kind}": (
-                    f"the phrase ends with one of {' '.join(marks)}",
+                    f"the phrase ends with {' or '.join(marks)}",
                     _ends_with(kind),
                 )
                 for kind, marks in PHRASE_ENDS.items()
@@ -337,11 +335,11 @@ GROUPS = (
             ),
             "words_before": (
                 "words that have begun before it in the phrase, half 3",
-                lambda c: _share(c.before(_word_starts(c), c.phrase), 3.0),
+                lambda c: _share(c.before(_is_first_in_word(c), c.phrase), 3.0),
             ),
             "words_after": (
                 "words that begin after it in the phrase, half 3",
-                lambda c: _share(c.after(_word_starts(c), c.phrase), 3.0),
+                lambda c: _share(c.after(_is_first_in_word(c), c.phrase), 3.0),
             ),
             "first_phrase": ("the first phrase of the text", lambda c: c.phrase == 0),
         }
