@@ -155,7 +155,6 @@ class LpcSynthesis:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Synthesizes a batch: see `Vocoder`."""
         config = self.config
-        samples = tf.shape(frames)[1] * config.hop_length
         if config.pitch:
             valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, None]
             log_pitch, voicing = tf.unstack(
@@ -165,6 +164,7 @@ class LpcSynthesis:
                 log_pitch, voicing, config.hop_length, config.sample_rate_hz
             )
         else:
+            samples = tf.shape(frames)[1] * config.hop_length
             excitation = noise(samples, config.sample_rate_hz)[None, :]
         return self.synthesize(excitation, frames, frame_lengths)
 
