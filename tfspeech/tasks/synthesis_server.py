@@ -37,7 +37,6 @@ class SynthesisServer(tf.Module):
         features: AcousticConfig,
     ) -> None:
         super().__init__(name="synthesis_server")
-        self._model = model
         self._synthesize = synthesize
         self._vocoder = vocoder
         self._front_end = front_end
