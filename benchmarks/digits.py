@@ -22,6 +22,8 @@ from tfspeech.data.corpora.reader import RATE_WPM, VOICE
 from tfspeech.data.espeak import SpokenText
 from tfspeech.data.spoken_words import DIGITS
 from tfspeech.runs import load_task
+from tfspeech.tasks.parametric import ParametricSpeech, ParametricSynthesis
+from tfspeech.tasks.synthesis import Speech, Synthesis
 from tfspeech.text.phonemes import PAUSE
 
 LISTS, DIGITS_PER_LIST = 40, 4
@@ -86,20 +88,30 @@ def _synthetic_reader(speaker: Path, rate_hz: int) -> Reading:
     def read(text: str) -> list[np.ndarray]:
         (speech,) = task.speak([text])
         waveform = task.waveform(speech.frames)
-        words = task.front_end.words(text)
-        spoken = words[speech.alignment.argmax(axis=1)]
+        spoken = _spoken_words(task, text, speech)
         furthest = np.maximum.accumulate(spoken)
         bounds = [0]
-        for word in range(1, words.max() + 1):
+        for word in range(1, spoken.max() + 1):
             # In the middle of the pause; a word that is skipped is empty.
             start = int(np.count_nonzero(furthest < word))
             before = np.flatnonzero(spoken[:start] >= 0)
             bounds.append((start + before[-1] + 1) // 2 if before.size else start)
-        step = task.reduction_factor * features.hop_length
-        bounds = [*(bound * step for bound in bounds), len(waveform)]
+        bounds = [*(bound * features.hop_length for bound in bounds), len(waveform)]
         return _pieces(waveform, bounds, features.sample_rate_hz, rate_hz)
 
     return read
+
+
+def _spoken_words(
+    task: Synthesis | ParametricSynthesis, text: str, speech: Speech | ParametricSpeech
+) -> np.ndarray:
+    """The word that each frame says, counted from 0, -1 for none, int [frames]."""
+    words = task.front_end.words(text)
+    if isinstance(speech, ParametricSpeech):
+        # Before the first symbol there is silence.
+        return np.repeat(np.append(-1, words), speech.durations)
+    spoken = words[speech.alignment.argmax(axis=1)]
+    return np.repeat(spoken, task.reduction_factor)
 
 
 def _true_words(text: str, rate_hz: int) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ class Entry(NamedTuple):
     """A model of the zoo.
 
     Attributes:
-        kind: What it is for: `recognition` or `synthesis`.
+        kind: What it is for: `recognition`, `synthesis` or `parametric_synthesis`.
         model: Its class.
         config: Its configuration, a dataclass with defaults.
     """
@@ -27,6 +27,9 @@ class Entry(NamedTuple):
 
 CATALOGUE = {
     "attention_tts": Entry("synthesis", AttentionTts, AttentionTtsConfig),
+    "dense_synthesis": Entry(
+        "parametric_synthesis", DenseSynthesis, DenseSynthesisConfig
+    ),
     "rnn_recognizer": Entry("recognition", RnnRecognizer, RnnRecognizerConfig),
 }
 """Name -> model."""

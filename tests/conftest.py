@@ -110,6 +110,56 @@ def small_voice(voice_flags, tmp_path_factory) -> Path:
     return run_dir
 
 
+@pytest.fixture(scope="session")
+def phoneme_times(sentences, tmp_path_factory) -> Path:
+    """A folder with a TextGrid for each of the sentences."""
+    from tfspeech.data.espeak import SpokenText
+    from tfspeech.data.textgrid import Interval, write_textgrid
+    from tfspeech.text.phonemes import PAUSE, text_to_phonemes
+
+    folder = tmp_path_factory.mktemp("phoneme_times")
+    for row in sentences.read_text().splitlines()[1:]:
+        name, text, _ = row.split("\t")
+        _, _, times = SpokenText(text, rate_wpm=240).render_with_phonemes()
+        phones = [Interval(t.start_s, t.end_s, t.phoneme) for t in times]
+        spoken = iter([phone for phone in phones if phone.label != PAUSE])
+        words = []
+        for word, sounds in zip(text[:-1].split(), text_to_phonemes(text), strict=True):
+            own = [next(spoken) for _ in sounds]
+            words.append(Interval(own[0].start_s, own[-1].end_s, word))
+        tiers = {"words": words, "phones": phones}
+        path = folder / Path(name).with_suffix(".TextGrid")
+        write_textgrid(path, tiers, times[-1].end_s)
+    return folder
+
+
+SMALL_DENSE = [
+    *("dense_synthesis", "--sample-rate-hz=8000", "--num-mels=16", "--lpc-order=8"),
+    *("--hidden-units=24", "--hidden-units=16", "--duration-units=8"),
+    *("--linguistic-dim=90", "--epochs=2", "--batch-size=4", "--warmup-steps=0"),
+    "--validation-sentences=2",
+]
+
+
+@pytest.fixture(scope="session")
+def dense_flags(sentences, phoneme_times) -> list[str]:
+    """How a small dense synthesiser is trained on the sentences."""
+    data = f"--data=manifest:{sentences}"
+    return [*SMALL_DENSE, data, f"--alignments={phoneme_times}"]
+
+
+@pytest.fixture(scope="session")
+def small_dense(dense_flags, tmp_path_factory) -> Path:
+    """A finished run of a small dense synthesiser."""
+    from tfspeech import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "small_dense"
+    config, *_ = train.parse(dense_flags)
+    results = train.run(config, run_dir)
+    assert results["sentences"] == 4
+    return run_dir
+
+
 @pytest.fixture
 def command(capsys):
     """Runs a command's main function; returns exit code, output and error lines."""

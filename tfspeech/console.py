@@ -76,7 +76,9 @@ def add_config(
             options["action"] = argparse.BooleanOptionalAction
         else:
             is_tuple = typing.get_origin(hints[field.name]) is tuple
-            options["type"] = str if is_tuple else hints[field.name]
+            options["type"] = (
+                typing.get_args(hints[field.name])[0] if is_tuple else hints[field.name]
+            )
             options["action"] = "append" if is_tuple else "store"
             options["metavar"] = field.metadata["metavar"] or (
                 "{" + ",".join(field.metadata["choices"]) + "}"

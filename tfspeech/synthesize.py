@@ -13,7 +13,7 @@ import numpy as np
 from tfspeech.audio.encode import encode_wav
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import RunError, SpecError, TextError
-from tfspeech.runs import SynthesisRun, load_task
+from tfspeech.runs import ParametricRun, SynthesisRun, load_task
 
 
 class Spoken(NamedTuple):
@@ -25,6 +25,7 @@ class Spoken(NamedTuple):
         sample_rate_hz: Its rate.
         stopped: Whether the model itself found the end.
         seconds: What it took, from text to waveform.
+        model_seconds: What that took without the vocoder.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Spoken(NamedTuple):
     sample_rate_hz: int
     stopped: bool
     seconds: float
+    model_seconds: float
 
     @property
     def length_s(self) -> float:
@@ -41,35 +43,62 @@ class Spoken(NamedTuple):
     @property
     def real_time_factor(self) -> float:
         """What it took, as a share of that."""
+        return self._share(self.seconds)
+
+    @property
+    def model_real_time_factor(self) -> float:
+        """What it took without the vocoder, as a share of that."""
+        return self._share(self.model_seconds)
+
+    def _share(self, seconds: float) -> float:
         # One frame alone is between no samples.
-        return self.seconds / max(self.length_s, 1 / self.sample_rate_hz)
+        return seconds / max(self.length_s, 1 / self.sample_rate_hz)
 
 
-def run(run_dir: Path, texts: Sequence[str]) -> Iterator[Spoken]:
+def run(
+    run_dir: Path, texts: Sequence[str], rate: float = 1.0, semitones: float = 0.0
+) -> Iterator[Spoken]:
     """Speaks texts, one after the other.
 
     Args:
         run_dir: A run with a trained model.
         texts: English.
+        rate: 2 is twice as fast as the speaker, for models that predict durations.
+        semitones: Above the speaker's own pitch, for models that predict it.
 
     Raises:
         RunError: There is no trained model, or it does not speak.
+        SpecError: The model cannot speak faster or higher.
         TextError: A text has a symbol that is unknown, or none at all.
     """
     config, task = load_task(run_dir)
-    if not isinstance(config, SynthesisRun):
+    if not isinstance(config, SynthesisRun | ParametricRun):
         raise RunError(f"{run_dir} holds a run of {config.model}, which does not speak")
+    prosody = {}
+    if (rate, semitones) != (1.0, 0.0):
+        if not isinstance(config, ParametricRun):
+            raise SpecError(
+                f"{config.model} predicts neither durations nor pitch; leave out "
+                "--rate and --pitch"
+            )
+        prosody = {"rate": rate, "semitones": semitones}
     for text in texts:
         task.front_end.encode(text)  # Before anything is spoken.
     for text in texts[:1]:  # The first call compiles, which is not to count.
-        task.waveform(task.speak([text])[0].frames)
+        task.waveform(task.speak([text], **prosody)[0].frames)
     for text in texts:
         started = time.perf_counter()
-        (speech,) = task.speak([text])
+        (speech,) = task.speak([text], **prosody)
+        model_seconds = time.perf_counter() - started
         waveform = task.waveform(speech.frames)
         seconds = time.perf_counter() - started
         yield Spoken(
-            text, waveform, config.features.sample_rate_hz, speech.stopped, seconds
+            text,
+            waveform,
+            config.features.sample_rate_hz,
+            speech.stopped,
+            seconds,
+            model_seconds,
         )
 
 
@@ -113,6 +142,18 @@ def main(arguments: Sequence[str]) -> None:
         help="wav file; FILE_1.wav and so on for several texts; - for standard output "
         "(default: speech.wav)",
     )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        metavar="FACTOR",
+        help="2 for twice as fast as the speaker; models with durations (default: 1)",
+    )
+    parser.add_argument(
+        "--pitch",
+        type=float,
+        metavar="SEMITONES",
+        help="above the speaker's own pitch; models of linear prediction (default: 0)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
     texts = list(getattr(given, "texts", ()))
@@ -124,8 +165,9 @@ def main(arguments: Sequence[str]) -> None:
     if output == "-" and (len(texts) > 1 or "json" in given):
         raise SpecError("--output - takes one text, and no --json")
     paths = output_paths(Path(output), len(texts))
+    prosody = getattr(given, "rate", 1.0), getattr(given, "pitch", 0.0)
     report = []
-    for path, spoken in zip(paths, run(given.run_dir, texts), strict=True):
+    for path, spoken in zip(paths, run(given.run_dir, texts, *prosody), strict=True):
         contents = encode_wav(spoken.waveform, spoken.sample_rate_hz)
         if output == "-":
             sys.stdout.buffer.write(contents)
@@ -137,12 +179,14 @@ def main(arguments: Sequence[str]) -> None:
                 "text": spoken.text,
                 "seconds": round(spoken.length_s, 3),
                 "real_time_factor": round(spoken.real_time_factor, 4),
+                "model_real_time_factor": round(spoken.model_real_time_factor, 4),
                 "stopped": spoken.stopped,
             }
         )
         say(
             f"{path}: {spoken.length_s:.2f} s of speech in {spoken.seconds:.2f} s, "
-            f"real-time factor {spoken.real_time_factor:.3f}"
+            f"real-time factor {spoken.real_time_factor:.3f} "
+            f"({spoken.model_real_time_factor:.3f} without the vocoder)"
             + ("" if spoken.stopped else "; it did not find the end")
         )
     if "json" in given:

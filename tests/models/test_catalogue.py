@@ -50,6 +50,31 @@ def synthesis_loss(outputs, batch):
     return tf.reduce_mean(tf.boolean_mask(errors, mask)) + 0.01 * tf.reduce_mean(stop)
 
 
+def parametric_batch(size, length, rng):
+    batch = {}
+    for name, target, dims in (
+        ("frame", "frames", [CHOICES]),
+        ("segment", "log_durations", []),
+    ):
+        lengths = rng.integers(1, length + 1, size).astype(np.int32)
+        inside = np.arange(length) < lengths[:, None]
+        features = rng.normal(size=(size, length, DIM)) * inside[..., None]
+        targets = rng.uniform(-1, 1, (size, length, *dims))
+        batch |= {
+            f"{name}_features": features.astype(np.float32),
+            f"{name}_lengths": lengths,
+            target: (targets.T * inside.T).T.astype(np.float32),
+        }
+    return batch
+
+
+def parametric_loss(outputs, batch):
+    return sum(
+        tf.reduce_mean(tf.square(outputs[name] - batch[name]))
+        for name in ("frames", "log_durations")
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """How models of a kind are built and fed."""
@@ -65,6 +90,9 @@ class Kind:
 KINDS = {
     "recognition": Kind(
         (DIM, CHOICES), recognition_batch, recognition_loss, "logits", CHOICES, 0.3
+    ),
+    "parametric_synthesis": Kind(
+        (DIM, CHOICES), parametric_batch, parametric_loss, "frames", CHOICES, 0.7
     ),
     "synthesis": Kind(
         (CHOICES, DIM), synthesis_batch, synthesis_loss, "frames_refined", DIM, 0.9

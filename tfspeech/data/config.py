@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 from models.config import option
 from tfspeech.data.store import MAX_SECONDS
@@ -71,3 +72,22 @@ class SynthesisDataConfig(DataConfig):
         "corpus: reader, ljspeech:PATH or manifest:FILE",
         metavar="CORPUS[:PATH]",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class ParametricDataConfig(SynthesisDataConfig):
+    """Data."""
+
+    alignments: str = option(
+        "",
+        "folder of TextGrids with the times of phonemes; by default they lie beside "
+        "the recordings",
+        metavar="DIR",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.alignments:
+            # The run is to find them from whatever folder it is resumed in.
+            path = os.path.abspath(os.path.expanduser(self.alignments))
+            object.__setattr__(self, "alignments", path)

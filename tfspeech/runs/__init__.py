@@ -9,6 +9,7 @@ from tfspeech.runs.directory import (
     read_config,
     save_config,
 )
+from tfspeech.runs.parametric import ParametricRun
 from tfspeech.runs.places import (
     CHECKPOINTS,
     CONFIG_FILE,
@@ -33,6 +34,7 @@ __all__ = [
     "SAMPLES",
     "TENSORBOARD",
     "Data",
+    "ParametricRun",
     "RecognitionRun",
     "RunConfig",
     "SynthesisRun",

@@ -8,11 +8,13 @@ from typing import Any
 from models import CATALOGUE
 from tfspeech.errors import SpecError
 from tfspeech.runs.config import RunConfig
+from tfspeech.runs.parametric import ParametricRun
 from tfspeech.runs.recognition import RecognitionRun
 from tfspeech.runs.synthesis import SynthesisRun
 from tfspeech.training.config import TrainingConfig
 
 KINDS: dict[str, type[RunConfig]] = {
+    "parametric_synthesis": ParametricRun,
     "recognition": RecognitionRun,
     "synthesis": SynthesisRun,
 }
@@ -25,6 +27,14 @@ TRAINING: dict[str, dict[str, Any]] = {
         "optimizer": "adam(beta_2=0.99)",
         "learning_rate": 2e-3,
         "clip": ("global_norm(1.0)",),
+        "ema_momentum": 0.0,
+    },
+    "dense_synthesis": {
+        "epochs": 25,
+        "batch_size": 4,
+        "optimizer": "adam()",
+        "learning_rate": 4e-3,
+        "clip": ("value(0.01)",),
         "ema_momentum": 0.0,
     },
 }

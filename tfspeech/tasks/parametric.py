@@ -1,0 +1,504 @@
+"""Parametric synthesis: durations first, then frames, each from linguistic features."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from models import DenseSynthesis
+from models.config import check_choices, option
+from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.trajectory import most_likely_trajectory
+from tfspeech.audio.vocoders import VOCODERS
+from tfspeech.data.batches import BatchPlan
+from tfspeech.data.pipeline import Batch
+from tfspeech.errors import SpecError
+from tfspeech.tasks.parametric_data import FrameBatches, ParametricData, Spoken
+from tfspeech.tasks.parametric_evaluation import aligned_distortion, evaluate_parametric
+from tfspeech.tasks.parametric_server import ParametricServer
+from tfspeech.text.front_end import TextFrontEnd
+from tfspeech.text.linguistic import (
+    LinguisticConfig,
+    encode_segments,
+    frame_features,
+    segment_features,
+)
+from tfspeech.text.phonemes import PHONEMES
+
+VOCODER_OF = {"mel": "griffin_lim", "lpc": "lpc"}
+"""Target -> the vocoder that makes speech of it."""
+
+STATISTICS_UTTERANCES = 2000
+MAX_SEMITONES = 24.0
+RATES = (0.25, 4.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ParametricConfig:
+    """Parametric synthesis."""
+
+    target: str = option(
+        "lpc",
+        "what is predicted: log-mels for Griffin-Lim, or linear prediction with F0 and "
+        "voicing for pulses and noise",
+        choices=tuple(VOCODER_OF),
+    )
+    delta_weight: float = option(
+        0.2, "weight of the error of differences between frames, beside the frames' own"
+    )
+    validation_sentences: int = option(16, "sentences spoken at every validation")
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        if self.delta_weight < 0:
+            raise ValueError(
+                f"delta_weight must be 0 or more. Received: {self.delta_weight}"
+            )
+        if self.validation_sentences < 1:
+            raise ValueError(
+                "validation_sentences must be at least 1. "
+                f"Received: {self.validation_sentences}"
+            )
+
+
+def check_prosody(rate: float, semitones: float, target: str) -> None:
+    """Raises a SpecError where speech cannot be so fast or so high.
+
+    Args:
+        rate: 1 is the speaker's own.
+        semitones: Above the speaker's own pitch.
+        target: What the model predicts.
+    """
+    if not RATES[0] <= rate <= RATES[1]:
+        raise SpecError(
+            f"the rate must be between {RATES[0]} and {RATES[1]}. Received: {rate}"
+        )
+    if not abs(semitones) <= MAX_SEMITONES:
+        raise SpecError(
+            f"the pitch must be within {MAX_SEMITONES:g} semitones of the speaker's. "
+            f"Received: {semitones}"
+        )
+    if semitones and target != "lpc":
+        raise SpecError(
+            "mel spectra have no pitch that could be changed; train with --target lpc. "
+            f"Received: {semitones} semitones"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ParametricSpeech:
+    """One utterance as it was predicted.
+
+    Attributes:
+        frames: As of `acoustic_frames`, float32 [frames, frame_dim]; values that are no
+            target are 0.
+        durations: Of its segments, in frames, int32 [segments].
+    """
+
+    frames: np.ndarray
+    durations: np.ndarray
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the model itself found the end: always, durations tell it."""
+        return True
+
+
+class ParametricSynthesis:
+    """What a synthesiser that works frame by frame is trained for.
+
+    Args of the constructor:
+        model: From linguistic features to durations and frames with differences.
+        config: Of the task.
+        features: The frames, with a sample rate.
+        linguistic: The features.
+        front_end: What reads texts, as phonemes.
+        read_texts: Returns the texts whose words an exported model is to know.
+
+    Attributes:
+        monitor: The score by which models are chosen.
+        higher_is_better: Whether more of it is better.
+        targets: Which of the values of a frame are predicted.
+        vocoder: From frames to waveforms.
+    """
+
+    monitor = "aligned_mcd_db"
+    higher_is_better = False
+
+    def __init__(
+        self,
+        model: DenseSynthesis,
+        config: ParametricConfig,
+        features: AcousticConfig,
+        linguistic: LinguisticConfig,
+        front_end: TextFrontEnd,
+        read_texts: Callable[[], Sequence[str]],
+    ) -> None:
+        self.model = model
+        self.config = config
+        self.features = features
+        self.linguistic = linguistic
+        self.front_end = front_end
+        self.targets = target_values(config, features)
+        self._read_texts = read_texts
+        vocoder = VOCODERS[VOCODER_OF[config.target]](features)
+        frames = tf.TensorSpec([None, None, features.frame_dim])
+        self.vocoder = tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
+        self._is_phoneme = np.array([name in PHONEMES for name in front_end.symbols])
+
+    def loss(self, outputs: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:
+        """The mean squared errors of frames and log durations, added, a scalar.
+
+        Both are errors of what is normalised to [-1, 1]; targets beyond, which are
+        rare, count as -1 or 1. A frame's error is the mean over its values, of which
+        differences count as `delta_weight`; the errors of durations are added up and
+        divided by the frames, as those of frames are.
+        """
+        model = self.model
+        weights = tf.repeat([1.0, self.config.delta_weight], model.target_dim // 2)
+        frames = _squared_error(
+            model.normalization, outputs["frames"], batch["frames"], weights
+        )
+        durations = _squared_error(
+            model.duration_normalization,
+            outputs["log_durations"][:, :, tf.newaxis],
+            batch["log_durations"][:, :, tf.newaxis],
+        )
+        lengths = batch["frame_lengths"], batch["segment_lengths"]
+        total = sum(
+            tf.reduce_sum(tf.where(tf.sequence_mask(length), error, 0.0))
+            for error, length in zip((frames, durations), lengths, strict=True)
+        )
+        return total / self.weight(batch)
+
+    def weight(self, batch: Batch) -> tf.Tensor:
+        """The frames of a batch, a float32 scalar."""
+        return tf.cast(tf.reduce_sum(batch["frame_lengths"]), tf.float32)
+
+    def speak(
+        self, texts: Sequence[str], rate: float = 1.0, semitones: float = 0.0
+    ) -> list[ParametricSpeech]:
+        """Speaks texts, as one batch.
+
+        Args:
+            texts: English.
+            rate: 2 is twice as fast as the speaker.
+            semitones: Above the speaker's own pitch.
+
+        Raises:
+            SpecError: Speech cannot be so fast or so high.
+            TextError: A text has a symbol that is unknown, or none at all.
+        """
+        check_prosody(rate, semitones, self.config.target)
+        segments, lengths = _padded(
+            [encode_segments(self.front_end, text) for text in texts]
+        )
+        durations = self.durations(
+            segments, lengths, tf.fill([len(texts)], float(rate))
+        )
+        return self.speak_timed(segments, lengths, durations, semitones)
+
+    def speak_timed(
+        self,
+        segments: tf.Tensor,
+        lengths: tf.Tensor,
+        durations: tf.Tensor,
+        semitones: float = 0.0,
+    ) -> list[ParametricSpeech]:
+        """Speaks segments with given durations.
+
+        Args:
+            segments: int32 [batch, segments].
+            lengths: int32 [batch].
+            durations: In frames, int32 [batch, segments], 0 beyond the lengths.
+            semitones: Above the speaker's own pitch.
+        """
+        raised = tf.fill([segments.shape[0]], float(semitones))
+        frames, frame_lengths = self.frames(segments, lengths, durations, raised)
+        return [
+            ParametricSpeech(each[:count], timing[:length])
+            for each, count, timing, length in zip(
+                frames.numpy(),
+                frame_lengths.numpy(),
+                durations.numpy(),
+                lengths.numpy(),
+                strict=True,
+            )
+        ]
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None]),
+        ]
+    )
+    def durations(
+        self, segments: tf.Tensor, lengths: tf.Tensor, rate: tf.Tensor
+    ) -> tf.Tensor:
+        """Predicts how long segments last.
+
+        Args:
+            segments: int32 [batch, segments].
+            lengths: int32 [batch].
+            rate: float32 [batch], 2 for twice as fast.
+
+        Returns:
+            Frames, int32 [batch, segments], 0 beyond the lengths; a phoneme has at
+            least 1.
+        """
+        features = segment_features(segments, lengths, self.linguistic.linguistic_dim)
+        log_durations = self.model.predict_log_durations(features, lengths)
+        return whole_durations(
+            tf.math.expm1(log_durations) / rate[:, tf.newaxis],
+            tf.gather(self._is_phoneme, segments),
+            lengths,
+        )
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None]),
+        ]
+    )
+    def frames(
+        self,
+        segments: tf.Tensor,
+        lengths: tf.Tensor,
+        durations: tf.Tensor,
+        semitones: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Predicts frames, as the most likely trajectory.
+
+        Args:
+            segments: int32 [batch, segments].
+            lengths: int32 [batch].
+            durations: In frames, int32 [batch, segments], 0 beyond the lengths.
+            semitones: Above the speaker's own pitch, float32 [batch].
+
+        Returns:
+            Frames as of `acoustic_frames`, float32 [batch, frames, frame_dim], 0 beyond
+            the lengths and where a value is no target; and the lengths, int32 [batch].
+        """
+        features, frame_lengths = frame_features(
+            segments, lengths, durations, self.linguistic.linguistic_dim
+        )
+        predicted = self.model.predict_frames(features, frame_lengths)
+        frames = most_likely_trajectory(
+            predicted, tf.square(self.model.deviation), frame_lengths
+        )
+        around = [self.targets.start, self.features.frame_dim - self.targets.stop]
+        frames = tf.pad(frames, [[0, 0], [0, 0], around])
+        if self.config.target == "lpc":
+            # The last values are ln F0 and voicing.
+            raised = semitones * (np.log(2.0).astype(np.float32) / 12.0)
+            valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1], tf.float32)
+            raised = (raised[:, tf.newaxis] * valid)[:, :, tf.newaxis]
+            last = self.features.frame_dim
+            frames += tf.pad(raised, [[0, 0], [0, 0], [last - 2, 1]])
+        return frames, frame_lengths
+
+    def waveform(self, frames: np.ndarray) -> np.ndarray:
+        """Makes a waveform, float32 [samples], of frames [frames, frame_dim]."""
+        length = tf.constant([len(frames)])
+        waveforms, lengths = self.vocoder(tf.constant(frames[np.newaxis]), length)
+        return waveforms.numpy()[0, : int(lengths[0])]
+
+    def mean_loss(self, batches: tf.data.Dataset) -> float:
+        """The mean loss per frame over batches."""
+        total = frames = 0.0
+        for batch in batches:
+            loss, weight = self._evaluate(batch)
+            total, frames = total + float(loss * weight), frames + float(weight)
+        return total / frames
+
+    @tf.function(reduce_retracing=True)
+    def _evaluate(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        loss = self.loss(self.model(batch, training=False), batch)
+        return loss, self.weight(batch)
+
+    def measure_deviation(self, batches: tf.data.Dataset) -> None:
+        """Has the model carry the deviation of its predictions from some frames."""
+        squares, count = 0.0, 0.0
+        for batch in batches:
+            frames = self.model.predict_frames(
+                batch["frame_features"], batch["frame_lengths"]
+            )
+            error = tf.square(frames - batch["frames"])
+            squares += tf.reduce_sum(error, [0, 1]).numpy().astype(np.float64)
+            count += float(self.weight(batch))
+        self.model.deviation.assign(np.sqrt(np.maximum(squares / count, 1e-10)))
+
+    def batches(self, spoken: Spoken) -> FrameBatches:
+        """Prepares utterances for training."""
+        return FrameBatches(spoken, self.targets, self.linguistic)
+
+    def evaluate_split(self, data: ParametricData, split: str) -> dict[str, Any]:
+        """Scores the model on one split of a corpus; see `evaluate_parametric`.
+
+        Raises:
+            CorpusError: The split is empty.
+        """
+        return evaluate_parametric(self, data, data.corpus.indices(split))
+
+    def server(self) -> ParametricServer:
+        """The module that is exported."""
+        return ParametricServer(
+            self.model,
+            self.durations,
+            self.frames,
+            self.vocoder,
+            self.front_end,
+            self._read_texts(),
+            self.features,
+        )
+
+
+class ParametricTraining:
+    """The data of a training run, in the form in which its loop asks for them.
+
+    Args of the constructor:
+        task: The model and its task.
+        data: Of the run.
+        batch_size: Utterances per batch.
+        batches_per_step: Batches that one step takes.
+        seed: Of the order of the data.
+
+    Attributes:
+        examples: Utterances of the training set.
+        speech: What the last validation has spoken.
+        texts: Of that speech.
+
+    Raises:
+        CorpusError: There is no training or no validation split, or phoneme times are
+            missing.
+    """
+
+    def __init__(
+        self,
+        task: ParametricSynthesis,
+        data: ParametricData,
+        batch_size: int,
+        batches_per_step: int,
+        seed: int,
+    ) -> None:
+        self._task = task
+        self._data = data
+        self._batches_per_step = batches_per_step
+        train = data.corpus.indices("train")
+        self.examples = len(train)
+        self._train = task.batches(data.spoken(train))
+        self._plan = BatchPlan(
+            data.store.lengths[train], batch_size, batches_per_step, seed
+        )
+        places = data.corpus.indices("validation")
+        spoken = data.spoken(places)
+        self._validation = task.batches(spoken).ordered(batch_size).cache()
+        chosen = np.linspace(0, len(places) - 1, task.config.validation_sentences)
+        self._chosen = np.unique(chosen.astype(int))
+        self._spoken = spoken
+        self._places = places[self._chosen]
+        self.texts = data.texts(self._places)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every utterance of the corpus comes at least once."""
+        return self._plan.batches_per_epoch // self._batches_per_step
+
+    def batches(self, first_step: int) -> tf.data.Dataset:
+        """Endless batches, from those of step `first_step` on."""
+        return self._train.planned(self._plan, first_step * self._batches_per_step)
+
+    def recording(self, number: int) -> np.ndarray:
+        """The waveform, float32 [samples], of one of the texts that are spoken."""
+        return self._data.store[self._places[number]]
+
+    def validate(self) -> dict[str, Any]:
+        """Loss, and scores of sentences that are spoken with the true durations.
+
+        The model takes over how far its predictions are from the validation frames.
+        """
+        task = self._task
+        task.measure_deviation(self._validation)
+        segments, lengths, durations = self._spoken.padded(self._chosen)
+        self.speech = task.speak_timed(segments, lengths, durations)
+        found = [
+            aligned_distortion(task, self.recording(number), task.waveform(each.frames))
+            for number, each in enumerate(self.speech)
+        ]
+        predicted = task.durations(segments, lengths, tf.ones([len(self._chosen)]))
+        errors = tf.boolean_mask(predicted - durations, tf.sequence_mask(lengths))
+        squares = tf.square(tf.cast(errors, tf.float32))
+        return {
+            "loss": task.mean_loss(self._validation),
+            "aligned_mcd_db": float(np.mean(found)),
+            "duration_rmse_frames": float(tf.sqrt(tf.reduce_mean(squares))),
+        }
+
+    def set_statistics(self) -> None:
+        """Has the model normalise by the training utterances."""
+        rows = np.random.default_rng(0).permutation(self.examples)
+        frames = self._train.with_deltas(np.sort(rows[:STATISTICS_UTTERANCES]))
+        self._task.model.set_statistics(frames, self._train.log_durations)
+
+
+def target_values(config: ParametricConfig, features: AcousticConfig) -> slice:
+    """Which of the values of a frame are predicted.
+
+    Raises:
+        SpecError: The frames do not have them.
+    """
+    if config.target == "mel":
+        return slice(0, features.num_mels)
+    if not features.pitch:
+        raise SpecError(
+            "--target lpc needs linear prediction and pitch in the frames: give "
+            "--lpc-order 24 --pitch. Received: pitch=False"
+        )
+    return slice(features.num_mels, features.frame_dim)
+
+
+def whole_durations(
+    durations: tf.Tensor, is_phoneme: tf.Tensor, lengths: tf.Tensor
+) -> tf.Tensor:
+    """Rounds durations so that their sums are right as well.
+
+    Args:
+        durations: In frames, float32 [batch, segments].
+        is_phoneme: Whether a segment is heard, and lasts for a frame at least, bool
+            [batch, segments]. Another that would last for less than half of one is
+            left out.
+        lengths: Of the utterances, int32 [batch].
+
+    Returns:
+        int32 [batch, segments], 0 beyond the lengths.
+    """
+    pauses = tf.where(durations < 0.5, 0.0, durations)
+    durations = tf.where(is_phoneme, tf.maximum(durations, 1.0), pauses)
+    valid = tf.sequence_mask(lengths, tf.shape(durations)[1])
+    ends = tf.cumsum(tf.where(valid, durations, 0.0), axis=1)
+    ends = tf.cast(tf.floor(ends + 0.5), tf.int32)
+    return ends - tf.pad(ends[:, :-1], [[0, 0], [1, 0]])
+
+
+def _squared_error(
+    normalization: Callable[[tf.Tensor], tf.Tensor],
+    predicted: tf.Tensor,
+    wanted: tf.Tensor,
+    weights: tf.Tensor | float = 1.0,
+) -> tf.Tensor:
+    """The weighted mean over the last axis of the error of normalised values."""
+    wanted = tf.clip_by_value(normalization(wanted), -1.0, 1.0)
+    error = tf.square(normalization(predicted) - wanted)
+    return tf.reduce_mean(weights * error, axis=-1)
+
+
+def _padded(encoded: Sequence[np.ndarray]) -> tuple[tf.Tensor, tf.Tensor]:
+    ragged = tf.ragged.stack([tf.constant(each) for each in encoded])
+    return ragged.to_tensor(), tf.cast(ragged.row_lengths(), tf.int32)
