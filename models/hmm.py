@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-_IMPOSSIBLE = -1e9  # The logarithm of a probability of 0; sums of it stay finite.
+from models.trellis import IMPOSSIBLE, Arcs, at_end, best_path, forward_backward
+
 _SPLIT_DEVIATIONS = 0.2
 _LEAST_WEIGHT = 1e-5
 _LEAST_PROBABILITY = 0.01
@@ -85,22 +86,28 @@ class Statistics(NamedTuple):
     frames: tf.Tensor
 
 
-class _Arcs(NamedTuple):
-    """Logarithms of the probabilities to come to a place, float32 [batch, places].
+class _Trellis(NamedTuple):
+    """What the recursions over frames and places need.
 
     Attributes:
-        start: At the first frame.
-        stay: From the place itself.
-        enter: From the place before.
-        skip: From the place before an optional unit.
-        end: From the place to the end, after the last frame.
+        extended: See `_extended`.
+        log_shares: Of the Gaussians in the density of their state, float32
+            [all frames, states, gaussians].
+        best: The log density of each frame in its best state, float32 [batch, frames],
+            0 beyond the lengths.
+        places: Which state is at which place, float32 [batch, places, states].
+        emissions: The log density of each frame at each place, float32
+            [frames, batch, places]. It is relative to `best`, so that sums over an
+            utterance stay small enough for float32.
+        arcs: The transitions.
     """
 
-    start: tf.Tensor
-    stay: tf.Tensor
-    enter: tf.Tensor
-    skip: tf.Tensor
-    end: tf.Tensor
+    extended: tf.Tensor
+    log_shares: tf.Tensor
+    best: tf.Tensor
+    places: tf.Tensor
+    emissions: tf.Tensor
+    arcs: Arcs
 
 
 def chain(
@@ -172,52 +179,32 @@ def baum_welch(
     Args:
         hmm: The current parameters.
         features: float32 [batch, frames, dim], of zero mean and unit variance or so.
-        lengths: The frames of each utterance, int32 [batch]; at least as many as the
-            places of its chain that are not optional.
+        lengths: The frames of each utterance, int32 [batch]; at least 2, and as many as
+            its chain has places that are not optional.
         chains: The states of the utterances.
     """
-    shape = tf.shape(features)
-    valid = tf.sequence_mask(lengths, shape[1])
-    extended = _extended(features)
-    by_gaussian = _log_densities(hmm, extended)
-    by_state = tf.reduce_logsumexp(by_gaussian, axis=2)
-    best = tf.reduce_max(by_state, axis=1, keepdims=True)
-    places = _one_hot(chains, tf.shape(by_state)[1])
-    emissions = _emissions(by_state - best, shape, places)
-    arcs = _arcs(hmm, chains)
-    alpha, beta = _forward_backward(emissions, arcs, lengths, chains)
-
-    log_joint = alpha + beta - emissions
-    log_total = tf.reduce_logsumexp(log_joint, axis=2, keepdims=True)
-    weights = tf.cast(tf.transpose(valid), tf.float32)[:, :, tf.newaxis]
-    posterior = weights * tf.exp(log_joint - log_total)
-    log_stays = (alpha[:-1] + arcs.stay + beta[1:]) - log_total[:-1]
-    stays = tf.reduce_sum(weights[1:] * tf.exp(log_stays), axis=0)
-
-    by_state_posterior = tf.reshape(
-        tf.einsum("tbp,bps->bts", posterior, places), tf.shape(by_state)
+    trellis = _trellis(hmm, features, lengths, chains)
+    alpha, beta = forward_backward(
+        trellis.emissions, lengths, trellis.arcs, chains.lengths
     )
-    shares = tf.exp(by_gaussian - by_state[:, :, tf.newaxis])
-    shares *= by_state_posterior[:, :, tf.newaxis]
-    states, gaussians, dim = tf.unstack(tf.shape(hmm.means))
-    sums = tf.matmul(
-        tf.reshape(shares, [-1, states * gaussians]), extended, transpose_a=True
-    )
-    sums = tf.reshape(sums, [states, gaussians, 2 * dim + 1])
+    posterior, stays = _posteriors(trellis, alpha, beta, lengths)
+    sums = _weighted_sums(trellis, posterior)
+    dim = features.shape[2]
     visits = tf.reduce_sum(posterior, axis=0) - stays
-    is_optional = tf.cast(chains.is_optional, tf.float32) * tf.reduce_sum(places, 2)
-    best = tf.where(tf.reshape(valid, [-1]), best[:, 0], 0.0)
-    log_path = _at_end(alpha, lengths) + arcs.end
-    log_path = tf.cast(tf.reduce_logsumexp(log_path, axis=1), tf.float64)
+    is_place = tf.reduce_sum(trellis.places, axis=2)
+    is_optional = tf.cast(chains.is_optional, tf.float32) * is_place
+    relative = tf.reduce_logsumexp(
+        at_end(alpha, lengths) + trellis.arcs.end, axis=1, keepdims=True
+    )
+    terms = tf.concat([trellis.best, relative], axis=1)
     return Statistics(
         occupancy=sums[:, :, 2 * dim],
         first=sums[:, :, :dim],
         second=sums[:, :, dim : 2 * dim],
-        stays=tf.einsum("bp,bps->s", stays, places),
+        stays=tf.einsum("bp,bps->s", stays, trellis.places),
         taken=tf.reduce_sum(visits * is_optional) / chains.states_per_unit,
         optional=tf.reduce_sum(is_optional) / chains.states_per_unit,
-        log_likelihood=tf.reduce_sum(tf.cast(best, tf.float64))
-        + tf.reduce_sum(log_path),
+        log_likelihood=tf.reduce_sum(tf.cast(terms, tf.float64)),
         frames=tf.cast(tf.reduce_sum(lengths), tf.float64),
     )
 
@@ -269,41 +256,66 @@ def viterbi(
         the logarithm of the likelihood of that path, float32 [batch]. It is below -1e8
         for an utterance with fewer frames than places that are not optional.
     """
-    shape = tf.shape(features)
-    by_state = tf.reduce_logsumexp(_log_densities(hmm, _extended(features)), axis=2)
-    best = tf.reduce_max(by_state, axis=1, keepdims=True)
-    places = _one_hot(chains, tf.shape(by_state)[1])
-    emissions = _emissions(by_state - best, shape, places)
-    arcs = _arcs(hmm, chains)
-    unit = chains.states_per_unit
-
-    def advance(
-        before: tuple[tf.Tensor, tf.Tensor], emission: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        ways = tf.stack(_ways(before[0], arcs, unit))
-        score = tf.reduce_max(ways, axis=0)
-        return score + emission, tf.argmax(ways, axis=0, output_type=tf.int32)
-
-    start = (arcs.start + emissions[0], tf.zeros(tf.shape(arcs.start), tf.int32))
-    scores, ways = tf.scan(advance, emissions[1:], start)
-    scores = tf.concat([start[0][tf.newaxis], scores], axis=0)
-    final = _at_end(scores, lengths) + arcs.end
-    last = tf.argmax(final, axis=1, output_type=tf.int32)
-    steps = tf.constant([0, 1, unit + 1])
-
-    def retreat(place: tf.Tensor, way: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        taken = tf.gather(way[0], place, batch_dims=1)
-        return tf.where(way[1] < lengths, place - tf.gather(steps, taken), last)
-
-    path = tf.scan(retreat, (ways, tf.range(1, shape[1])), last, reverse=True)
-    path = tf.transpose(tf.concat([path, last[tf.newaxis]], axis=0))
-    valid = tf.sequence_mask(lengths, shape[1])
-    best = tf.where(valid, tf.reshape(best, shape[:2]), 0.0)
-    return path, tf.reduce_max(final, axis=1) + tf.reduce_sum(best, axis=1)
+    trellis = _trellis(hmm, features, lengths, chains)
+    path, score = best_path(trellis.emissions, lengths, trellis.arcs)
+    return path, score + tf.reduce_sum(trellis.best, axis=1)
 
 
 def _probability(value: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(value, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+
+
+def _trellis(
+    hmm: Hmm, features: tf.Tensor, lengths: tf.Tensor, chains: Chains
+) -> _Trellis:
+    shape = tf.shape(features)
+    extended = _extended(features)
+    by_gaussian = _log_densities(hmm, extended)
+    by_state = tf.reduce_logsumexp(by_gaussian, axis=2)
+    best = tf.reduce_max(by_state, axis=1, keepdims=True)
+    places = _one_hot(chains, tf.shape(by_state)[1])
+    relative = tf.reshape(by_state - best, [shape[0], shape[1], -1])
+    return _Trellis(
+        extended,
+        by_gaussian - by_state[:, :, tf.newaxis],
+        tf.where(tf.sequence_mask(lengths, shape[1]), tf.reshape(best, shape[:2]), 0.0),
+        places,
+        tf.einsum("bts,bps->tbp", relative, places),
+        _arcs(hmm, chains),
+    )
+
+
+def _posteriors(
+    trellis: _Trellis, alpha: tf.Tensor, beta: tf.Tensor, lengths: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns how likely each frame is at each place, and expected stays.
+
+    The first is [frames, batch, places], 0 beyond the lengths, the second
+    [batch, places].
+    """
+    log_joint = alpha + beta - trellis.emissions
+    # That of each frame for itself: rounding errors along the utterance cancel.
+    log_total = tf.reduce_logsumexp(log_joint, axis=2, keepdims=True)
+    valid = tf.sequence_mask(lengths, tf.shape(alpha)[0], tf.float32)
+    valid = tf.transpose(valid)[:, :, tf.newaxis]
+    log_stays = alpha[:-1] + trellis.arcs.stay + beta[1:] - log_total[:-1]
+    stays = tf.reduce_sum(valid[1:] * tf.exp(log_stays), axis=0)
+    return valid * tf.exp(log_joint - log_total), stays
+
+
+def _weighted_sums(trellis: _Trellis, posterior: tf.Tensor) -> tf.Tensor:
+    """Returns the extended features of each Gaussian, [states, gaussians, 2 dim + 1].
+
+    They are added over all frames, weighted by how likely it has emitted them.
+    """
+    shape = tf.shape(trellis.log_shares)
+    by_state = tf.einsum("tbp,bps->bts", posterior, trellis.places)
+    weights = tf.reshape(by_state, [shape[0], shape[1], 1])
+    weights *= tf.exp(trellis.log_shares)
+    sums = tf.matmul(
+        tf.reshape(weights, [shape[0], -1]), trellis.extended, transpose_a=True
+    )
+    return tf.reshape(sums, [shape[1], shape[2], -1])
 
 
 def _extended(features: tf.Tensor) -> tf.Tensor:
@@ -340,17 +352,7 @@ def _one_hot(chains: Chains, states: tf.Tensor) -> tf.Tensor:
     return tf.one_hot(tf.where(valid, chains.states, -1), states)
 
 
-def _emissions(by_state: tf.Tensor, shape: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Returns the log density of each frame at each place, [frames, batch, places].
-
-    It is relative to that of the frame's best state, so that sums over an utterance
-    stay small enough for float32.
-    """
-    by_state = tf.reshape(by_state, [shape[0], shape[1], -1])
-    return tf.einsum("bts,bps->tbp", by_state, places)
-
-
-def _arcs(hmm: Hmm, chains: Chains) -> _Arcs:
+def _arcs(hmm: Hmm, chains: Chains) -> Arcs:
     optional, unit = chains.is_optional, chains.states_per_unit
     place = tf.range(tf.shape(optional)[1])
     last = chains.lengths[:, tf.newaxis] - 1
@@ -365,12 +367,13 @@ def _arcs(hmm: Hmm, chains: Chains) -> _Arcs:
     ends_optional = tf.gather(optional, last, batch_dims=1)
 
     def cases(*pairs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        result = tf.fill(tf.shape(optional), _IMPOSSIBLE)
+        result = tf.fill(tf.shape(optional), IMPOSSIBLE)
         for condition, log_probability in pairs:
             result = tf.where(condition, log_probability, result)
         return result
 
-    return _Arcs(
+    return Arcs(
+        jump=unit + 1,
         start=cases((place == 0, take), (after_optional & (place == unit), log_left)),
         stay=tf.math.log(stay),
         enter=cases(((place > 0) & (place <= last), tf.roll(leave, 1, 1) + take)),
@@ -385,57 +388,3 @@ def _arcs(hmm: Hmm, chains: Chains) -> _Arcs:
             (ends_optional & (place == last - unit), leave + log_left),
         ),
     )
-
-
-def _ways(score: tf.Tensor, arcs: _Arcs, unit: int) -> list[tf.Tensor]:
-    """Returns the scores of all places after each of the three ways to them."""
-    # What is rolled around the end meets arcs that are impossible.
-    return [
-        score + arcs.stay,
-        tf.roll(score, 1, 1) + arcs.enter,
-        tf.roll(score, unit + 1, 1) + arcs.skip,
-    ]
-
-
-def _forward_backward(
-    emissions: tf.Tensor, arcs: _Arcs, lengths: tf.Tensor, chains: Chains
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the logarithms of alpha and beta, [frames, batch, places].
-
-    Both contain the emission of their own frame. A left-to-right chain that is read
-    from its end is one, too, so that beta is the alpha of the reversed utterance; both
-    are computed side by side.
-    """
-    unit = chains.states_per_unit
-
-    def reversed_places(values: tf.Tensor) -> tf.Tensor:
-        return tf.reverse_sequence(values, chains.lengths, 1, 0)
-
-    def reversed_all(values: tf.Tensor) -> tf.Tensor:
-        values = tf.reverse_sequence(values, chains.lengths, 2, 1)
-        return tf.reverse_sequence(values, lengths, 0, 1)
-
-    backwards = _Arcs(
-        start=reversed_places(arcs.end),
-        stay=reversed_places(arcs.stay),
-        enter=reversed_places(tf.roll(arcs.enter, -1, 1)),
-        skip=reversed_places(tf.roll(arcs.skip, -unit - 1, 1)),
-        end=reversed_places(arcs.start),
-    )
-    both = _Arcs(*(tf.concat(pair, 0) for pair in zip(arcs, backwards, strict=True)))
-    emissions = tf.concat([emissions, reversed_all(emissions)], axis=1)
-
-    def advance(alpha: tf.Tensor, emission: tf.Tensor) -> tf.Tensor:
-        ways = _ways(alpha, both, unit)
-        top = tf.maximum(tf.maximum(ways[0], ways[1]), ways[2])
-        return top + tf.math.log(tf.add_n([tf.exp(w - top) for w in ways])) + emission
-
-    first = both.start + emissions[0]
-    rest = tf.scan(advance, emissions[1:], first)
-    alpha, beta = tf.split(tf.concat([first[tf.newaxis], rest], axis=0), 2, axis=1)
-    return alpha, reversed_all(beta)
-
-
-def _at_end(scores: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """Returns the scores of the last valid frame, [batch, places]."""
-    return tf.gather(tf.transpose(scores, [1, 0, 2]), lengths - 1, batch_dims=1)

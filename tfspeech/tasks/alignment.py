@@ -60,7 +60,7 @@ class AlignmentConfig:
     gaussians: int = option(4, "Gaussians in a state's mixture, a power of 2")
     iterations: int = option(6, "of Baum-Welch, with each size of the mixtures")
     training_minutes: float = option(
-        15.0,
+        10.0,
         "audio the models are trained on; utterances with phonemes that are rare in it "
         "are added",
         unit="min",
@@ -237,7 +237,7 @@ class Aligner:
     def fits(self, row: int) -> bool:
         """Whether an utterance has at least one frame for each state of its text."""
         phonemes = np.sum(self._units[row] != _PAUSE)
-        return self._frames(row) >= phonemes * self.config.phoneme_states
+        return self._frames(row) >= max(2, phonemes * self.config.phoneme_states)
 
     def training_rows(self, rows: Sequence[int]) -> list[int]:
         """Returns which of some utterances to train on, always the same.

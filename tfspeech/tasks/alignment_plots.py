@@ -65,8 +65,7 @@ def plot_alignment(
         axes.text(middle_s, config.num_mels + 0.5, each.label, ha="center", va="bottom")
     for each in true_times:
         axes.axvline(each.start_s, ymax=0.25, color=_TRUE, linewidth=1.5)
-    title = "found: white" + ("; true: red" if true_times else "")
-    axes.set(ylabel="mel band", yticks=())
-    axes.set_xticks([0, length_s], ["", f"{length_s:.2f} s"], va="bottom")
-    axes.set_xlabel(title, labelpad=16)
-    figure.savefig(target, dpi=80)
+    lines = "white: found" + ("; red: true" if true_times else "")
+    axes.set(xticks=(), yticks=(), ylabel="mel bands")
+    axes.set_xlabel(f"{length_s:.2f} s; {lines}", labelpad=16)
+    figure.savefig(target, dpi=100)
