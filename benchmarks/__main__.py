@@ -6,6 +6,7 @@ import logging
 import sys
 
 from benchmarks.audio import benchmark_features, benchmark_pipeline
+from benchmarks.dense import benchmark_dense
 from benchmarks.serving import benchmark_serving
 from benchmarks.strategies import benchmark_strategies
 from benchmarks.synthesis import benchmark_synthesis
@@ -17,6 +18,7 @@ PARTS = {
     "features": benchmark_features,
     "pipeline": benchmark_pipeline,
     "synthesis": benchmark_synthesis,
+    "dense": benchmark_dense,
     "serving": benchmark_serving,
 }
 
