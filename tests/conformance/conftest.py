@@ -37,10 +37,10 @@ def serve(folder, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def exports(small_run, small_voice, tmp_path_factory):
+def exports(small_run, small_voice, small_dense, tmp_path_factory):
     """One folder with a model of every kind."""
     folder = tmp_path_factory.mktemp("exports")
-    for run_dir in (small_run, small_voice):
+    for run_dir in (small_run, small_voice, small_dense):
         export.run(run_dir, folder)
     return folder
 
@@ -66,3 +66,8 @@ def recognizer(small_run):
 @pytest.fixture(scope="session")
 def voice(small_voice):
     return load_task(small_voice)[1]
+
+
+@pytest.fixture(scope="session")
+def dense(small_dense):
+    return load_task(small_dense)[1]

@@ -69,6 +69,19 @@ def test_texts_become_numbered_files(url, voice, tmp_path, command, monkeypatch)
         assert line.startswith(f"{each['file']}: {each['seconds']:.2f} s of speech")
 
 
+def test_speech_can_be_faster(url, tmp_path, command):
+    def seconds(*flags):
+        output = ("--output", tmp_path / "x.wav", "--json")
+        arguments = ("--url", url, "--model", "dense_synthesis", "the red box.")
+        code, out, _ = command(client.main, *arguments, *output, *flags)
+        assert code == 0
+        return json.loads(out)["files"][0]["seconds"]
+
+    usual = seconds()
+    assert seconds("--rate", 2, "--pitch", 3) < 0.8 * usual
+    assert seconds("--rate", 1, "--pitch", 0) == usual
+
+
 @pytest.mark.parametrize(
     ("model", "given", "reasons"),
     [
@@ -82,6 +95,10 @@ def test_texts_become_numbered_files(url, voice, tmp_path, command, monkeypatch)
         ("rnn_recognizer", ["{riff}"], ["{riff}: ", "RIFF/WAVE", "INVALID_ARGUMENT"]),
         ("rnn_recognizer", ["{text}"], ["{text}: Expected wav, flac"]),
         ("rnn_recognizer", ["{riff}", "--output", "x.wav"], ["leave out --output"]),
+        ("rnn_recognizer", ["{riff}", "--rate", "2"], ["leave out --rate"]),
+        ("attention_tts", ["a", "--rate", "2"], ["no signature synthesize_prosody"]),
+        ("dense_synthesis", ["the purple box."], ["pronunciation", ": purple"]),
+        ("dense_synthesis", ["the box.", "--rate", "9"], ["rate must be", ": 9"]),
         ("attention_tts", ["the ж box"], ["unknown symbol 'ж'"]),
         ("attention_tts", ["a", "--output", "/no/such/x.wav"], ["/no/such/x.wav"]),
     ],
@@ -125,18 +142,23 @@ def test_inputs_that_do_not_fit_are_refused_with_the_reason(
     assert "Condition" not in str(caught.value)
 
 
-def test_a_new_version_is_rolled_in_and_back(url, exports):
+def test_a_new_version_is_rolled_in_and_back(url, exports, recordings):
+    def serves(version):
+        with RemoteModel(url, "rnn_recognizer", version) as model:
+            (word,) = model.transcribe([recordings[0].read_bytes()])
+            return word.label == "high"
+
     models = exports / "rnn_recognizer"
     shutil.copytree(models / "1", models / "12")
     try:
-        with RemoteModel(url, "rnn_recognizer", version=12) as model:
-            assert model.recognizes
-        with RemoteModel(url, "rnn_recognizer") as model:
-            assert model.recognizes
+        assert serves(None)
+        assert serves(12)
+        with pytest.raises(ServerError, match=r"Specific.rnn_recognizer, 1."):
+            serves(1)
     finally:
         shutil.rmtree(models / "12")
-    with RemoteModel(url, "rnn_recognizer", version=1) as model:
-        assert model.recognizes
+    assert serves(None)
+    assert serves(1)
 
 
 def readme_commands():

@@ -7,8 +7,11 @@ import soundfile
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.resample import resample
 from tfspeech.remote import RemoteModel
+from tfspeech.text.linguistic import encode_segments
 
 WORDS = ("red", "box", "the", "old", "bird", "and", "white", "door", "hat", "a")
+
+COLOURS, THINGS = ("red", "green", "blue", "white"), ("box", "bird", "door", "hat")
 
 
 def test_nothing_of_ours_is_in_the_server(server):
@@ -83,6 +86,15 @@ def spoken(size, rng, voice):
     return texts, speech, [voice.waveform(each.frames) for each in speech]
 
 
+def padded(encoded):
+    """Lengths and a batch of symbols; what is beyond the lengths is garbage."""
+    lengths = np.array([len(each) for each in encoded], np.int32)
+    symbols = np.full((len(encoded), lengths.max() + 2), 9999, np.int32)
+    for row, each in enumerate(encoded):
+        symbols[row, : len(each)] = each
+    return lengths, symbols
+
+
 def test_voice_speaks_texts(spoken, url):
     texts, speech, waveforms = spoken
     with RemoteModel(url, "attention_tts") as model:
@@ -103,11 +115,7 @@ def test_voice_speaks_texts(spoken, url):
 def test_voice_reads_symbols(spoken, url, voice):
     texts, speech, _ = spoken
     encoded = [voice.front_end.encode(text) for text in texts]
-    lengths = np.array([len(each) for each in encoded], np.int32)
-    # What is beyond the lengths is garbage.
-    symbols = np.full((len(texts), lengths.max() + 2), 9999, np.int32)
-    for row, each in enumerate(encoded):
-        symbols[row, : len(each)] = each
+    lengths, symbols = padded(encoded)
     with RemoteModel(url, "attention_tts") as model:
         answer = model.predict(
             "acoustic", {"symbols": symbols, "symbols_length": lengths}
@@ -118,3 +126,48 @@ def test_voice_reads_symbols(spoken, url, voice):
         np.testing.assert_allclose(found, each.alignment, atol=1e-4)
         mel = answer["mel"][row, : answer["frame_length"][row]]
         np.testing.assert_allclose(mel, each.frames[:, :16], atol=1e-3)
+
+
+@pytest.fixture(scope="module", params=[(1.0, 0.0), (1.5, 3.0)])
+def prosody(request):
+    """Rate and semitones."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def phrases(size, prosody, dense):
+    """Texts of words that the model knows, what it says of each, and the waveforms."""
+    rng = np.random.default_rng(size)
+    texts = [
+        ", ".join(f"the {rng.choice(COLOURS)} {rng.choice(THINGS)}" for _ in range(n))
+        for n in rng.integers(1, 5, size)
+    ]
+    speech = dense.speak(texts, *prosody)
+    return texts, speech, [dense.waveform(each.frames) for each in speech]
+
+
+def test_dense_speaks_texts(phrases, prosody, url):
+    texts, _, waveforms = phrases
+    with RemoteModel(url, "dense_synthesis") as model:
+        answers = model.synthesize(texts, *prosody)
+    for answer, waveform in zip(answers, waveforms, strict=True):
+        assert answer.sample_rate_hz == 8000
+        assert answer.stopped
+        np.testing.assert_allclose(answer.waveform, waveform.clip(-1, 1), atol=1e-3)
+
+
+def test_dense_reads_symbols(phrases, prosody, url, dense):
+    texts, speech, _ = phrases
+    encoded = [encode_segments(dense.front_end, text) for text in texts]
+    lengths, symbols = padded(encoded)
+    inputs = {"symbols": symbols, "symbols_length": lengths}
+    for name, value in zip(("rate", "semitones"), prosody, strict=True):
+        inputs[name] = np.full(len(texts), value, np.float32)
+    with RemoteModel(url, "dense_synthesis") as model:
+        answer = model.predict("acoustic", inputs)
+    for row, (each, length) in enumerate(zip(speech, lengths, strict=True)):
+        durations = answer["durations"][row]
+        assert durations[:length].tolist() == each.durations.tolist()
+        assert not durations[length:].any()
+        frames = answer["frames"][row, : answer["frame_length"][row]]
+        np.testing.assert_allclose(frames, each.frames, atol=1e-3)
