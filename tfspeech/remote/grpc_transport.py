@@ -87,7 +87,9 @@ def _call(method: Callable[..., Answer], request: object, timeout_s: float) -> A
     try:
         return method(request, timeout=timeout_s)
     except grpc.RpcError as error:
-        raise StatusError(error.code().name, error.details()) from error
+        raise StatusError(
+            error.code().name, error.details() or "no reason given"
+        ) from error
 
 
 def _to_array(proto: tf.compat.v1.TensorProto) -> np.ndarray:

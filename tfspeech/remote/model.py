@@ -33,6 +33,7 @@ from tfspeech.text.normalize import normalize
 Answer = TypeVar("Answer")
 
 _FIRST_WAIT_S = 0.1
+_SHORTEST_S = 0.001  # A wait may last longer than it was told to.
 # How the operation Assert reports: a reason, and from `tf.debugging` a condition.
 _FAILED = "assertion failed: ["
 _CONDITION = re.compile("Condition .* did not hold")
@@ -239,7 +240,7 @@ class RemoteModel:
         left, wait_s = self._retries, _FIRST_WAIT_S
         while True:
             try:
-                return send(deadline - time.monotonic())
+                return send(max(deadline - time.monotonic(), _SHORTEST_S))
             except StatusError as error:
                 pause_s = wait_s * random.uniform(0.8, 1.2)  # noqa: S311 -- No secret.
                 too_late = time.monotonic() + pause_s >= deadline
