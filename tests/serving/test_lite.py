@@ -12,7 +12,7 @@ from tfspeech.errors import RunError
 from tfspeech.runs import default_config, load_task
 from tfspeech.serving.description import read_description
 from tfspeech.serving.lite import convert, select_operations, summarize, write_lite
-from tfspeech.serving.lite_tasks import LiteRecogniser, LiteSynthesiser
+from tfspeech.serving.lite_tasks import LiteParametric, LiteRecogniser, LiteSynthesiser
 
 
 def runner(model):
@@ -78,21 +78,35 @@ def test_the_command_says_what_a_lite_synthesiser_is_worth(
     # Rounded weights move frames of an untrained model by little.
     assert 0 < found["difference_db"] < 1
     assert found["mcd_db"] == pytest.approx(found["float_mcd_db"], abs=0.5)
+    assert found["duration_ratio"] == pytest.approx(1, abs=0.1)
     assert found["sentences"] == 4
-    assert all(name.startswith("TensorList") for name in found["select_operations"])
     assert summarize(found) in out.splitlines()
     assert "Flex delegate for TensorList" in summarize(found)
 
 
-def test_a_lite_synthesiser_predicts_the_frames_of_the_python_model(small_voice):
-    config, task = load_task(small_voice)
-    speak = runner(convert(LiteSynthesiser(config, task), "float32"))
+@pytest.mark.parametrize(
+    ("run_name", "kind", "select"),
+    [
+        (
+            "small_voice",
+            LiteSynthesiser,
+            ["TensorListReserve", "TensorListSetItem", "TensorListStack"],
+        ),
+        ("small_dense", LiteParametric, ["UpperBound"]),
+    ],
+)
+def test_a_lite_synthesiser_predicts_the_frames_of_the_python_model(
+    run_name, kind, select, request
+):
+    config, task = load_task(request.getfixturevalue(run_name))
+    lite = kind(config, task)
+    model = convert(lite, "float32")
+    assert select_operations(model) == select
+    speak = runner(model)
     for text in ("the red box.", "a"):
-        symbols = task.front_end.encode(text)[np.newaxis]
-        spoken = speak(symbols=symbols)
+        frames = speak(**lite.inputs(text))["frames"][0]
         (speech,) = task.speak([text])
-        np.testing.assert_allclose(spoken["frames"][0], speech.frames, atol=1e-3)
-        assert spoken["stopped"][0] == speech.stopped
+        np.testing.assert_allclose(frames, speech.frames, atol=1e-3)
 
 
 def test_a_model_without_a_lite_form_is_one_clear_line(tmp_path):

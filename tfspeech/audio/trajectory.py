@@ -4,7 +4,7 @@ A model that predicts every frame on its own jitters. If it predicts the differe
 the frame before as well, the trajectory that is most likely under both is smooth:
 K. Tokuda et al., "Speech Parameter Generation Algorithms for HMM-Based Speech
 Synthesis", 2000. With differences between neighbours alone its equations are
-tridiagonal, and are solved in a time proportional to the frames.
+tridiagonal, and are solved for all frames at once.
 """
 
 from __future__ import annotations
@@ -66,15 +66,55 @@ def most_likely_trajectory(
         - next_weight * next_mean
     )
     # Beyond the lengths every equation reads 1 c = 0.
-    diagonals = tf.stack(
-        [-next_weight, tf.where(valid, diagonal, 1.0), -delta_weight], axis=1
+    diagonal = tf.where(valid, diagonal, 1.0)
+    return _solve_tridiagonal(-delta_weight, diagonal, -next_weight, wanted)
+
+
+def _solve_tridiagonal(
+    below: tf.Tensor, diagonal: tf.Tensor, above: tf.Tensor, wanted: tf.Tensor
+) -> tf.Tensor:
+    """Solves below[t] c[t-1] + diagonal[t] c[t] + above[t] c[t+1] = wanted[t].
+
+    Parallel cyclic reduction: R. Hockney and C. Jesshope, "Parallel Computers", 1981.
+    Each step has every equation take in those `reach` before and after it, until none
+    is left in reach. Unlike `tf.linalg.tridiagonal_solve` it is made of operations that
+    TFLite has, too.
+
+    Args:
+        below: float32 [batch, frames, dim], 0 in the first frame.
+        diagonal: Likewise, more than the other two together in size.
+        above: Likewise, 0 in the last frame.
+        wanted: Likewise.
+    """
+    frames = tf.shape(wanted)[1]
+
+    def reduce(reach: tf.Tensor, *equations: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def before(values: tf.Tensor, beyond: float = 0.0) -> tf.Tensor:
+            padding = [[0, 0], [reach, 0], [0, 0]]
+            return tf.pad(values, padding, constant_values=beyond)[:, :frames]
+
+        def after(values: tf.Tensor, beyond: float = 0.0) -> tf.Tensor:
+            padding = [[0, 0], [0, reach], [0, 0]]
+            return tf.pad(values, padding, constant_values=beyond)[:, reach:]
+
+        below, diagonal, above, wanted = equations
+        down, up = -below / before(diagonal, 1.0), -above / after(diagonal, 1.0)
+        return (
+            2 * reach,
+            down * before(below),
+            diagonal + down * before(above) + up * after(below),
+            up * after(above),
+            wanted + down * before(wanted) + up * after(wanted),
+        )
+
+    shape = tf.TensorShape([None, None, wanted.shape[2]])
+    _, _, diagonal, _, wanted = tf.while_loop(
+        lambda reach, *_: reach < frames,
+        reduce,
+        (1, below, diagonal, above, wanted),
+        shape_invariants=(tf.TensorShape([]), *[shape] * 4),
     )
-    solution = tf.linalg.tridiagonal_solve(
-        tf.transpose(diagonals, [0, 3, 1, 2]),
-        tf.transpose(wanted, [0, 2, 1]),
-        partial_pivoting=False,
-    )
-    return tf.transpose(solution, [0, 2, 1])
+    return wanted / diagonal
 
 
 def _later(values: tf.Tensor) -> tf.Tensor:

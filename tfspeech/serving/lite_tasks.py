@@ -13,9 +13,12 @@ import tensorflow as tf
 
 from tfspeech.console import progress
 from tfspeech.runs import RunConfig
+from tfspeech.tasks.parametric import ParametricSynthesis
+from tfspeech.tasks.parametric_evaluation import log_mels
 from tfspeech.tasks.recognition import Recognition
-from tfspeech.tasks.synthesis import Synthesis, utterance_frames
+from tfspeech.tasks.synthesis import Synthesis
 from tfspeech.tasks.synthesis_scores import alignment_path, mel_cepstral_distortion
+from tfspeech.text.linguistic import encode_segments
 
 SENTENCES = 30
 """Sentences that a synthesiser is measured on."""
@@ -125,49 +128,118 @@ class LiteSynthesiser(tf.Module):
         return {name: spoken[name] for name in ("frames", "stopped")}
 
     def measure(self, runner: Runner) -> dict[str, Any]:
-        """Returns the distortion `mcd_db` against recordings of the test split.
+        """See `measure_speech`."""
+        return measure_speech(self, self._config, self._task, runner)
 
-        `float_mcd_db` is that of the float model, `difference_db` that of one against
-        the other, all as `Synthesis` measures them in validation; and `stopped` and
-        `float_stopped` are the shares of sentences that stop by themselves.
+    def inputs(self, text: str) -> dict[str, np.ndarray]:
+        """What the function takes for a text."""
+        return {"symbols": self._task.front_end.encode(text)[np.newaxis]}
+
+
+class LiteParametric(tf.Module):
+    """Symbols in, acoustic frames out; text before and vocoder after are left out.
+
+    Args of the constructor:
+        config: Of the run.
+        task: Its trained model.
+    """
+
+    def __init__(self, config: RunConfig, task: ParametricSynthesis) -> None:
+        super().__init__(name="lite_parametric")
+        self._config = config
+        self._task = task
+        self._weights = [v.value for v in task.model.variables]
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([1, None], tf.int32, "symbols"),
+            tf.TensorSpec([1], tf.float32, "rate"),
+            tf.TensorSpec([1], tf.float32, "semitones"),
+        ]
+    )
+    def function(
+        self, symbols: tf.Tensor, rate: tf.Tensor, semitones: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Predicts the frames of one text.
+
+        Args:
+            symbols: int32 [1, symbols]; see `encode_segments`.
+            rate: float32 [1], 1 for the speaker's own.
+            semitones: float32 [1], above the speaker's own pitch.
+
+        Returns:
+            `frames` float32 [1, frames, frame_dim] and `durations` int32 [1, symbols].
         """
-        task = self._task
-        data = self._config.read_split(self._config.data, "test")
-        data.report.raise_if_fatal()
-        indices = data.corpus.indices("test")
-        spread = np.linspace(0, len(indices) - 1, SENTENCES).astype(int)
-        indices = indices[np.unique(spread)]
-        recorded = utterance_frames(data, indices)
-        rows = []
-        with progress(len(indices), "measuring TFLite", "sentence") as bar:
-            for text, true in zip(data.texts(indices), recorded, strict=True):
-                symbols = task.front_end.encode(text)[np.newaxis]
-                lite, full = (
-                    speak(symbols=symbols) for speak in (runner, self.function)
-                )
-                spoken = [np.asarray(each["frames"][0]) for each in (lite, full)]
-                pairs = (true, spoken[0]), (true, spoken[1]), (spoken[1], spoken[0])
-                distortions = [self._distortion(*pair) for pair in pairs]
-                stops = [float(each["stopped"][0]) for each in (lite, full)]
-                rows.append([*distortions, *stops])
-                bar.update()
-        names = "mcd_db", "float_mcd_db", "difference_db", "stopped", "float_stopped"
-        means = np.mean(rows, axis=0).tolist()
-        found = {"sentences": len(rows), **dict(zip(names, means, strict=True))}
-        summary = (
-            "distortion {mcd_db:.2f} dB on {sentences} test sentences (float model "
-            "{float_mcd_db:.2f} dB, between the two {difference_db:.2f} dB), "
-            "{stopped:.0%} stop by themselves (float model {float_stopped:.0%})"
-        )
-        return {**found, "summary": summary.format(**found)}
+        length = tf.shape(symbols)[1:]
+        durations = self._task.durations(symbols, length, rate)
+        frames, _ = self._task.frames(symbols, length, durations, semitones)
+        return {"frames": frames, "durations": durations}
 
-    def _distortion(self, reference: np.ndarray, synthesis: np.ndarray) -> float:
-        mels = self._task.features.num_mels
-        pair = reference[:, :mels], synthesis[:, :mels]
-        return mel_cepstral_distortion(*pair, alignment_path(*pair))
+    def measure(self, runner: Runner) -> dict[str, Any]:
+        """See `measure_speech`."""
+        return measure_speech(self, self._config, self._task, runner)
+
+    def inputs(self, text: str) -> dict[str, np.ndarray]:
+        """What the function takes for a text."""
+        symbols = encode_segments(self._task.front_end, text)[np.newaxis]
+        prosody = {"rate": np.ones(1, np.float32), "semitones": np.zeros(1, np.float32)}
+        return {"symbols": symbols, **prosody}
+
+
+def measure_speech(
+    lite: LiteSynthesiser | LiteParametric,
+    config: RunConfig,
+    task: Synthesis | ParametricSynthesis,
+    runner: Runner,
+) -> dict[str, Any]:
+    """Compares speech of a TFLite model with recordings and with the float model's.
+
+    Args:
+        lite: The model before its conversion.
+        config: Of the run.
+        task: Whose vocoder makes speech of frames.
+        runner: The TFLite model.
+
+    Returns:
+        Means over `sentences` of the test split: `mcd_db`, the mel-cepstral distortion
+        against the recordings, `float_mcd_db`, that of the float model, `difference_db`
+        between the two, and `duration_ratio`, the frames of the one over those of the
+        other; and a `summary` of them.
+    """
+    data = config.read_split(config.data, "test")
+    data.report.raise_if_fatal()
+    indices = data.corpus.indices("test")
+    spread = np.linspace(0, len(indices) - 1, SENTENCES).astype(int)
+    rows = []
+    chosen = indices[np.unique(spread)]
+    with progress(len(chosen), "measuring TFLite", "sentence") as bar:
+        for index in chosen:
+            inputs = lite.inputs(data.corpus.utterances[index].text)
+            frames = [
+                np.asarray(speak(**inputs)["frames"][0])
+                for speak in (runner, lite.function)
+            ]
+            heard = [log_mels(task, task.waveform(each)) for each in frames]
+            true = log_mels(task, data.store[index])
+            pairs = (true, heard[0]), (true, heard[1]), (heard[1], heard[0])
+            distortions = [
+                mel_cepstral_distortion(*pair, alignment_path(*pair)) for pair in pairs
+            ]
+            rows.append([*distortions, len(frames[0]) / len(frames[1])])
+            bar.update()
+    names = "mcd_db", "float_mcd_db", "difference_db", "duration_ratio"
+    means = np.mean(rows, axis=0).tolist()
+    found = {"sentences": len(rows), **dict(zip(names, means, strict=True))}
+    summary = (
+        "distortion {mcd_db:.2f} dB on {sentences} test sentences (float model "
+        "{float_mcd_db:.2f} dB, between the two {difference_db:.2f} dB, durations "
+        "{duration_ratio:.3f} of its)"
+    )
+    return {**found, "summary": summary.format(**found)}
 
 
 LITE_TASKS: Mapping[type, Callable[[Any, Any], LiteTask]] = {
+    ParametricSynthesis: LiteParametric,
     Recognition: LiteRecogniser,
     Synthesis: LiteSynthesiser,
 }
