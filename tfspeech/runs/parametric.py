@@ -13,14 +13,11 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.data.config import DataConfig, ParametricDataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.runs.config import RunConfig
-from tfspeech.tasks.parametric import (
-    ParametricConfig,
-    ParametricSynthesis,
-    ParametricTraining,
-    target_values,
-)
+from tfspeech.tasks.parametric import ParametricSynthesis
+from tfspeech.tasks.parametric_config import ParametricConfig, target_values
 from tfspeech.tasks.parametric_data import ParametricData
 from tfspeech.tasks.parametric_evaluation import describe_parametric
+from tfspeech.tasks.parametric_training import ParametricTraining
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.linguistic import LinguisticConfig
 from tfspeech.training.parametric_plots import plot_parametric

@@ -10,15 +10,18 @@ import numpy as np
 import tensorflow as tf
 
 from models import DenseSynthesis
-from models.config import check_choices, option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.trajectory import most_likely_trajectory
 from tfspeech.audio.vocoders import VOCODERS
-from tfspeech.data.batches import BatchPlan
 from tfspeech.data.pipeline import Batch
-from tfspeech.errors import SpecError
+from tfspeech.tasks.parametric_config import (
+    VOCODER_OF,
+    ParametricConfig,
+    check_prosody,
+    target_values,
+)
 from tfspeech.tasks.parametric_data import FrameBatches, ParametricData, Spoken
-from tfspeech.tasks.parametric_evaluation import aligned_distortion, evaluate_parametric
+from tfspeech.tasks.parametric_evaluation import evaluate_parametric
 from tfspeech.tasks.parametric_server import ParametricServer
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.linguistic import (
@@ -28,65 +31,6 @@ from tfspeech.text.linguistic import (
     segment_features,
 )
 from tfspeech.text.phonemes import PHONEMES
-
-VOCODER_OF = {"mel": "griffin_lim", "lpc": "lpc"}
-"""Target -> the vocoder that makes speech of it."""
-
-STATISTICS_UTTERANCES = 2000
-MAX_SEMITONES = 24.0
-RATES = (0.25, 4.0)
-
-
-@dataclasses.dataclass(frozen=True)
-class ParametricConfig:
-    """Parametric synthesis."""
-
-    target: str = option(
-        "lpc",
-        "what is predicted: log-mels for Griffin-Lim, or linear prediction with F0 and "
-        "voicing for pulses and noise",
-        choices=tuple(VOCODER_OF),
-    )
-    delta_weight: float = option(
-        0.2, "weight of the error of differences between frames, beside the frames' own"
-    )
-    validation_sentences: int = option(16, "sentences spoken at every validation")
-
-    def __post_init__(self) -> None:
-        check_choices(self)
-        if self.delta_weight < 0:
-            raise ValueError(
-                f"delta_weight must be 0 or more. Received: {self.delta_weight}"
-            )
-        if self.validation_sentences < 1:
-            raise ValueError(
-                "validation_sentences must be at least 1. "
-                f"Received: {self.validation_sentences}"
-            )
-
-
-def check_prosody(rate: float, semitones: float, target: str) -> None:
-    """Raises a SpecError where speech cannot be so fast or so high.
-
-    Args:
-        rate: 1 is the speaker's own.
-        semitones: Above the speaker's own pitch.
-        target: What the model predicts.
-    """
-    if not RATES[0] <= rate <= RATES[1]:
-        raise SpecError(
-            f"the rate must be between {RATES[0]} and {RATES[1]}. Received: {rate}"
-        )
-    if not abs(semitones) <= MAX_SEMITONES:
-        raise SpecError(
-            f"the pitch must be within {MAX_SEMITONES:g} semitones of the speaker's. "
-            f"Received: {semitones}"
-        )
-    if semitones and target != "lpc":
-        raise SpecError(
-            "mel spectra have no pitch that could be changed; train with --target lpc. "
-            f"Received: {semitones} semitones"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +114,10 @@ class ParametricSynthesis:
         )
         lengths = batch["frame_lengths"], batch["segment_lengths"]
         total = sum(
-            tf.reduce_sum(tf.where(tf.sequence_mask(length), error, 0.0))
+            # A replica's share may be padded beyond its longest.
+            tf.reduce_sum(
+                tf.where(tf.sequence_mask(length, tf.shape(error)[1]), error, 0.0)
+            )
             for error, length in zip((frames, durations), lengths, strict=True)
         )
         return total / self.weight(batch)
@@ -335,6 +282,20 @@ class ParametricSynthesis:
             count += float(self.weight(batch))
         self.model.deviation.assign(np.sqrt(np.maximum(squares / count, 1e-10)))
 
+    def duration_rmse_frames(
+        self, segments: tf.Tensor, wanted: tf.Tensor, found: tf.Tensor
+    ) -> float:
+        """Root mean square error of the durations of phonemes, without pauses.
+
+        Args:
+            segments: int32 [batch, segments].
+            wanted: Their durations, in frames, int32 [batch, segments].
+            found: Likewise.
+        """
+        heard = tf.gather(self._is_phoneme, segments)
+        errors = tf.cast(tf.boolean_mask(found - wanted, heard), tf.float32)
+        return float(tf.sqrt(tf.reduce_mean(tf.square(errors))))
+
     def batches(self, spoken: Spoken) -> FrameBatches:
         """Prepares utterances for training."""
         return FrameBatches(spoken, self.targets, self.linguistic)
@@ -358,110 +319,6 @@ class ParametricSynthesis:
             self._read_texts(),
             self.features,
         )
-
-
-class ParametricTraining:
-    """The data of a training run, in the form in which its loop asks for them.
-
-    Args of the constructor:
-        task: The model and its task.
-        data: Of the run.
-        batch_size: Utterances per batch.
-        batches_per_step: Batches that one step takes.
-        seed: Of the order of the data.
-
-    Attributes:
-        examples: Utterances of the training set.
-        speech: What the last validation has spoken.
-        texts: Of that speech.
-
-    Raises:
-        CorpusError: There is no training or no validation split, or phoneme times are
-            missing.
-    """
-
-    def __init__(
-        self,
-        task: ParametricSynthesis,
-        data: ParametricData,
-        batch_size: int,
-        batches_per_step: int,
-        seed: int,
-    ) -> None:
-        self._task = task
-        self._data = data
-        self._batches_per_step = batches_per_step
-        train = data.corpus.indices("train")
-        self.examples = len(train)
-        self._train = task.batches(data.spoken(train))
-        self._plan = BatchPlan(
-            data.store.lengths[train], batch_size, batches_per_step, seed
-        )
-        places = data.corpus.indices("validation")
-        spoken = data.spoken(places)
-        self._validation = task.batches(spoken).ordered(batch_size).cache()
-        chosen = np.linspace(0, len(places) - 1, task.config.validation_sentences)
-        self._chosen = np.unique(chosen.astype(int))
-        self._spoken = spoken
-        self._places = places[self._chosen]
-        self.texts = data.texts(self._places)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps in which every utterance of the corpus comes at least once."""
-        return self._plan.batches_per_epoch // self._batches_per_step
-
-    def batches(self, first_step: int) -> tf.data.Dataset:
-        """Endless batches, from those of step `first_step` on."""
-        return self._train.planned(self._plan, first_step * self._batches_per_step)
-
-    def recording(self, number: int) -> np.ndarray:
-        """The waveform, float32 [samples], of one of the texts that are spoken."""
-        return self._data.store[self._places[number]]
-
-    def validate(self) -> dict[str, Any]:
-        """Loss, and scores of sentences that are spoken with the true durations.
-
-        The model takes over how far its predictions are from the validation frames.
-        """
-        task = self._task
-        task.measure_deviation(self._validation)
-        segments, lengths, durations = self._spoken.padded(self._chosen)
-        self.speech = task.speak_timed(segments, lengths, durations)
-        found = [
-            aligned_distortion(task, self.recording(number), task.waveform(each.frames))
-            for number, each in enumerate(self.speech)
-        ]
-        predicted = task.durations(segments, lengths, tf.ones([len(self._chosen)]))
-        errors = tf.boolean_mask(predicted - durations, tf.sequence_mask(lengths))
-        squares = tf.square(tf.cast(errors, tf.float32))
-        return {
-            "loss": task.mean_loss(self._validation),
-            "aligned_mcd_db": float(np.mean(found)),
-            "duration_rmse_frames": float(tf.sqrt(tf.reduce_mean(squares))),
-        }
-
-    def set_statistics(self) -> None:
-        """Has the model normalise by the training utterances."""
-        rows = np.random.default_rng(0).permutation(self.examples)
-        frames = self._train.with_deltas(np.sort(rows[:STATISTICS_UTTERANCES]))
-        self._task.model.set_statistics(frames, self._train.log_durations)
-
-
-def target_values(config: ParametricConfig, features: AcousticConfig) -> slice:
-    """Which of the values of a frame are predicted.
-
-    Raises:
-        SpecError: The frames do not have them.
-    """
-    if config.target == "mel":
-        return slice(0, features.num_mels)
-    if not features.pitch:
-        raise SpecError(
-            "--target lpc needs linear prediction and pitch in the frames: give "
-            "--lpc-order 24 --pitch. Received: pitch=False"
-        )
-    return slice(features.num_mels, features.frame_dim)
 
 
 def whole_durations(

@@ -55,7 +55,7 @@ def evaluate_parametric(
         `loss`; `sentences`, their number; `mcd_db`, `f0_rmse_hz` and
         `voicing_error_percent` under the prefixes of `COLUMNS`, where another voice has
         no pitch to be compared; `duration_ratio` of whole sentences, and
-        `duration_rmse_frames` of the segments.
+        `duration_rmse_frames` of the phonemes.
     """
     spoken = data.spoken(indices)
     batches = task.batches(spoken).ordered(len(indices))
@@ -63,12 +63,11 @@ def evaluate_parametric(
     own_durations = task.durations(segments, lengths, tf.ones([len(indices)]))
     aligned = task.speak_timed(segments, lengths, durations)
     own = task.speak_timed(segments, lengths, own_durations)
-    errors = tf.boolean_mask(own_durations - durations, tf.sequence_mask(lengths))
     scores: dict[str, Any] = {
         "sentences": len(indices),
         "loss": task.mean_loss(batches),
-        "duration_rmse_frames": float(
-            tf.sqrt(tf.reduce_mean(tf.square(tf.cast(errors, tf.float32))))
+        "duration_rmse_frames": task.duration_rmse_frames(
+            segments, durations, own_durations
         ),
     }
     pitched = {int(i) for i in np.linspace(0, len(indices) - 1, PITCH_SENTENCES)}

@@ -11,13 +11,12 @@ import tensorflow as tf
 
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import Vocoder
+from tfspeech.tasks.parametric_config import FASTEST, MAX_SEMITONES, SLOWEST
 from tfspeech.tasks.synthesis_server import EXAMPLE_TEXT
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.lexicon import Lexicon
 from tfspeech.text.linguistic import encode_segments
-
-SLOWEST, FASTEST = 0.25, 4.0
-MAX_SEMITONES = 24.0
+from tfspeech.text.phonemes import PHONEMES
 
 
 class ParametricServer(tf.Module):
@@ -51,6 +50,7 @@ class ParametricServer(tf.Module):
         self._front_end = front_end
         self._lexicon = Lexicon([*texts, EXAMPLE_TEXT])
         self._features = features
+        self._is_phoneme = np.array([s in PHONEMES for s in front_end.symbols])
         # Keras hides its variables from TensorFlow's tracking; the export needs them.
         self._weights = [v.value for v in model.variables]
 
@@ -134,8 +134,10 @@ class ParametricServer(tf.Module):
             As `synthesize`.
         """
         symbols, lengths = self._lexicon.encode_in_graph(text)
-        # Every text has silence on both sides.
-        check = tf.debugging.assert_greater(lengths, 2, "text has nothing to say")
+        heard = tf.reduce_any(tf.gather(self._is_phoneme, symbols), axis=1)
+        check = tf.debugging.Assert(
+            tf.reduce_all(heard), ["text has nothing to say:", text]
+        )
         with tf.control_dependencies([check]):
             acoustic = self.acoustic(symbols, lengths, rate, semitones)
         waveform, waveform_length = self._vocoder(

@@ -1,0 +1,85 @@
+"""What can be chosen of parametric synthesis: in training, and when it speaks."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from models.config import check_choices, option
+from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.errors import SpecError
+
+VOCODER_OF = {"mel": "griffin_lim", "lpc": "lpc"}
+"""Target -> the vocoder that makes speech of it."""
+
+SLOWEST, FASTEST = 0.25, 4.0
+"""Rates of speech that can be asked for; 1 is the speaker's own."""
+MAX_SEMITONES = 24.0
+"""How far from the speaker's own pitch speech can be, up or down."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ParametricConfig:
+    """Parametric synthesis."""
+
+    target: str = option(
+        "lpc",
+        "what is predicted: log-mels for Griffin-Lim, or linear prediction with F0 and "
+        "voicing for pulses and noise",
+        choices=tuple(VOCODER_OF),
+    )
+    delta_weight: float = option(
+        0.2, "weight of the error of differences between frames, beside the frames' own"
+    )
+    validation_sentences: int = option(16, "sentences spoken at every validation")
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        if not self.delta_weight >= 0:
+            raise ValueError(
+                f"delta_weight must be 0 or more. Received: {self.delta_weight}"
+            )
+        if self.validation_sentences < 1:
+            raise ValueError(
+                "validation_sentences must be at least 1. "
+                f"Received: {self.validation_sentences}"
+            )
+
+
+def check_prosody(rate: float, semitones: float, target: str) -> None:
+    """Raises a SpecError where speech cannot be so fast or so high.
+
+    Args:
+        rate: 1 is the speaker's own.
+        semitones: Above the speaker's own pitch.
+        target: What the model predicts.
+    """
+    if not SLOWEST <= rate <= FASTEST:
+        raise SpecError(
+            f"the rate must be between {SLOWEST} and {FASTEST}. Received: {rate}"
+        )
+    if not abs(semitones) <= MAX_SEMITONES:
+        raise SpecError(
+            f"the pitch must be within {MAX_SEMITONES:g} semitones of the speaker's. "
+            f"Received: {semitones}"
+        )
+    if semitones and target != "lpc":
+        raise SpecError(
+            "mel spectra have no pitch that could be changed; train with --target lpc. "
+            f"Received: {semitones} semitones"
+        )
+
+
+def target_values(config: ParametricConfig, features: AcousticConfig) -> slice:
+    """Which of the values of a frame are predicted.
+
+    Raises:
+        SpecError: The frames do not have them.
+    """
+    if config.target == "mel":
+        return slice(0, features.num_mels)
+    if not features.pitch:
+        raise SpecError(
+            "--target lpc needs linear prediction and pitch in the frames: give "
+            "--lpc-order 24 --pitch. Received: pitch=False"
+        )
+    return slice(features.num_mels, features.frame_dim)
