@@ -23,6 +23,10 @@ def test_a_run_directory_holds_all_of_the_run(small_dense):
         "checkpoints/best.npz",
         "plots/learning.png",
         "plots/diagnostics.png",
+        "samples/recording_0.wav",
+        "samples/vocoder_1.wav",
+        "samples/step_000008/sentence_0.wav",
+        "samples/step_000008/sentence_1.png",
     } <= names
     config = load_config(small_dense)
     assert config.architecture.hidden_units == (24, 16)
@@ -172,6 +176,7 @@ def test_alignments_are_found_from_every_folder(dense_flags, monkeypatch, tmp_pa
     assert config.data.alignments == str(tmp_path / "here")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_resumes_to_the_same_weights(small_dense, dense_flags, tmp_path):
     config, *_ = train.parse(dense_flags)
     run_dir = tmp_path / "run"

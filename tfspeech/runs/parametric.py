@@ -13,6 +13,7 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.data.config import DataConfig, ParametricDataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.runs.config import RunConfig
+from tfspeech.runs.samples import SpeechSamples
 from tfspeech.tasks.parametric import ParametricSynthesis
 from tfspeech.tasks.parametric_config import ParametricConfig, target_values
 from tfspeech.tasks.parametric_data import ParametricData
@@ -20,6 +21,7 @@ from tfspeech.tasks.parametric_evaluation import describe_parametric
 from tfspeech.tasks.parametric_training import ParametricTraining
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.linguistic import LinguisticConfig
+from tfspeech.training.loop import EpochAction, LoopState
 from tfspeech.training.parametric_plots import plot_parametric
 
 
@@ -105,6 +107,18 @@ class ParametricRun(RunConfig):
             batches_per_step=self.training.accumulate_steps,
             seed=self.training.seed,
         )
+
+    def watchers(
+        self, task: ParametricSynthesis, training: ParametricTraining, run_dir: Path
+    ) -> Sequence[EpochAction]:
+        """Samples of the last validation: epochs are short, and plots are not."""
+        samples = SpeechSamples(run_dir, task, training)
+
+        def on_epoch(state: LoopState, record: dict[str, Any]) -> None:
+            if state.stop or state.step == state.total_steps:
+                samples.on_epoch(state, record)
+
+        return [on_epoch]
 
     def read_split(self, data: DataConfig, split: str) -> ParametricData:
         """Reads a corpus of sentences."""

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 
 from tfspeech.audio.encode import write_wav
 from tfspeech.runs.places import SAMPLES, TENSORBOARD
+from tfspeech.tasks.parametric import ParametricSpeech, ParametricSynthesis
+from tfspeech.tasks.parametric_training import ParametricTraining
 from tfspeech.tasks.synthesis import Speech, Synthesis, SynthesisTraining
 from tfspeech.training.loop import LoopState
 
@@ -29,7 +31,10 @@ class SpeechSamples:
     """
 
     def __init__(
-        self, run_dir: Path, task: Synthesis, training: SynthesisTraining
+        self,
+        run_dir: Path,
+        task: Synthesis | ParametricSynthesis,
+        training: SynthesisTraining | ParametricTraining,
     ) -> None:
         self._folder = run_dir / SAMPLES
         self._task = task
@@ -75,7 +80,11 @@ class SpeechSamples:
 
 
 def plot_speech(
-    text: str, speech: Speech, recording: np.ndarray, num_mels: int, target: Path
+    text: str,
+    speech: Speech | ParametricSpeech,
+    recording: np.ndarray,
+    num_mels: int,
+    target: Path,
 ) -> None:
     """Plots what was spoken beside the recording, and the alignment.
 
@@ -97,5 +106,5 @@ def plot_speech(
     attention.imshow(
         speech.alignment.T, aspect="auto", origin="lower", vmin=0.0, vmax=1.0
     )
-    attention.set(xlabel="decoder step", ylabel="symbol", title="attention")
+    attention.set(xlabel="step", ylabel="symbol", title="alignment")
     figure.savefig(target, dpi=100)

@@ -47,6 +47,12 @@ class ParametricSpeech:
     durations: np.ndarray
 
     @property
+    def alignment(self) -> np.ndarray:
+        """1 where a frame is of a segment, else 0, float32 [frames, segments]."""
+        segments = np.eye(len(self.durations), dtype=np.float32)
+        return np.repeat(segments, self.durations, axis=0)
+
+    @property
     def stopped(self) -> bool:
         """Whether the model itself found the end: always, durations tell it."""
         return True

@@ -89,18 +89,15 @@ def evaluate_parametric(
     return scores | {name: _mean(found, name) for name in names}
 
 
-def aligned_distortion(
-    task: ParametricSynthesis, recording: np.ndarray, spoken: np.ndarray
-) -> float:
+def aligned_distortion(reference: np.ndarray, synthesis: np.ndarray) -> float:
     """Mel-cepstral distortion of speech with the timing of a recording, in dB.
 
     Args:
-        task: Whose frames they are compared in.
-        recording: float32 [samples].
-        spoken: Likewise; less than a frame longer or shorter.
+        reference: Log-mels of the recording, [frames, num_mels].
+        synthesis: Those of the synthesis; what is longer of the two is cut off.
     """
-    true, mels = (log_mels(task, waveform) for waveform in (recording, spoken))
-    return mel_cepstral_distortion(true, mels, _frame_by_frame(true, mels))
+    path = _frame_by_frame(reference, synthesis)
+    return mel_cepstral_distortion(reference, synthesis, path)
 
 
 def _compare(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfspeech.data.batches import BatchPlan
-from tfspeech.tasks.parametric import ParametricSynthesis
+from tfspeech.tasks.parametric import ParametricSpeech, ParametricSynthesis
 from tfspeech.tasks.parametric_data import ParametricData
-from tfspeech.tasks.parametric_evaluation import aligned_distortion
+from tfspeech.tasks.parametric_evaluation import aligned_distortion, log_mels
 
 STATISTICS_UTTERANCES = 2000
 
@@ -27,8 +28,10 @@ class ParametricTraining:
 
     Attributes:
         examples: Utterances of the training set.
-        speech: What the last validation has spoken.
-        texts: Of that speech.
+        spoken_texts: What every validation speaks.
+        spoken_frames: The frames of the recordings of that.
+        speech: What the last validation has spoken; the mels in its frames are those of
+            its waveforms.
 
     Raises:
         CorpusError: There is no training or no validation split, or phoneme times are
@@ -59,7 +62,9 @@ class ParametricTraining:
         self._chosen = np.unique(chosen.astype(int))
         self._spoken = spoken
         self._places = places[self._chosen]
-        self.texts = data.texts(self._places)
+        self.spoken_texts = data.texts(self._places)
+        self.spoken_frames = [spoken.frames[row].numpy() for row in self._chosen]
+        self.speech: list[ParametricSpeech] = []
 
     @property
     def steps_per_epoch(self) -> int:
@@ -82,10 +87,12 @@ class ParametricTraining:
         task = self._task
         task.measure_deviation(self._validation)
         segments, lengths, durations = self._spoken.padded(self._chosen)
-        self.speech = task.speak_timed(segments, lengths, durations)
+        spoken = task.speak_timed(segments, lengths, durations)
+        self.speech = [self._with_mels(each) for each in spoken]
+        count = task.features.num_mels
         found = [
-            aligned_distortion(task, self.recording(number), task.waveform(each.frames))
-            for number, each in enumerate(self.speech)
+            aligned_distortion(true[:, :count], ours.frames[:, :count])
+            for true, ours in zip(self.spoken_frames, self.speech, strict=True)
         ]
         own = task.durations(segments, lengths, tf.ones([len(self._chosen)]))
         return {
@@ -93,6 +100,11 @@ class ParametricTraining:
             "aligned_mcd_db": float(np.mean(found)),
             "duration_rmse_frames": task.duration_rmse_frames(segments, durations, own),
         }
+
+    def _with_mels(self, speech: ParametricSpeech) -> ParametricSpeech:
+        mels = log_mels(self._task, self._task.waveform(speech.frames))
+        frames = np.concatenate([mels, speech.frames[:, mels.shape[1] :]], axis=1)
+        return dataclasses.replace(speech, frames=frames)
 
     def set_statistics(self) -> None:
         """Has the model normalise by the training utterances."""
