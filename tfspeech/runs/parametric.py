@@ -38,7 +38,7 @@ class ParametricRun(RunConfig):
     data: ParametricDataConfig = field(default_factory=ParametricDataConfig)
     linguistic: LinguisticConfig = field(default_factory=LinguisticConfig)
     features: AcousticConfig = field(
-        default_factory=lambda: AcousticConfig(lpc_order=32, pitch=True)
+        default_factory=lambda: AcousticConfig(lpc_order=24, pitch=True)
     )
     task: ParametricConfig = field(default_factory=ParametricConfig)
 
