@@ -77,7 +77,11 @@ class Task(Protocol):
         """Scores the model on one split of a corpus."""
 
     def server(self) -> tf.Module:
-        """The module that is exported, with its `signatures`."""
+        """The module that is exported.
+
+        It has `signatures`; `examples`, a request of one row for each of them; and
+        `facts`, what a client must know besides. See `RecognitionServer`.
+        """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
