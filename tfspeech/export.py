@@ -20,6 +20,7 @@ from tfspeech.serving.settings import (
     MAX_BATCH_SIZE,
     MODELS_FILE,
     SERVER_FOLDER,
+    listed_models,
     write_settings,
 )
 from tfspeech.serving.warmup import write_warmup
@@ -49,12 +50,13 @@ def run(
 
     Raises:
         RunError: There is no trained model, TF Serving could not serve it, it has no
-            TFLite form, or the disk is full.
+            TFLite form, `models.config` is damaged, or the disk is full.
         CorpusError: The corpus that a TFLite model is measured on cannot be read.
     """
     config, task = load_task(run_dir)
     folder = output / config.model
     kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
+    listed_models(output)  # A list that is damaged is to fail before the work.
     with _partial_folder(folder) as partial:
         try:
             _fill(partial, config, task, kinds)

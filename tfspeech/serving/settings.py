@@ -47,8 +47,7 @@ def write_settings(output: Path) -> None:
     Raises:
         RunError: The list that is there cannot be read.
     """
-    path = output / MODELS_FILE
-    listed = _read(path)
+    listed = listed_models(output)
     config = model_server_config_pb2.ModelServerConfig()
     for name in exported_models(output):
         entry = config.model_config_list.config.add()
@@ -58,9 +57,29 @@ def write_settings(output: Path) -> None:
             entry.name = name
             entry.base_path = f"{SERVER_FOLDER}/{name}"
             entry.model_platform = "tensorflow"
-    _replace(path, text_format.MessageToString(config))
+    _replace(output / MODELS_FILE, text_format.MessageToString(config))
     if not (output / BATCHING_FILE).exists():
         _replace(output / BATCHING_FILE, _BATCHING)
+
+
+def listed_models(output: Path) -> dict[str, model_server_config_pb2.ModelConfig]:
+    """The models that are listed for a server, by name.
+
+    Raises:
+        RunError: The list cannot be read.
+    """
+    path = output / MODELS_FILE
+    if not path.exists():
+        return {}
+    config = model_server_config_pb2.ModelServerConfig()
+    try:
+        text_format.Parse(path.read_text(), config)
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise RunError(
+            f"{path} is no ModelServerConfig ({error}); correct it, or delete it to "
+            "have it written anew"
+        ) from error
+    return {entry.name: entry for entry in config.model_config_list.config}
 
 
 def exported_models(output: Path) -> list[str]:
@@ -73,20 +92,6 @@ def latest_version(model: Path) -> Path:
     """The folder of the newest version, which a server serves by default."""
     versions = [p for p in model.iterdir() if p.name.isdecimal()]
     return max(versions, key=lambda p: int(p.name))
-
-
-def _read(path: Path) -> dict[str, model_server_config_pb2.ModelConfig]:
-    if not path.exists():
-        return {}
-    config = model_server_config_pb2.ModelServerConfig()
-    try:
-        text_format.Parse(path.read_text(), config)
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise RunError(
-            f"{path} is no ModelServerConfig ({error}); correct it, or delete it to "
-            "have it written anew"
-        ) from error
-    return {entry.name: entry for entry in config.model_config_list.config}
 
 
 def _replace(path: Path, text: str) -> None:
