@@ -6,6 +6,8 @@ What Keras Tuner 1.4.8 does otherwise, and what is done about it here:
   one file, which is replaced as a whole whenever a trial begins or ends.
 - What it loads again is not all that decides what comes next: the Bayesian oracle
   forgets its random numbers, the grid its place.
+- Its Bayesian oracle proposes what it has tried already, where the values that it
+  means by a choice or a condition are the same. Here it then takes a random one.
 - A trial that was running is given to whoever asks first after a restart, while the
   worker that runs it may still be there. Here it stays with that worker.
 - Values go to workers and back as 32-bit floats, among which the grid does not find
@@ -40,6 +42,8 @@ STATE_FILE = "search.json"
 LONE_TUNER = "tuner0"
 """What Keras Tuner calls a process that searches alone."""
 _SECONDS_BETWEEN_QUESTIONS = 0.2
+_NEAR = 0.03
+"""Values are nearly the same within this share of what they are chosen from."""
 
 
 class Durable(keras_tuner.Oracle):
@@ -117,7 +121,26 @@ class BayesianOracle(Durable, keras_tuner.oracles.BayesianOptimizationOracle):
         with warnings.catch_warnings(), threadpool_limits(1):
             # Kernel scales at their bounds are no news with a dozen of points.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return super().populate_space(trial_id)
+            found = super().populate_space(trial_id)
+        if found["values"] and self._is_known(found["values"]):
+            return self._random_populate_space()
+        return found
+
+    def _is_known(self, values: dict[str, Any]) -> bool:
+        """Whether a trial had nearly these values: again would tell nothing new."""
+        space = {hp.name: hp for hp in self.hyperparameters.space}
+
+        def distance(known: dict[str, Any]) -> float:
+            return max(
+                abs(
+                    space[name].value_to_prob(v)
+                    - space[name].value_to_prob(known[name])
+                )
+                for name, v in values.items()
+            )
+
+        tried = (trial.hyperparameters.values for trial in self.trials.values())
+        return any(k.keys() == values.keys() and distance(k) < _NEAR for k in tried)
 
 
 class GridOracle(Durable, keras_tuner.oracles.GridSearchOracle):
@@ -220,7 +243,9 @@ class SearchTuner(keras_tuner.Tuner):
         objective = self._trials.objective
         chosen = trial.hyperparameters.values
         values = {
-            d.name: d.nearest(chosen[d.key]) for d in self._space if d.key in chosen
+            dimension.name: dimension.read(chosen[dimension.key])
+            for dimension in self._space
+            if dimension.key in chosen and dimension.exists(chosen)
         }
         say(f"trial {trial.trial_id}: {describe(values)}")
         try:

@@ -69,8 +69,7 @@ def find_importance(space: Space, records: Sequence[TrialRecord]) -> Importance 
 def active(space: Space, name: str, values: Mapping[str, Value]) -> Dimension | None:
     """The dimension of that name that a trial has chosen a value of."""
     for dimension in space:
-        exists = not dimension.parent or values.get(dimension.parent) == dimension.kind
-        if dimension.name == name and name in values and exists:
+        if dimension.name == name and name in values and dimension.exists(values):
             return dimension
     return None
 

@@ -122,7 +122,7 @@ def _against(
     if choices:
         axes.set_xticks(range(len(choices)), list(map(to_text, choices)), rotation=30)
         axes.set_xlim(-0.5, len(choices) - 0.5)
-    elif all(_is_log(dimension.values) for dimension in dimensions):
+    elif any(_is_log(dimension.values) for dimension in dimensions):
         axes.set_xscale("log")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras_tuner
 
@@ -79,18 +78,22 @@ def build_space(config: RunConfig, tune: Sequence[str], fix: Sequence[str]) -> S
 def declare(space: Space) -> keras_tuner.HyperParameters:
     """The space in the form in which Keras Tuner's oracles take it."""
     found = keras_tuner.HyperParameters()
+    dependent: dict[str, list[Dimension]] = {}
     for dimension in space:
-        values = dimension.values
-        options: dict[str, Any] = {"default": dimension.default}
         if dimension.parent:
-            options["parent_name"] = dimension.parent
-            options["parent_values"] = [dimension.kind]
+            dependent.setdefault(dimension.key, []).append(dimension)
+            continue
+        values, default = dimension.values, dimension.default
         if isinstance(values, Range):
             add = found.Int if values.whole else found.Float
-            sampling = "log" if values.log else "linear"
-            add(dimension.key, values.low, values.high, sampling=sampling, **options)
+            scale = "log" if values.log else "linear"
+            add(dimension.key, values.low, values.high, sampling=scale, default=default)
         else:
-            found.Choice(dimension.key, list(values), **options)
+            found.Choice(dimension.key, list(values), default=default)
+    for key, dimensions in dependent.items():
+        kinds = [dimension.kind for dimension in dimensions]
+        parent = dimensions[0].parent
+        found.Float(key, 0.0, 1.0, parent_name=parent, parent_values=kinds)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from models import AttentionTtsConfig, DenseSynthesisConfig, RnnRecognizerConfig
@@ -41,6 +41,12 @@ class Range:
         """Whether its ends are a factor of ten apart: a step is then a factor, too."""
         return self.low > 0 and self.high >= _LOG_RATIO * self.low
 
+    def at(self, place: float) -> float:
+        """The number at a place from 0, for the least, to 1."""
+        if self.log:
+            return self.low * (self.high / self.low) ** place
+        return self.low + (self.high - self.low) * place
+
 
 Values = Range | tuple[Value, ...]
 Fields = dict[str, Values]
@@ -69,16 +75,32 @@ class Dimension:
 
     @property
     def key(self) -> str:
-        """Its name in Keras Tuner, which drops values that share a name with others."""
-        return f"{self.name}/{self.kind}" if self.parent else self.name
+        """Its name in Keras Tuner, where all that depends on one parent is one number.
 
-    def nearest(self, value: Value) -> Value:
-        """The value of the dimension that was meant by one of 32-bit precision."""
+        A number for every kind would be one that most trials have no use for, and the
+        Bayesian oracle goes on exploring what makes no difference.
+        """
+        return f"{self.parent}/strength" if self.parent else self.name
+
+    def exists(self, values: Mapping[str, Value]) -> bool:
+        """Whether it is there under the kinds that were chosen."""
+        return not self.parent or values.get(self.parent) == self.kind
+
+    def read(self, value: Value) -> Value:
+        """What Keras Tuner's value means, which may have 32-bit precision.
+
+        Of what depends on a parent it is the place in the values, from 0 to 1.
+        """
+        choices = self.values
+        if self.parent and isinstance(choices, Range):
+            return choices.at(float(value))
+        if self.parent:
+            return choices[min(int(value * len(choices)), len(choices) - 1)]
         if not isinstance(value, float):
             return value
-        if isinstance(self.values, Range):
-            return min(max(value, self.values.low), self.values.high)
-        return min(self.values, key=lambda choice: abs(choice - value))
+        if isinstance(choices, Range):
+            return min(max(value, choices.low), choices.high)
+        return min(choices, key=lambda choice: abs(choice - value))
 
 
 Space = tuple[Dimension, ...]

@@ -10,9 +10,11 @@ from tfspeech.runs import default_config
 from tfspeech.training.loop import LoopState
 from tuning.figures import Monitor
 from tuning.limits import NO_LIMITS, Ending, Limits
+from tuning.search_engines import SearchTuner, build_oracle
 from tuning.search_importance import find_importance
 from tuning.search_plan import measure_norms
 from tuning.search_plots import plot_search
+from tuning.search_space import declare
 from tuning.search_trials import SeedResult, TrialRecord
 from tuning.spaces import Dimension, Range
 
@@ -122,3 +124,34 @@ def test_the_picture_takes_any_number_of_trials(count, tmp_path):
     target = tmp_path / "report.png"
     plot_search(SPACE, records, baseline, ACCURACY, importance, target)
     assert target.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.filterwarnings(
+    # Keras Tuner's locks.
+    "ignore:(currentThread|getName)\\(\\) is deprecated:DeprecationWarning"
+)
+def test_the_bayesian_oracle_proposes_nothing_that_was_nearly_tried(tmp_path):
+    """Left to itself it would, once its best is known well."""
+    space = (
+        Dimension("clip.kind", ("none", "norm", "value")),
+        Dimension("l2.lambda", Range(1e-6, 1e-2)),
+    )
+    path = tmp_path / "search.json"
+    options = {"max_trials": 12, "epochs": 5, "seed": 0, "path": path}
+    oracle = build_oracle("bayesian", declare(space), ACCURACY, **options)
+    SearchTuner(oracle, None, space, tmp_path)
+    found = []
+    for _ in range(12):
+        trial = oracle.create_trial("tuner0")
+        values = trial.hyperparameters.values
+        place = np.log10(values["l2.lambda"]) / 4
+        assert all(
+            kind != values["clip.kind"] or abs(place - other) > 0.029
+            for kind, other in found
+        )
+        found.append((values["clip.kind"], place))
+        score = -abs(place + 1) + 0.1 * (values["clip.kind"] == "norm")
+        oracle.update_trial(trial.trial_id, {"accuracy": float(score)})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    assert min(abs(place + 1) for _, place in found) < 0.1

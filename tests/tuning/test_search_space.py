@@ -39,7 +39,8 @@ def test_every_model_has_a_space_of_which_every_value_can_be_trained(model):
         kind = {dimension.parent: dimension.kind} if dimension.parent else {}
         for value in ends:
             assert configure(config, kind | {dimension.name: value}) is not None
-    assert len(declare(space).space) == len(space)
+    keys = {dimension.key for dimension in space}
+    assert {each.name for each in declare(space).space} == keys
 
 
 def test_every_kind_of_clipping_and_regularization_takes_its_ends(config):
@@ -114,14 +115,28 @@ def test_a_threshold_keeps_the_rest_of_its_chain_and_its_other_arguments(config)
     assert (found.clip, found.regularize) == (("none()",), ())
 
 
-def test_a_conditional_threshold_is_a_hyperparameter_of_its_own(config):
-    """Keras Tuner drops the value of one that shares its name with another."""
-    space = build_space(config, ["clip.kind=value,norm", "clip.threshold"], [])
-    found = declare(with_norms(space, NORMS))
-    for kind in ("value", "norm"):
+def test_thresholds_of_all_kinds_are_one_number_for_the_oracle(config):
+    wanted = ["clip.kind=none,value,quantile", "clip.threshold"]
+    space = with_norms(build_space(config, wanted, []), NORMS)
+    found = declare(space)
+    assert [each.name for each in found.space] == ["clip.kind", "clip.kind/strength"]
+    for kind, active in (("none", 1), ("value", 2), ("quantile", 2)):
         found.values = {"clip.kind": kind}
         found.ensure_active_values()
-        assert set(found.values) == {"clip.kind", f"clip.threshold/{kind}"}
+        assert len(found.values) == active
+    _, value, quantile = space
+    assert value.exists({"clip.kind": "value"})
+    assert not value.exists({"clip.kind": "none"})
+    for place, low, high in ((0.0, 0.001, 0.1), (0.5, 0.0346, 0.545), (1.0, 1.2, 0.99)):
+        assert value.read(place) == pytest.approx(low, rel=1e-2)
+        assert quantile.read(place) == pytest.approx(high)
+
+
+def test_values_given_for_all_kinds_are_read_by_their_place(config):
+    wanted = ["clip.kind=norm,value", "clip.threshold=1,2,3"]
+    _, threshold, _ = build_space(config, wanted, [])
+    found = [threshold.read(place) for place in (0.0, 0.3, 0.34, 0.99, 1.0)]
+    assert found == [1.0, 1.0, 2.0, 3.0, 3.0]
 
 
 def test_values_that_were_sent_as_32_bit_floats_are_known_again(config):
@@ -130,11 +145,11 @@ def test_values_that_were_sent_as_32_bit_floats_are_known_again(config):
     threshold, penalty, units, cell = build_space(config, tune, [])
     for value in (0.1, 0.3, 0.7):
         sent = float(np.float32(value))
-        assert threshold.nearest(sent) == pytest.approx(value)
-        assert 0.1 <= threshold.nearest(sent) <= 0.7
+        assert threshold.read(sent) == pytest.approx(value)
+        assert 0.1 <= threshold.read(sent) <= 0.7
     for value in penalty.values:
-        assert penalty.nearest(float(np.float32(value))) == value
-    assert (units.nearest(16), cell.nearest("gru")) == (16, "gru")
+        assert penalty.read(float(np.float32(value))) == value
+    assert (units.read(16), cell.read("gru")) == (16, "gru")
 
 
 def test_any_flag_of_training_can_be_searched(config):
