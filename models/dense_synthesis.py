@@ -118,6 +118,7 @@ class DenseSynthesis(keras.Model):
         duration_normalization: Of log durations, to [-1, 1].
         deviation: How far predicted frames are from true ones, a root mean square per
             value, float32 [target_dim]; whoever measures it sets it.
+        duration_deviation: Likewise of the log durations of phonemes, a scalar.
     """
 
     def __init__(
@@ -163,6 +164,13 @@ class DenseSynthesis(keras.Model):
             trainable=False,
             dtype="float32",
             name="deviation",
+        )
+        self.duration_deviation = self.add_weight(
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            dtype="float32",
+            name="duration_deviation",
         )
 
     def set_statistics(self, frames: np.ndarray, log_durations: np.ndarray) -> None:

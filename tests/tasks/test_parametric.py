@@ -9,7 +9,12 @@ from tfspeech.errors import CorpusError, SpecError, TextError
 from tfspeech.runs import load_task
 from tfspeech.tasks.parametric import whole_durations
 from tfspeech.tasks.parametric_config import ParametricConfig, check_prosody
-from tfspeech.text.linguistic import encode_segments, frame_features
+from tfspeech.text.linguistic import (
+    encode_segments,
+    frame_features,
+    segment_features,
+)
+from tfspeech.text.phonemes import PHONEMES
 from tfspeech.training.distribution import Distribution
 
 TEXTS = ("the red box.", "the white door, and the old hat!", "a bird")
@@ -126,9 +131,9 @@ def test_two_halves_of_a_batch_have_its_loss(task, spoken):
     assert Distribution().share(batch).keys() == batch.keys()
 
 
-def test_the_deviation_is_that_of_the_predictions(task, spoken):
+def test_deviations_are_those_of_the_predictions(task, spoken):
     batches = task.batches(spoken).ordered(2)
-    task.measure_deviation(batches)
+    task.measure_deviations(spoken, batches)
     squares = [
         np.square(task.model(batch)["frames"] - batch["frames"])[row, :length]
         for batch in batches
@@ -136,6 +141,35 @@ def test_the_deviation_is_that_of_the_predictions(task, spoken):
     ]
     wanted = np.sqrt(np.concatenate(squares).mean(0))
     np.testing.assert_allclose(task.model.deviation, wanted, rtol=1e-3, atol=1e-5)
+    squares = []
+    for batch in batches:
+        errors = task.model(batch)["log_durations"] - batch["log_durations"]
+        # In these sentences every phoneme lasts, and no pause does but that at the end.
+        heard = batch["log_durations"].numpy() > 0
+        heard[np.arange(len(heard)), batch["segment_lengths"] - 1] = False
+        heard[:, 0] = False
+        squares.extend(np.square(errors.numpy()[heard]))
+    found = float(task.model.duration_deviation)
+    assert found == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-3)
+
+
+def test_durations_of_phonemes_are_means_not_medians(task, spoken):
+    model, (row,) = task.model, spoken.segments[:1]
+    segments, lengths = row[None], tf.constant([len(row)])
+    features = segment_features(segments, lengths, task.linguistic.linguistic_dim)
+    logs = model.predict_log_durations(features, lengths).numpy()[0]
+    deviation = float(model.duration_deviation)
+    for sigma in (0.0, 1.0):
+        model.duration_deviation.assign(sigma)
+        names = [task.front_end.symbols[symbol] for symbol in row]
+        heard = np.array([name in PHONEMES for name in names])
+        wanted = np.expm1(logs + heard * sigma**2 / 2)
+        wanted = np.where(heard, np.maximum(wanted, 1), wanted * (wanted >= 0.5))
+        found = task.durations(segments, lengths, tf.ones([1]))[0]
+        np.testing.assert_array_equal(
+            np.cumsum(found), np.floor(np.cumsum(wanted) + 0.5)
+        )
+    model.duration_deviation.assign(deviation)
 
 
 def test_neighbours_in_a_batch_change_no_speech(task):

@@ -20,7 +20,12 @@ from tfspeech.tasks.parametric_config import (
     check_prosody,
     target_values,
 )
-from tfspeech.tasks.parametric_data import FrameBatches, ParametricData, Spoken
+from tfspeech.tasks.parametric_data import (
+    FrameBatches,
+    ParametricData,
+    Spoken,
+    log_duration,
+)
 from tfspeech.tasks.parametric_evaluation import evaluate_parametric
 from tfspeech.tasks.parametric_server import ParametricServer
 from tfspeech.text.front_end import TextFrontEnd
@@ -206,11 +211,12 @@ class ParametricSynthesis:
         """
         features = segment_features(segments, lengths, self.linguistic.linguistic_dim)
         log_durations = self.model.predict_log_durations(features, lengths)
-        return whole_durations(
-            tf.math.expm1(log_durations) / rate[:, tf.newaxis],
-            tf.gather(self._is_phoneme, segments),
-            lengths,
-        )
+        is_phoneme = tf.gather(self._is_phoneme, segments)
+        # The mean of what is log-normal is above the exponential of the mean logarithm.
+        more = 0.5 * tf.square(self.model.duration_deviation)
+        log_durations += tf.where(is_phoneme, more, 0.0)
+        durations = tf.math.expm1(log_durations) / rate[:, tf.newaxis]
+        return whole_durations(durations, is_phoneme, lengths)
 
     @tf.function(
         input_signature=[
@@ -276,8 +282,20 @@ class ParametricSynthesis:
         loss = self.loss(self.model(batch, training=False), batch)
         return loss, self.weight(batch)
 
-    def measure_deviation(self, batches: tf.data.Dataset) -> None:
-        """Has the model carry the deviation of its predictions from some frames."""
+    def measure_deviations(self, spoken: Spoken, batches: tf.data.Dataset) -> None:
+        """Has the model carry how far its predictions are from what was spoken.
+
+        Args:
+            spoken: Utterances.
+            batches: The same, as of `FrameBatches`.
+        """
+        segments, lengths, durations = spoken.padded(tf.range(spoken.durations.nrows()))
+        features = segment_features(segments, lengths, self.linguistic.linguistic_dim)
+        errors = self.model.predict_log_durations(features, lengths)
+        errors -= log_duration(durations)
+        heard = tf.boolean_mask(errors, tf.gather(self._is_phoneme, segments))
+        deviation = tf.sqrt(tf.reduce_mean(tf.square(heard)))
+        self.model.duration_deviation.assign(deviation)
         squares, count = 0.0, 0.0
         for batch in batches:
             frames = self.model.predict_frames(

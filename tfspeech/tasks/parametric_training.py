@@ -82,10 +82,10 @@ class ParametricTraining:
     def validate(self) -> dict[str, Any]:
         """Loss, and scores of sentences that are spoken with the true durations.
 
-        The model takes over how far its predictions are from the validation frames.
+        The model takes over how far its predictions are from the validation set.
         """
         task = self._task
-        task.measure_deviation(self._validation)
+        task.measure_deviations(self._spoken, self._validation)
         segments, lengths, durations = self._spoken.padded(self._chosen)
         spoken = task.speak_timed(segments, lengths, durations)
         self.speech = [self._with_mels(each) for each in spoken]
