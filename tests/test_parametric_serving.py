@@ -65,6 +65,25 @@ def test_rate_and_pitch_are_those_of_every_row(served, task):
         np.testing.assert_allclose(found, speech.frames, atol=1e-3)
 
 
+def test_phonemes_of_any_word_are_spoken(served, task):
+    text = "the purple unheardofword"
+    symbols = task.front_end.encode(text)
+    prosody = {"rate": tf.constant([2.0]), "semitones": tf.constant([3.0])}
+    (speech,) = task.speak([text], 2.0, 3.0)
+    for beyond in ([], [7, -1]):
+        answer = served["synthesize_phonemes"](
+            symbols=np.append(symbols, beyond).astype(np.int32)[None],
+            symbols_length=tf.constant([len(symbols)]),
+            **prosody,
+        )
+        waveform = task.waveform(speech.frames).clip(-1, 1)
+        np.testing.assert_allclose(answer["waveform"][0], waveform, atol=1e-3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must be above 0"):
+        served["synthesize_phonemes"](
+            symbols=symbols[None], symbols_length=tf.constant([0]), **prosody
+        )
+
+
 def test_what_is_beyond_the_symbols_changes_nothing(served, task):
     segments = encode_segments(task.front_end, TEXTS[0])
     request = {

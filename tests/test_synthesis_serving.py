@@ -143,7 +143,7 @@ def test_a_text_without_anything_to_say_is_refused_with_the_reason(served, text)
         served["synthesize"](text=tf.constant([text]))
 
 
-def test_models_of_phonemes_leave_the_text_to_the_client(tmp_path):
+def test_models_of_phonemes_leave_only_the_reading_to_the_client(tmp_path):
     front_end = TextFrontEnd(TextConfig("phonemes"))
     features = AcousticConfig(sample_rate_hz=8000, num_mels=16)
     architecture = AttentionTtsConfig(
@@ -155,9 +155,13 @@ def test_models_of_phonemes_leave_the_text_to_the_client(tmp_path):
     server = task.server()
     tf.saved_model.save(server, str(tmp_path), signatures=server.signatures)
     served = tf.saved_model.load(str(tmp_path)).signatures
-    assert set(served) == {"serving_default", "acoustic"}
+    assert set(served) == {"serving_default", "synthesize_phonemes", "acoustic"}
     (speech,) = task.speak(["the red box."])
     symbols = tf.constant(front_end.encode("the red box."))[tf.newaxis]
     for name in served:
         answer = served[name](symbols=symbols, symbols_length=[symbols.shape[1]])
         np.testing.assert_allclose(answer["frames"][0], speech.frames, atol=1e-4)
+    waveform = served["serving_default"](
+        symbols=symbols, symbols_length=[symbols.shape[1]]
+    )["waveform"][0]
+    assert len(waveform) == len(task.waveform(speech.frames))

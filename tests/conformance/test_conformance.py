@@ -6,6 +6,7 @@ import soundfile
 
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.resample import resample
+from tfspeech.errors import ServerError
 from tfspeech.remote import RemoteModel
 from tfspeech.text.linguistic import encode_segments
 
@@ -171,3 +172,14 @@ def test_dense_reads_symbols(phrases, prosody, url, dense):
         assert not durations[length:].any()
         frames = answer["frames"][row, : answer["frame_length"][row]]
         np.testing.assert_allclose(frames, each.frames, atol=1e-3)
+
+
+def test_dense_knows_its_words_and_reads_the_phonemes_of_all(url, dense):
+    text = "the purple box."
+    with RemoteModel(url, "dense_synthesis") as model:
+        with pytest.raises(ServerError, match=r"without a pronunciation.*: purple"):
+            model.predict("synthesize", {"text": [text]})
+        (answer,) = model.synthesize([text])
+    (speech,) = dense.speak([text])
+    waveform = dense.waveform(speech.frames).clip(-1, 1)
+    np.testing.assert_allclose(answer.waveform, waveform, atol=1e-3)

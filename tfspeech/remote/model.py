@@ -9,7 +9,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from tfspeech.remote.transport import (
     Target,
     Transport,
 )
-from tfspeech.text.front_end import TextFrontEnd
+from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.normalize import normalize
 
 Answer = TypeVar("Answer")
@@ -38,7 +38,8 @@ _SHORTEST_S = 0.001  # A wait may last longer than it was told to.
 _FAILED = "assertion failed: ["
 _CONDITION = re.compile("Condition .* did not hold")
 _TRANSCRIBE = "transcribe_bytes"
-_SYNTHESIZE, _PROSODY = "synthesize", "synthesize_prosody"
+_SYNTHESIZE, _PHONEMES = "synthesize", "synthesize_phonemes"
+_PROSODY = ("rate", "semitones")
 
 
 class Word(NamedTuple):
@@ -195,27 +196,37 @@ class RemoteModel:
     ) -> list[Speech]:
         """Speaks texts, in one request.
 
+        Numbers and abbreviations are written out here. Models that read phonemes get
+        those that eSpeak NG has here for the text, whatever its words.
+
         Args:
-            texts: English; numbers and abbreviations are written out here.
+            texts: English.
             rate: 2 for twice as fast as usual.
-            semitones: Above the usual pitch. This and the rate are for models with the
-                signature `synthesize_prosody`.
+            semitones: Above the usual pitch. This and the rate are for models whose
+                signature takes them.
 
         Raises:
             TextError: A text has a symbol that is unknown, or nothing to say.
-            ServerError: See `predict`.
+            ServerError: See `predict`; or the model has but one rate and pitch.
         """
         front_end = TextFrontEnd()
         for text in texts:
             front_end.encode(text)  # A graph leaves out what it does not know.
-        name, inputs = _SYNTHESIZE, {"text": [normalize(text) for text in texts]}
-        if (rate, semitones) != (1.0, 0.0):
-            name = _PROSODY
-            inputs["rate"] = np.full(len(texts), rate, np.float32)
-            inputs["semitones"] = np.full(len(texts), semitones, np.float32)
+        name = _PHONEMES if _PHONEMES in self.signatures else _SYNTHESIZE
+        signature = self._signature(name)
+        inputs: dict[str, Any] = {"text": [normalize(text) for text in texts]}
+        if name == _PHONEMES:
+            inputs = _phonemes(texts)
+        for key, value, usual in zip(_PROSODY, (rate, semitones), (1, 0), strict=True):
+            if key in signature.inputs:
+                inputs[key] = np.full(len(texts), value, np.float32)
+            elif value != usual:
+                raise ServerError(
+                    f"{self.name} at {self.url} has no {key} that could be changed"
+                )
         wanted = ("waveform", "waveform_length", "sample_rate_hz", "stopped")
-        served = self._signature(name).outputs
-        answer = self.predict(name, inputs, [key for key in wanted if key in served])
+        known = [key for key in wanted if key in signature.outputs]
+        answer = self.predict(name, inputs, known)
         stopped = answer.get("stopped", np.ones(len(texts), bool))
         return [
             Speech(waveform[:length], int(rate_hz), bool(stop))
@@ -268,6 +279,17 @@ class RemoteModel:
                 "the version, and what the server was given to load"
             )
         return ServerError(f"{self.name} at {self.url}: {reason} ({error.code})")
+
+
+def _phonemes(texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """The symbols of texts and how many they are, as `predict` takes them."""
+    front_end = TextFrontEnd(TextConfig(symbols="phonemes"))
+    encoded = [front_end.encode(text) for text in texts]
+    lengths = np.array([len(each) for each in encoded], np.int32)
+    symbols = np.zeros((len(encoded), lengths.max()), np.int32)
+    for row, each in zip(symbols, encoded, strict=True):
+        row[: len(each)] = each
+    return {"symbols": symbols, "symbols_length": lengths}
 
 
 def _check_inputs(

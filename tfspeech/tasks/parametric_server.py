@@ -12,14 +12,22 @@ import tensorflow as tf
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import Vocoder
 from tfspeech.tasks.parametric_config import FASTEST, MAX_SEMITONES, SLOWEST
-from tfspeech.tasks.synthesis_server import EXAMPLE_TEXT
+from tfspeech.tasks.speech_server import EXAMPLE_TEXT, SpeechServer, example_symbols
+from tfspeech.text.context import SPACE_ID
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.lexicon import Lexicon
 from tfspeech.text.linguistic import encode_segments
 from tfspeech.text.phonemes import PHONEMES
 
+SYMBOLS_WITH_PROSODY = (
+    tf.TensorSpec([None, None], tf.int32, name="symbols"),
+    tf.TensorSpec([None], tf.int32, name="symbols_length"),
+    tf.TensorSpec([None], name="rate"),
+    tf.TensorSpec([None], name="semitones"),
+)
 
-class ParametricServer(tf.Module):
+
+class ParametricServer(SpeechServer):
     """Lexicon, networks and vocoder as one module of TensorFlow's own operations.
 
     Args of the constructor:
@@ -42,17 +50,11 @@ class ParametricServer(tf.Module):
         texts: Sequence[str],
         features: AcousticConfig,
     ) -> None:
-        super().__init__(name="parametric_server")
-        self._model = model
+        super().__init__(model, vocoder, front_end, features, "parametric_server")
         self._durations = durations
         self._frames = frames
-        self._vocoder = vocoder
-        self._front_end = front_end
         self._lexicon = Lexicon([*texts, EXAMPLE_TEXT])
-        self._features = features
         self._is_phoneme = np.array([s in PHONEMES for s in front_end.symbols])
-        # Keras hides its variables from TensorFlow's tracking; the export needs them.
-        self._weights = [v.value for v in model.variables]
 
     @property
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
@@ -62,35 +64,29 @@ class ParametricServer(tf.Module):
             "serving_default": speech,
             "synthesize": speech,
             "synthesize_prosody": self.synthesize_prosody.get_concrete_function(),
+            "synthesize_phonemes": self.synthesize_phonemes.get_concrete_function(),
             "acoustic": self.acoustic.get_concrete_function(),
         }
 
     @property
     def examples(self) -> dict[str, dict[str, np.ndarray]]:
         """A typical request of one row for every signature."""
-        symbols = encode_segments(self._front_end, EXAMPLE_TEXT)
         text = {"text": np.array([EXAMPLE_TEXT.encode()], object)}
         prosody = {"rate": np.ones(1, np.float32), "semitones": np.zeros(1, np.float32)}
-        acoustic = {
-            "symbols": symbols[np.newaxis],
-            "symbols_length": np.array([symbols.size], np.int32),
-        }
+        phonemes = example_symbols(self._front_end.encode(EXAMPLE_TEXT))
+        segments = example_symbols(encode_segments(self._front_end, EXAMPLE_TEXT))
         return {
             "serving_default": text,
             "synthesize": text,
             "synthesize_prosody": text | prosody,
-            "acoustic": acoustic | prosody,
+            "synthesize_phonemes": phonemes | prosody,
+            "acoustic": segments | prosody,
         }
 
     @property
     def facts(self) -> dict[str, Any]:
         """What a client must know of this model besides its signatures."""
-        return {
-            "sample_rate_hz": self._features.sample_rate_hz,
-            "hop_length": self._features.hop_length,
-            "symbols": list(self._front_end.symbols),
-            "words": len(self._lexicon.words),
-        }
+        return super().facts | {"words": len(self._lexicon.words)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def synthesize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -140,25 +136,35 @@ class ParametricServer(tf.Module):
         )
         with tf.control_dependencies([check]):
             acoustic = self.acoustic(symbols, lengths, rate, semitones)
-        waveform, waveform_length = self._vocoder(
-            acoustic["frames"], acoustic["frame_length"]
-        )
-        rate_hz = tf.fill(tf.shape(lengths), self._features.sample_rate_hz)
-        return {
-            "waveform": tf.clip_by_value(waveform, -1.0, 1.0),
-            "waveform_length": waveform_length,
-            "sample_rate_hz": rate_hz,
-            **acoustic,
-        }
+        return self._spoken(acoustic)
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None], tf.int32, name="symbols"),
-            tf.TensorSpec([None], tf.int32, name="symbols_length"),
-            tf.TensorSpec([None], name="rate"),
-            tf.TensorSpec([None], name="semitones"),
-        ]
-    )
+    @tf.function(input_signature=SYMBOLS_WITH_PROSODY)
+    def synthesize_phonemes(
+        self,
+        symbols: tf.Tensor,
+        symbols_length: tf.Tensor,
+        rate: tf.Tensor,
+        semitones: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """Speaks phonemes, which clients with eSpeak NG have of any text.
+
+        Args:
+            symbols: int32 [batch, symbols], as `TextFrontEnd.encode` returns them.
+            symbols_length: int32 [batch]; what is beyond, whatever it is, has no
+                influence.
+            rate: As of `synthesize_prosody`.
+            semitones: Likewise.
+
+        Returns:
+            As `synthesize`; the first of the `durations` is that of the silence before
+            the symbols.
+        """
+        segments = tf.pad(symbols, [[0, 0], [1, 0]], constant_values=SPACE_ID)
+        # A length that is out of range is to stay so.
+        lengths = symbols_length + tf.cast(symbols_length > 0, tf.int32)
+        return self._spoken(self.acoustic(segments, lengths, rate, semitones))
+
+    @tf.function(input_signature=SYMBOLS_WITH_PROSODY)
     def acoustic(
         self,
         symbols: tf.Tensor,
@@ -185,7 +191,20 @@ class ParametricServer(tf.Module):
             tf.errors.InvalidArgumentError: A length, a symbol, a rate or a pitch is out
                 of range.
         """
-        symbols = self._checked(symbols, symbols_length, rate, semitones)
+        in_range = [
+            tf.debugging.Assert(
+                tf.reduce_all((rate >= SLOWEST) & (rate <= FASTEST)),
+                [f"rate must be between {SLOWEST} and {FASTEST}:", rate],
+            ),
+            tf.debugging.Assert(
+                tf.reduce_all(tf.abs(semitones) <= MAX_SEMITONES),
+                [f"semitones must be within {MAX_SEMITONES}:", semitones],
+            ),
+        ]
+        with tf.control_dependencies(in_range):
+            symbols = self._checked(
+                symbols, symbols_length, rate=rate, semitones=semitones
+            )
         durations = self._durations(symbols, symbols_length, rate)
         frames, frame_lengths = self._frames(
             symbols, symbols_length, durations, semitones
@@ -195,49 +214,3 @@ class ParametricServer(tf.Module):
             "frame_length": frame_lengths,
             "durations": durations,
         }
-
-    def _checked(
-        self,
-        symbols: tf.Tensor,
-        lengths: tf.Tensor,
-        rate: tf.Tensor,
-        semitones: tf.Tensor,
-    ) -> tf.Tensor:
-        """The symbols, 0 beyond the lengths; everything is in range."""
-        size = tf.shape(symbols)[1]
-        count = len(self._front_end.symbols)
-        debugging = tf.debugging
-        fit = [
-            debugging.assert_positive(lengths, "symbols_length must be above 0"),
-            debugging.assert_less_equal(
-                lengths, size, "symbols_length must not be more than the symbols"
-            ),
-            *(
-                debugging.assert_equal(
-                    tf.shape(symbols)[0],
-                    tf.size(values),
-                    f"symbols and {name} must have as many rows",
-                )
-                for name, values in (
-                    ("symbols_length", lengths),
-                    ("rate", rate),
-                    ("semitones", semitones),
-                )
-            ),
-            debugging.Assert(
-                tf.reduce_all((rate >= SLOWEST) & (rate <= FASTEST)),
-                [f"rate must be between {SLOWEST} and {FASTEST}:", rate],
-            ),
-            debugging.Assert(
-                tf.reduce_all(tf.abs(semitones) <= MAX_SEMITONES),
-                [f"semitones must be within {MAX_SEMITONES}:", semitones],
-            ),
-        ]
-        with tf.control_dependencies(fit):
-            symbols = tf.where(tf.sequence_mask(lengths, size), symbols, 0)
-        known = [
-            debugging.assert_non_negative(symbols, "symbols must not be negative"),
-            debugging.assert_less(symbols, count, f"there are {count} symbols"),
-        ]
-        with tf.control_dependencies(known):
-            return tf.identity(symbols)

@@ -1,9 +1,8 @@
-"""The graph of a synthesiser that TF Serving runs: text in, a waveform out."""
+"""The graph of a synthesiser with attention that TF Serving runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
@@ -11,12 +10,11 @@ import tensorflow as tf
 
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import Vocoder
+from tfspeech.tasks.speech_server import EXAMPLE_TEXT, SpeechServer, example_symbols
 from tfspeech.text.front_end import TextFrontEnd
 
-EXAMPLE_TEXT = "the old man closed the door."
 
-
-class SynthesisServer(tf.Module):
+class SynthesisServer(SpeechServer):
     """Text front end, model and vocoder as one module of TensorFlow's own operations.
 
     Args of the constructor:
@@ -24,7 +22,8 @@ class SynthesisServer(tf.Module):
         synthesize: (symbols, lengths) -> `frames` and more; see `Synthesis.synthesize`.
         vocoder: From frames to waveforms.
         front_end: What reads texts; phonemes need eSpeak NG, which no graph holds, so
-            that only characters make the signature `synthesize`.
+            that only characters make the signature `synthesize`, where phonemes make
+            `synthesize_phonemes`.
         features: The frames.
     """
 
@@ -36,50 +35,33 @@ class SynthesisServer(tf.Module):
         front_end: TextFrontEnd,
         features: AcousticConfig,
     ) -> None:
-        super().__init__(name="synthesis_server")
+        super().__init__(model, vocoder, front_end, features, "synthesis_server")
         self._synthesize = synthesize
-        self._vocoder = vocoder
-        self._front_end = front_end
-        self._features = features
-        # Keras hides its variables from TensorFlow's tracking; the export needs them.
-        self._weights = [v.value for v in model.variables]
+        self._reads_text = front_end.config.symbols == "characters"
 
     @property
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """The functions to be exported, by the names that clients use."""
-        acoustic = self.acoustic.get_concrete_function()
-        if self._front_end.config.symbols != "characters":
-            return {"serving_default": acoustic, "acoustic": acoustic}
         # What is decorated is exported whatever the symbols are.
-        text = tf.TensorSpec([None], tf.string, name="text")
-        speech = tf.function(self.synthesize, [text]).get_concrete_function()
-        return {
-            "serving_default": speech,
-            "synthesize": speech,
-            "acoustic": acoustic,
-        }
+        if self._reads_text:
+            name, function = "synthesize", self.synthesize
+            specs = [tf.TensorSpec([None], tf.string, name="text")]
+        else:
+            name, function = "synthesize_phonemes", self.synthesize_phonemes
+            specs = self.acoustic.input_signature
+        speech = tf.function(function, specs).get_concrete_function()
+        acoustic = self.acoustic.get_concrete_function()
+        return {"serving_default": speech, name: speech, "acoustic": acoustic}
 
     @property
     def examples(self) -> dict[str, dict[str, np.ndarray]]:
         """A typical request of one row for every signature."""
-        symbols = self._front_end.encode(EXAMPLE_TEXT)
-        acoustic = {
-            "symbols": symbols[np.newaxis],
-            "symbols_length": np.array([symbols.size], np.int32),
-        }
-        if self._front_end.config.symbols != "characters":
-            return {"serving_default": acoustic, "acoustic": acoustic}
+        symbols = example_symbols(self._front_end.encode(EXAMPLE_TEXT))
+        if not self._reads_text:
+            names = ("serving_default", "synthesize_phonemes", "acoustic")
+            return dict.fromkeys(names, symbols)
         text = {"text": np.array([EXAMPLE_TEXT.encode()], object)}
-        return {"serving_default": text, "synthesize": text, "acoustic": acoustic}
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What a client must know of this model besides its signatures."""
-        return {
-            "sample_rate_hz": self._features.sample_rate_hz,
-            "hop_length": self._features.hop_length,
-            "symbols": list(self._front_end.symbols),
-        }
+        return {"serving_default": text, "synthesize": text, "acoustic": symbols}
 
     def synthesize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Speaks texts.
@@ -100,17 +82,13 @@ class SynthesisServer(tf.Module):
         # Every text has its end.
         check = tf.debugging.assert_greater(lengths, 1, "text has nothing to say")
         with tf.control_dependencies([check]):
-            acoustic = self.acoustic(symbols, lengths)
-        waveform, waveform_length = self._vocoder(
-            acoustic["frames"], acoustic["frame_length"]
-        )
-        rate_hz = tf.fill(tf.shape(lengths), self._features.sample_rate_hz)
-        return {
-            "waveform": tf.clip_by_value(waveform, -1.0, 1.0),
-            "waveform_length": waveform_length,
-            "sample_rate_hz": rate_hz,
-            **acoustic,
-        }
+            return self._spoken(self.acoustic(symbols, lengths))
+
+    def synthesize_phonemes(
+        self, symbols: tf.Tensor, symbols_length: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Speaks phonemes: as `synthesize`, of the inputs of `acoustic`."""
+        return self._spoken(self.acoustic(symbols, symbols_length))
 
     @tf.function(
         input_signature=[
@@ -146,27 +124,3 @@ class SynthesisServer(tf.Module):
             "alignment": spoken["alignment"],
             "stopped": spoken["stopped"],
         }
-
-    def _checked(self, symbols: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """The symbols, 0 beyond the lengths; all are in range."""
-        size = tf.shape(symbols)[1]
-        fit = [
-            tf.debugging.assert_positive(lengths, "symbols_length must be above 0"),
-            tf.debugging.assert_less_equal(
-                lengths, size, "symbols_length must not be more than the symbols"
-            ),
-            tf.debugging.assert_equal(
-                tf.shape(symbols)[0],
-                tf.size(lengths),
-                "symbols and symbols_length must have as many rows",
-            ),
-        ]
-        with tf.control_dependencies(fit):
-            symbols = tf.where(tf.sequence_mask(lengths, size), symbols, 0)
-        count = len(self._front_end.symbols)
-        known = [
-            tf.debugging.assert_non_negative(symbols, "symbols must not be negative"),
-            tf.debugging.assert_less(symbols, count, f"there are {count} symbols"),
-        ]
-        with tf.control_dependencies(known):
-            return tf.identity(symbols)
