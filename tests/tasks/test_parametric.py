@@ -111,7 +111,9 @@ def test_the_loss_is_that_of_numpy(task, spoken):
             wanted = np.clip((wanted - mean) / scale, -1, 1)
             error = np.square((predicted - mean) / scale - wanted)
             if name == "frames":
-                error[:, error.shape[1] // 2 :] *= task.config.delta_weight
+                dims = error.shape[1] // 2
+                error[:, dims:] *= task.config.delta_weight
+                error[:, [dims - 2, dims - 1, -2, -1]] *= task.config.pitch_weight
             total += error.mean(1).sum()
     wanted = total / batch["frame_lengths"].numpy().sum()
     assert float(task.loss(outputs, batch)) == pytest.approx(wanted, rel=1e-4)
@@ -207,7 +209,7 @@ def test_prosody_out_of_range_is_refused(rate, semitones, target, reason):
     [
         ({"target": "wave"}, "must be one of mel, lpc"),
         ({"delta_weight": -1.0}, "delta_weight must be 0 or more"),
-        ({"delta_weight": float("nan")}, "delta_weight must be 0 or more"),
+        ({"pitch_weight": float("nan")}, "pitch_weight must be 0 or more"),
         ({"validation_sentences": 0}, "validation_sentences must be at least 1"),
     ],
 )

@@ -104,19 +104,22 @@ class ParametricSynthesis:
         frames = tf.TensorSpec([None, None, features.frame_dim])
         self.vocoder = tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
         self._is_phoneme = np.array([name in PHONEMES for name in front_end.symbols])
+        weights = np.ones(self.targets.stop - self.targets.start, np.float32)
+        if config.target == "lpc":
+            weights[-2:] = config.pitch_weight
+        self._weights = np.concatenate([weights, config.delta_weight * weights])
 
     def loss(self, outputs: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:
         """The mean squared errors of frames and log durations, added, a scalar.
 
         Both are errors of what is normalised to [-1, 1]; targets beyond, which are
-        rare, count as -1 or 1. A frame's error is the mean over its values, of which
-        differences count as `delta_weight`; the errors of durations are added up and
+        rare, count as -1 or 1. A frame's error is the mean over its values, weighted by
+        `delta_weight` and `pitch_weight`; the errors of durations are added up and
         divided by the frames, as those of frames are.
         """
         model = self.model
-        weights = tf.repeat([1.0, self.config.delta_weight], model.target_dim // 2)
         frames = _squared_error(
-            model.normalization, outputs["frames"], batch["frames"], weights
+            model.normalization, outputs["frames"], batch["frames"], self._weights
         )
         durations = _squared_error(
             model.duration_normalization,

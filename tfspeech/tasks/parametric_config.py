@@ -30,14 +30,18 @@ class ParametricConfig:
     delta_weight: float = option(
         0.2, "weight of the error of differences between frames, beside the frames' own"
     )
+    pitch_weight: float = option(
+        5.0, "weight of the errors of F0 and voicing, beside those of the filters"
+    )
     validation_sentences: int = option(16, "sentences spoken at every validation")
 
     def __post_init__(self) -> None:
         check_choices(self)
-        if not self.delta_weight >= 0:
-            raise ValueError(
-                f"delta_weight must be 0 or more. Received: {self.delta_weight}"
-            )
+        for name in ("delta_weight", "pitch_weight"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(
+                    f"{name} must be 0 or more. Received: {getattr(self, name)}"
+                )
         if self.validation_sentences < 1:
             raise ValueError(
                 "validation_sentences must be at least 1. "
