@@ -184,3 +184,14 @@ def test_a_stopped_run_resumes_to_the_same_weights(small_dense, dense_flags, tmp
     config, *_ = train.parse(["--run-dir", str(run_dir), "--resume"])
     train.run(config, run_dir, resume=True)
     assert arrays_of(run_dir) == arrays_of(small_dense)
+
+
+@pytest.mark.slow
+def test_two_replicas_make_the_weights_of_one(small_dense, dense_flags, tmp_path):
+    config, *_ = train.parse([*dense_flags, "--distribute=mirrored"])
+    train.run(config, tmp_path / "run")
+    best = "checkpoints/best.npz"
+    with np.load(small_dense / best) as one, np.load(tmp_path / "run" / best) as two:
+        assert set(one) == set(two)
+        for name in one:
+            np.testing.assert_allclose(two[name], one[name], atol=1e-4, err_msg=name)
