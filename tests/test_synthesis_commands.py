@@ -174,8 +174,10 @@ def test_export_says_how_to_speak_and_serve(
 ):
     version = tmp_path / "attention_tts" / "1"
     monkeypatch.setattr(export, "run", lambda *_, **__: version)
+    monkeypatch.setattr(export, "read_description", lambda _: {"tflite": {}})
     code, out, _ = command(export.main, small_voice, "--output", tmp_path)
     assert code == 0
     assert f'python -m tfspeech.synthesize {small_voice} "TEXT"' in out
-    assert "MODEL_NAME=attention_tts" in out
+    assert f"{tmp_path}:/models tensorflow/serving" in out
+    assert "--model_config_file=/models/models.config" in out
     assert "transcribe" not in out

@@ -12,7 +12,11 @@ from tfspeech.audio.acoustic import acoustic_frames
 from tfspeech.audio.resample import resample
 from tfspeech.console import progress
 from tfspeech.data.espeak import SpokenText
-from tfspeech.tasks.synthesis_evaluation import ANCHOR_VOICE
+from tfspeech.tasks.synthesis_evaluation import (
+    ANCHOR_VOICE,
+    PITCH_SENTENCES,
+    mean_score,
+)
 from tfspeech.tasks.synthesis_scores import (
     alignment_path,
     fundamental_frequency,
@@ -23,9 +27,6 @@ from tfspeech.tasks.synthesis_scores import (
 if TYPE_CHECKING:
     from tfspeech.tasks.parametric import ParametricSynthesis
     from tfspeech.tasks.parametric_data import ParametricData
-
-PITCH_SENTENCES = 30
-"""Finding the pitch is slow; so many tell it to about a hertz."""
 
 COLUMNS = {
     "aligned_": "true durations",
@@ -86,7 +87,7 @@ def evaluate_parametric(
             found.append(compared | {"duration_ratio": ratio})
             bar.update()
     names = {name: None for each in found for name in each}
-    return scores | {name: _mean(found, name) for name in names}
+    return scores | {name: mean_score(found, name) for name in names}
 
 
 def aligned_distortion(reference: np.ndarray, synthesis: np.ndarray) -> float:
@@ -145,12 +146,6 @@ def _frame_by_frame(reference: np.ndarray, synthesis: np.ndarray) -> np.ndarray:
     """Pairs of frames of the same number, int [frames, 2]."""
     frames = np.arange(min(len(reference), len(synthesis)))
     return np.stack([frames, frames], axis=1)
-
-
-def _mean(found: list[dict[str, float]], name: str) -> float | None:
-    """The mean over the sentences that have the figure; None where none has."""
-    values = np.array([each[name] for each in found if name in each])
-    return float(np.nanmean(values)) if np.isfinite(values).any() else None
 
 
 def describe_parametric(scores: dict[str, Any]) -> str:

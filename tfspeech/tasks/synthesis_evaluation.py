@@ -72,7 +72,7 @@ def evaluate_synthesis(
             )
             bar.update()
     names = {name: None for each in found for name in each}
-    return scores | {name: _mean(found, name) for name in names}
+    return scores | {name: mean_score(found, name) for name in names}
 
 
 def _speak(task: Synthesis, texts: Sequence[str]) -> list[Speech]:
@@ -126,7 +126,7 @@ def _frames(task: Synthesis, waveform: np.ndarray) -> np.ndarray:
     return frames.numpy()[0]
 
 
-def _mean(found: Sequence[dict[str, float]], name: str) -> float | None:
+def mean_score(found: Sequence[dict[str, float]], name: str) -> float | None:
     """The mean over the sentences that have the figure; None where none has."""
     values = np.array([each[name] for each in found if name in each])
     return float(np.nanmean(values)) if np.isfinite(values).any() else None
