@@ -171,7 +171,7 @@ BAD = {
     "match of nothing": (["--clip", "norm(1, match='x')"], "selects none of"),
     "unknown model": (
         ["tacotron9"],
-        "the known ones are attention_tts, rnn_recognizer",
+        "the known ones are attention_tts, dense_synthesis, rnn_recognizer",
     ),
     "unknown flag": (["--unit", "8"], "unrecognized arguments: --unit"),
     "no number": (["--epochs", "many"], "invalid int value: 'many'"),

@@ -110,6 +110,7 @@ def test_a_model_that_shows_no_activations_is_refused():
 
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
 def test_the_recogniser_shows_what_its_recurrent_layers_say(cell):
+    keras.utils.set_random_seed(0)
     config = RnnRecognizerConfig(cell=cell, layers=2, units=6, conv_filters=8)
     model = RnnRecognizer(dataclasses.replace(config, dropout=0.5), 5, 3)
     rng = np.random.default_rng(0)

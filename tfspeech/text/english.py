@@ -52,15 +52,20 @@ ABBREVIATIONS = {
     "Rd": "road",
     "St": "street",
     "Dr": "drive",
-    "Vol": "volume",
     "vol": "volume",
-    "vs": "versus",
     "etc": "et cetera",
     "approx": "approximately",
     "i.e": "that is",
     "e.g": "for example",
     "Sept": "September",
     **{short: name for short, name in MONTHS.items() if short != name},
+}
+# Those in lower case may start a sentence, or be shouted.
+ABBREVIATIONS |= {
+    written: meaning
+    for short, meaning in ABBREVIATIONS.items()
+    if short.islower()
+    for written in (short.capitalize(), short.upper())
 }
 SIGNS = {
     "&": "and",

@@ -205,6 +205,7 @@ _RULES = [
         (rf"\b({_any(ABBREVIATIONS)}){_LAST_DOT}", _abbreviation),
         (rf"\b({_any(MONTHS)})(?= \d)", lambda match: MONTHS[match[1]]),
         (r"\bOK\b", "okay"),
+        (r"(?<![A-Za-z])[Vv][Ss](?![A-Za-z])(?:\.(?!\s*$))?", "versus"),
         (rf"\b{_HOUR}(?::([0-5]\d))?\s?([AaPp])\.?[Mm]\b(?:\.(?!\s*$))?", _time),
         (rf"\b{_HOUR}:([0-5]\d)()\b", _time),
         (rf"\b((?:[A-Za-z]\.)+)([A-Za-z]){_LAST_DOT}", _initials),
