@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfspeech.console import print_json, run_command, say
+from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError, SpecError
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
@@ -138,6 +138,30 @@ def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
     Raises:
         SpecError: A flag is unknown or its value is out of range.
     """
+    given = _parser(arguments).parse_args(arguments)
+    flags = vars(given)
+    as_json = flags.pop("json", False)
+    chains = {name: flags.pop(name, None) for name in ("clip", "regularize")}
+    model = flags.get("model", DEFAULT_MODEL)
+    config = with_flags(default_config(model), given)
+    target_loss = flags.get("target_loss")
+    if target_loss is not None and not is_number(target_loss):
+        raise SpecError(f"--target-loss must be a number. Received: {target_loss}")
+    comparison = Comparison(
+        config,
+        tuple(chains["clip"] or [" + ".join(config.training.clip) or "none()"]),
+        tuple(
+            chains["regularize"] or [" + ".join(config.training.regularize) or "none()"]
+        ),
+        flags.get("seeds", 3),
+        flags.get("run_dir", Path("runs") / f"compare_{model}"),
+        target_loss,
+        tuple(flags.get("vary", ())),
+    )
+    return comparison, as_json
+
+
+def _parser(arguments: Sequence[str]) -> Parser:
     parser = model_parser(
         "tuning.compare",
         "Trains a model under every clipping and regularization given, and reports "
@@ -179,27 +203,7 @@ def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
     group.add_argument(
         "--json", action="store_true", help="print the report as one JSON object"
     )
-    given = parser.parse_args(arguments)
-    flags = vars(given)
-    as_json = flags.pop("json", False)
-    chains = {name: flags.pop(name, None) for name in ("clip", "regularize")}
-    model = flags.get("model", DEFAULT_MODEL)
-    config = with_flags(default_config(model), given)
-    target_loss = flags.get("target_loss")
-    if target_loss is not None and not is_number(target_loss):
-        raise SpecError(f"--target-loss must be a number. Received: {target_loss}")
-    comparison = Comparison(
-        config,
-        tuple(chains["clip"] or [" + ".join(config.training.clip) or "none()"]),
-        tuple(
-            chains["regularize"] or [" + ".join(config.training.regularize) or "none()"]
-        ),
-        flags.get("seeds", 3),
-        flags.get("run_dir", Path("runs") / f"compare_{model}"),
-        target_loss,
-        tuple(flags.get("vary", ())),
-    )
-    return comparison, as_json
+    return parser
 
 
 def main(arguments: Sequence[str]) -> None:

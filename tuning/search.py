@@ -14,7 +14,7 @@ import grpc
 import keras_tuner
 
 from tfspeech import export
-from tfspeech.console import print_json, run_command, say
+from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import RunError, SpecError
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.runs import RESULTS_FILE, default_config
@@ -170,6 +170,21 @@ def parse(arguments: Sequence[str]) -> tuple[Search, Path | None, bool]:
     Raises:
         SpecError: A flag is unknown or its value is out of range.
     """
+    given = _parser(arguments).parse_args(arguments)
+    flags = vars(given)
+    model = flags.get("model", DEFAULT_MODEL)
+    names = ("engine", "max_trials", "objective", "seeds", "stop_hopeless")
+    search = Search(
+        with_flags(default_config(model), given),
+        flags.get("run_dir", Path("runs") / f"search_{model}"),
+        **{name: flags[name] for name in names if name in flags},
+        **{name: tuple(flags[name]) for name in ("tune", "fix") if name in flags},
+    )
+    output = flags.get("output", Path("saved_models")) if "export" in flags else None
+    return search, output, flags.get("json", False)
+
+
+def _parser(arguments: Sequence[str]) -> Parser:
     parser = model_parser(
         "tuning.search",
         "Searches the hyperparameters of a model by Keras Tuner. Started again, it "
@@ -229,18 +244,7 @@ def parse(arguments: Sequence[str]) -> tuple[Search, Path | None, bool]:
         help="where report and runs are kept (default: runs/search_MODEL)",
     )
     add("--json", action="store_true", help="print the report as one JSON object")
-    given = parser.parse_args(arguments)
-    flags = vars(given)
-    model = flags.get("model", DEFAULT_MODEL)
-    names = ("engine", "max_trials", "objective", "seeds", "stop_hopeless")
-    search = Search(
-        with_flags(default_config(model), given),
-        flags.get("run_dir", Path("runs") / f"search_{model}"),
-        **{name: flags[name] for name in names if name in flags},
-        **{name: tuple(flags[name]) for name in ("tune", "fix") if name in flags},
-    )
-    output = flags.get("output", Path("saved_models")) if "export" in flags else None
-    return search, output, flags.get("json", False)
+    return parser
 
 
 def main(arguments: Sequence[str]) -> None:
