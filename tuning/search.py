@@ -140,9 +140,9 @@ def export_best(report: SearchReport, output: Path) -> tuple[dict[str, Any], Pat
     Raises:
         RunError: No trial has a score, or the training failed.
     """
-    if not report.ranked:
+    if report.best is None:
         raise RunError("no trial has a score: there is nothing to be exported")
-    run_dir = report.directory / BEST / report.ranked[0].name
+    run_dir = report.directory / BEST / report.best.name
     say(f"best: trains once more in {run_dir}")
     outcome = run_trial(report.best_config, run_dir)
     if outcome.status != FINISHED:

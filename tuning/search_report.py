@@ -86,9 +86,14 @@ class SearchReport:
         return rank(self.records, self.objective)
 
     @property
+    def best(self) -> TrialRecord | None:
+        """The best trial, or the baseline where none beats it; None without a score."""
+        return next(iter(rank([self.baseline, *self.records], self.objective)), None)
+
+    @property
     def best_config(self) -> RunConfig:
-        """The configuration of the best trial."""
-        return configure(self.config, self.ranked[0].values)
+        """The configuration of the best."""
+        return configure(self.config, self.best.values)
 
     @functools.cached_property
     def importance(self) -> Importance | None:
@@ -98,7 +103,7 @@ class SearchReport:
     def write(self) -> None:
         """Writes Markdown, JSON, picture and best configuration into the directory."""
         write_json(self.directory / JSON, self.to_json())
-        if self.ranked:
+        if self.best:
             (self.directory / BEST_FILE).write_text(self.best_config.to_json())
         plot_search(
             self.space,
@@ -112,7 +117,7 @@ class SearchReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as values that JSON knows."""
-        ranked = self.ranked
+        best = self.best
         return {
             "model": self.config.model,
             "data": self.config.data.data,
@@ -122,8 +127,8 @@ class SearchReport:
             "space": [dataclasses.asdict(dimension) for dimension in self.space],
             "seconds": round(self.seconds, 1),
             "baseline": dataclasses.asdict(self.baseline),
-            "best": dataclasses.asdict(ranked[0]) if ranked else None,
-            "best_config": json.loads(self.best_config.to_json()) if ranked else None,
+            "best": best and dataclasses.asdict(best),
+            "best_config": best and json.loads(self.best_config.to_json()),
             "trials": [dataclasses.asdict(record) for record in self.records],
             "importance": self.importance and dataclasses.asdict(self.importance),
         }
@@ -140,9 +145,16 @@ def summarize(report: SearchReport) -> list[str]:
         f"{len(report.records)} trials in {report.seconds / 60:.1f} minutes: "
         f"{', '.join(counts)}."
     ]
-    if not report.ranked:
+    best, baseline, objective = report.best, report.baseline, report.objective
+    if best is None:
         return [*sentences, "No trial has a score."]
-    best, baseline, objective = report.ranked[0], report.baseline, report.objective
+    if best is baseline:
+        return [
+            *sentences,
+            f"No trial beats the default, {_chains(report.config)}: validation "
+            f"{objective.name} {best.score:.4f}. Search for longer, or less at once "
+            "(--tune).",
+        ]
     chosen = report.best_config
     sentences.append(
         f"The best is trial {best.name}, {_chains(chosen)}: validation "
@@ -186,7 +198,7 @@ def _markdown(report: SearchReport) -> list[str]:
         *(f"- {sentence}" for sentence in summarize(report)),
         "",
     ]
-    if report.ranked:
+    if report.best:
         lines += [f"`python -m tfspeech.train --config {BEST_FILE}` trains it.", ""]
     lines += ["## Best trials", "", *_table(report), ""]
     failed = [record for record in report.records if record.score is None]

@@ -9,6 +9,7 @@ from search_fakes import BEST_THRESHOLD, Fakes, Killed, parse
 
 from tfspeech import train
 from tfspeech.errors import RunError, SpecError
+from tfspeech.runs import read_config
 from tuning import search, search_report
 from tuning.figures import Monitor
 from tuning.search_engines import ENGINES, build_oracle
@@ -101,7 +102,7 @@ def test_four_failures_in_a_row_are_told_as_the_worst_and_the_search_goes_on(
     assert "trial 00 (l2.lambda=1000): diverged, not finite" in text
 
 
-def test_a_crash_is_a_failure_too_and_no_score_at_all_is_told(fakes, tmp_path):
+def test_a_crash_is_a_failure_too_and_the_default_may_be_the_best(fakes, tmp_path):
     given = ("--fix", "clip.kind=value", "--tune", "clip.threshold=0.5,0.7")
     report = search.run(parse(tmp_path, *given, "--engine", "grid"))
     assert [record.status for record in report.records] == ["crashed", "finished"]
@@ -109,10 +110,14 @@ def test_a_crash_is_a_failure_too_and_no_score_at_all_is_told(fakes, tmp_path):
     other = parse(tmp_path / "b", "--tune", "l2.lambda=1e3,1e4", "--engine", "grid")
     report = search.run(other)
     assert report.ranked == []
-    assert search.summarize(report)[-1] == "No trial has a score."
-    assert not (tmp_path / "b" / "best.json").exists()
+    assert report.best is report.baseline
+    assert "No trial beats the default" in search.summarize(report)[-1]
+    assert read_config(tmp_path / "b" / "best.json") == report.config
+    worst = dataclasses.replace(report.baseline, score=None)
+    failed = dataclasses.replace(report, baseline=worst)
+    assert search.summarize(failed)[-1] == "No trial has a score."
     with pytest.raises(RunError, match="nothing to be exported"):
-        search.export_best(report, tmp_path)
+        search.export_best(failed, tmp_path)
 
 
 def test_hopeless_trials_end_early_unless_that_is_not_wanted(unplotted, tmp_path):
