@@ -28,6 +28,7 @@ from tfspeech.tasks.parametric_data import (
 )
 from tfspeech.tasks.parametric_evaluation import evaluate_parametric
 from tfspeech.tasks.parametric_server import ParametricServer
+from tfspeech.tasks.speech_task import SpeechTask
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.linguistic import (
     LinguisticConfig,
@@ -63,7 +64,7 @@ class ParametricSpeech:
         return True
 
 
-class ParametricSynthesis:
+class ParametricSynthesis(SpeechTask):
     """What a synthesiser that works frame by frame is trained for.
 
     Args of the constructor:
@@ -93,16 +94,12 @@ class ParametricSynthesis:
         front_end: TextFrontEnd,
         read_texts: Callable[[], Sequence[str]],
     ) -> None:
-        self.model = model
+        vocoder = VOCODERS[VOCODER_OF[config.target]](features)
+        super().__init__(model, vocoder, features, front_end)
         self.config = config
-        self.features = features
         self.linguistic = linguistic
-        self.front_end = front_end
         self.targets = target_values(config, features)
         self._read_texts = read_texts
-        vocoder = VOCODERS[VOCODER_OF[config.target]](features)
-        frames = tf.TensorSpec([None, None, features.frame_dim])
-        self.vocoder = tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
         self._is_phoneme = np.array([name in PHONEMES for name in front_end.symbols])
         weights = np.ones(self.targets.stop - self.targets.start, np.float32)
         if config.target == "lpc":
@@ -135,10 +132,6 @@ class ParametricSynthesis:
             for error, length in zip((frames, durations), lengths, strict=True)
         )
         return total / self.weight(batch)
-
-    def weight(self, batch: Batch) -> tf.Tensor:
-        """The frames of a batch, a float32 scalar."""
-        return tf.cast(tf.reduce_sum(batch["frame_lengths"]), tf.float32)
 
     def speak(
         self, texts: Sequence[str], rate: float = 1.0, semitones: float = 0.0
@@ -265,25 +258,6 @@ class ParametricSynthesis:
             last = self.features.frame_dim
             frames += tf.pad(raised, [[0, 0], [0, 0], [last - 2, 1]])
         return frames, frame_lengths
-
-    def waveform(self, frames: np.ndarray) -> np.ndarray:
-        """Makes a waveform, float32 [samples], of frames [frames, frame_dim]."""
-        length = tf.constant([len(frames)])
-        waveforms, lengths = self.vocoder(tf.constant(frames[np.newaxis]), length)
-        return waveforms.numpy()[0, : int(lengths[0])]
-
-    def mean_loss(self, batches: tf.data.Dataset) -> float:
-        """The mean loss per frame over batches."""
-        total = frames = 0.0
-        for batch in batches:
-            loss, weight = self._evaluate(batch)
-            total, frames = total + float(loss * weight), frames + float(weight)
-        return total / frames
-
-    @tf.function(reduce_retracing=True)
-    def _evaluate(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        loss = self.loss(self.model(batch, training=False), batch)
-        return loss, self.weight(batch)
 
     def measure_deviations(self, spoken: Spoken, batches: tf.data.Dataset) -> None:
         """Has the model carry how far its predictions are from what was spoken.

@@ -17,6 +17,7 @@ from tfspeech.audio.vocoders import VOCODERS, Vocoder
 from tfspeech.data.batches import BatchPlan
 from tfspeech.data.pipeline import Batch, feature_statistics
 from tfspeech.strategies import build_spec
+from tfspeech.tasks.speech_task import SpeechTask
 from tfspeech.tasks.synthesis_data import TAIL_STEPS, SynthesisData
 from tfspeech.tasks.synthesis_evaluation import evaluate_synthesis
 from tfspeech.tasks.synthesis_losses import guided_attention_loss, stop_loss
@@ -84,7 +85,7 @@ class Speech:
     stopped: bool
 
 
-class Synthesis:
+class Synthesis(SpeechTask):
     """What a synthesiser with attention is trained for.
 
     Args of the constructor:
@@ -109,13 +110,9 @@ class Synthesis:
         features: AcousticConfig,
         front_end: TextFrontEnd,
     ) -> None:
-        self.model = model
-        self.features = features
-        self.front_end = front_end
-        self._config = config
         vocoder = build_spec(config.vocoder, vocoders(features), "vocoder")
-        frames = tf.TensorSpec([None, None, features.frame_dim])
-        self.vocoder = tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
+        super().__init__(model, vocoder, features, front_end)
+        self._config = config
 
     @property
     def reduction_factor(self) -> int:
@@ -140,10 +137,6 @@ class Synthesis:
                 outputs["alignment"], steps, batch["symbol_lengths"], config.guide_width
             )
         return total
-
-    def weight(self, batch: Batch) -> tf.Tensor:
-        """The frames of a batch, a float32 scalar."""
-        return tf.cast(tf.reduce_sum(batch["frame_lengths"]), tf.float32)
 
     def _frame_loss(self, frames: tf.Tensor, batch: Batch) -> tf.Tensor:
         absolute, squared = FRAME_LOSSES[self._config.frame_loss]
@@ -194,25 +187,6 @@ class Synthesis:
         """
         longest = tf.cast(lengths, tf.float32) * self._config.frames_per_symbol
         return self.model.synthesize(symbols, lengths, tf.cast(longest, tf.int32))
-
-    def waveform(self, frames: np.ndarray) -> np.ndarray:
-        """Makes a waveform, float32 [samples], of frames [frames, frame_dim]."""
-        length = tf.constant([len(frames)])
-        waveforms, lengths = self.vocoder(tf.constant(frames[np.newaxis]), length)
-        return waveforms.numpy()[0, : int(lengths[0])]
-
-    def teacher_forced_loss(self, batches: tf.data.Dataset) -> float:
-        """The mean loss per frame over batches."""
-        total = frames = 0.0
-        for batch in batches:
-            loss, weight = self._evaluate(batch)
-            total, frames = total + float(loss * weight), frames + float(weight)
-        return total / frames
-
-    @tf.function(reduce_retracing=True)
-    def _evaluate(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        loss = self.loss(self.model(batch, training=False), batch)
-        return loss, self.weight(batch)
 
     def attention(
         self, texts: Sequence[str], speech: Sequence[Speech]
@@ -332,7 +306,7 @@ class SynthesisTraining:
             pair = true[:, :mels], speech.frames[:, :mels]
             distortions.append(mel_cepstral_distortion(*pair, alignment_path(*pair)))
         return {
-            "loss": task.teacher_forced_loss(self._validation),
+            "loss": task.mean_loss(self._validation),
             "mcd_db": float(np.mean(distortions)),
             **task.attention(self.spoken_texts, self.speech),
         }

@@ -54,7 +54,7 @@ def evaluate_synthesis(
     batches = data.batches(indices, task.reduction_factor, tail=TAIL_STEPS)
     scores: dict[str, Any] = {
         "sentences": len(texts),
-        "loss": task.teacher_forced_loss(batches),
+        "loss": task.mean_loss(batches),
     }
     speech = _speak(task, texts)
     scores |= task.attention(texts, speech)
