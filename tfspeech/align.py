@@ -126,25 +126,30 @@ def run(
             bar.update()
     aligned = time.monotonic()
 
-    audio_s = sum(map(work.seconds, work.rows))
-    left_out = sorted({*range(len(work.grids))} - {*work.rows})
-    results: dict[str, Any] = {
-        "utterances": len(work.grids),
-        "aligned": len(work.rows),
-        "left_out": [str(work.grids[row].relative_to(output)) for row in left_out],
-        "audio_seconds": round(audio_s, 1),
-        "log_likelihood_per_frame": list(training.log_likelihoods),
+    results = _count(work, output) | {
+        "log_likelihood_per_frame": list(training.log_likelihoods)
     }
     if is_new and len(todo) == len(work.rows):
         results |= {
             "training_seconds": round(trained - started, 1),
             "alignment_seconds": round(aligned - trained, 1),
-            "times_real_time": round(audio_s / (aligned - started), 1),
+            "times_real_time": round(results["audio_seconds"] / (aligned - started), 1),
         }
     results |= _compare(work)
     _plot(work, output / PLOTS)
     (output / RESULTS_FILE).write_text(json.dumps(results, indent=2) + "\n")
     return results
+
+
+def _count(work: _Work, output: Path) -> dict[str, Any]:
+    """What of a corpus is aligned."""
+    left_out = sorted({*range(len(work.grids))} - {*work.rows})
+    return {
+        "utterances": len(work.grids),
+        "aligned": len(work.rows),
+        "left_out": [str(work.grids[row].relative_to(output)) for row in left_out],
+        "audio_seconds": round(sum(map(work.seconds, work.rows)), 1),
+    }
 
 
 def describe(results: Mapping[str, Any], output: Path) -> str:
