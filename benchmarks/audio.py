@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from benchmarks.timing import interleaved, print_table, ratios
 from tfspeech.audio.features import FeatureConfig, extract_features
-from tfspeech.runs import default_config
 from tfspeech.strategies import Run
+from tfspeech.tasks.registry import default_config
 from tfspeech.train import build_step
 from tfspeech.training.distribution import Distribution
 

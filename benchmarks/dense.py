@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from benchmarks.timing import interleaved, print_table
 from tfspeech.audio.trajectory import most_likely_trajectory
-from tfspeech.runs.recipes import default_config
-from tfspeech.tasks.parametric import ParametricSynthesis
+from tfspeech.tasks.parallel_tts.task import ParametricSynthesis
+from tfspeech.tasks.registry import default_config
 from tfspeech.text.linguistic import (
     encode_segments,
     frame_features,

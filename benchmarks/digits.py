@@ -21,9 +21,9 @@ from tfspeech.audio.resample import resample
 from tfspeech.data.corpora.reader import RATE_WPM, VOICE
 from tfspeech.data.espeak import SpokenText
 from tfspeech.data.spoken_words import DIGITS
-from tfspeech.runs import load_task
-from tfspeech.tasks.parametric import ParametricSpeech, ParametricSynthesis
-from tfspeech.tasks.synthesis import Speech, Synthesis
+from tfspeech.tasks.attention_tts.task import Speech, Synthesis
+from tfspeech.tasks.parallel_tts.task import ParametricSpeech, ParametricSynthesis
+from tfspeech.tasks.runs import load_task
 from tfspeech.text.phonemes import PAUSE
 
 LISTS, DIGITS_PER_LIST = 40, 4

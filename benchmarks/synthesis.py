@@ -12,9 +12,9 @@ import tensorflow as tf
 from benchmarks.timing import interleaved, print_table, ratios
 from models import AttentionTts, AttentionTtsConfig
 from tfspeech.audio.acoustic import AcousticConfig
-from tfspeech.runs.recipes import default_config
 from tfspeech.strategies import parse_clipping
-from tfspeech.tasks.synthesis import Synthesis, SynthesisConfig
+from tfspeech.tasks.attention_tts.task import Synthesis, SynthesisConfig
+from tfspeech.tasks.registry import default_config
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.training.step import TrainingStep
 

@@ -9,7 +9,7 @@ from tfspeech.data.corpora import load_corpus
 from tfspeech.data.phoneme_times import read_segments, symbol_durations
 from tfspeech.data.textgrid import read_textgrid
 from tfspeech.errors import RunError
-from tfspeech.tasks.alignment import AlignmentConfig, default_features
+from tfspeech.tasks.alignment.aligner import AlignmentConfig, default_features
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 
 SMALL = AlignmentConfig(gaussians=1, iterations=2)

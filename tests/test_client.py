@@ -19,7 +19,7 @@ from tensorflow_serving.apis import (
 from tfspeech import client
 from tfspeech.audio.decode import decode_wav
 from tfspeech.errors import AudioError, ServerError, SpecError, TextError
-from tfspeech.remote import RemoteModel, wav_contents
+from tfspeech.serving.client import RemoteModel, wav_contents
 
 HTTP_STATUS = {
     "UNAVAILABLE": 503,

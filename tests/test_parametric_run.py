@@ -8,8 +8,8 @@ import soundfile
 from test_synthesis_run import arrays_of
 
 from tfspeech import evaluate, synthesize, train
-from tfspeech.runs import load_config, load_task
-from tfspeech.training.actions import read_metrics
+from tfspeech.tasks.runs import load_config, load_task
+from tfspeech.training.callbacks import read_metrics
 
 TEXT = "the red box."
 

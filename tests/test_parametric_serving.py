@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfspeech import export
-from tfspeech.runs import load_task
+from tfspeech.tasks.runs import load_task
 from tfspeech.text.linguistic import encode_segments
 
 TEXTS = ("the red box.", "The old hat, the white door!", "twenty five", "a b c?")

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfspeech import export
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.resample import resample
-from tfspeech.runs import load_task
+from tfspeech.tasks.runs import load_task
 
 CLIENT = """
     import sys

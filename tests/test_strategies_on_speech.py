@@ -3,7 +3,7 @@
 import pytest
 
 from tfspeech import train
-from tfspeech.training.actions import read_metrics
+from tfspeech.training.callbacks import read_metrics
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from tfspeech import train
 from tfspeech.errors import SpecError
-from tfspeech.runs import default_config, load_config
-from tfspeech.training.actions import read_metrics
-from tfspeech.training.watchdog import AttentionWatchdog
+from tfspeech.tasks.attention_tts.watchdog import AttentionWatchdog
+from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.runs import load_config
+from tfspeech.training.callbacks import read_metrics
 
 
 def test_a_run_directory_holds_all_of_the_run(small_voice):

@@ -11,8 +11,8 @@ import tensorflow as tf
 from models import AttentionTts, AttentionTtsConfig
 from tfspeech import export
 from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
-from tfspeech.runs import load_task
-from tfspeech.tasks.synthesis import Synthesis, SynthesisConfig
+from tfspeech.tasks.attention_tts.task import Synthesis, SynthesisConfig
+from tfspeech.tasks.runs import load_task
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 
 TEXTS = ("the red box.", "a", "the white door, the old hat, and the bird.")

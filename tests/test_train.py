@@ -15,8 +15,9 @@ from small_flags import SMALL
 
 from tfspeech import train
 from tfspeech.errors import RunError
-from tfspeech.runs import default_config, load_config
-from tfspeech.training.actions import read_metrics
+from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.runs import load_config
+from tfspeech.training.callbacks import read_metrics
 
 
 def weights(run_dir):

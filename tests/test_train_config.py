@@ -7,7 +7,7 @@ import pytest
 from small_flags import SMALL
 
 from tfspeech import train
-from tfspeech.runs import load_config
+from tfspeech.tasks.runs import load_config
 
 
 def test_a_configuration_in_a_file_trains_as_it_is_and_flags_change_it(small_run):

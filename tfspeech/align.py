@@ -34,7 +34,7 @@ from tfspeech.data.phoneme_times import GRID_SUFFIX, PHONES
 from tfspeech.data.store import MAX_SECONDS, AudioStore, prepare
 from tfspeech.data.textgrid import Interval, read_textgrid, write_textgrid
 from tfspeech.errors import CorpusError, RunError, TextError
-from tfspeech.tasks.alignment import (
+from tfspeech.tasks.alignment.aligner import (
     Aligner,
     AlignmentConfig,
     Models,
@@ -42,8 +42,8 @@ from tfspeech.tasks.alignment import (
     default_features,
     read_text,
 )
-from tfspeech.tasks.alignment_plots import plot_alignment
-from tfspeech.tasks.alignment_scores import (
+from tfspeech.tasks.alignment.plots import plot_alignment
+from tfspeech.tasks.alignment.scores import (
     CLOSE_MS,
     boundary_errors_ms,
     boundary_scores,

@@ -12,7 +12,7 @@ from tfspeech.audio.decode import FORMATS
 from tfspeech.audio.encode import write_wav
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import ServerError, SpecError
-from tfspeech.remote import RemoteModel, Speech, wav_contents
+from tfspeech.serving.client import RemoteModel, Speech, wav_contents
 from tfspeech.synthesize import output_paths
 
 

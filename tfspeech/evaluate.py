@@ -10,7 +10,7 @@ from typing import Any
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.data.manifest import SPLITS
-from tfspeech.runs import load_config, load_task
+from tfspeech.tasks.runs import load_config, load_task
 
 
 def run(

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError
-from tfspeech.runs import RunConfig, Task, load_config, load_task
 from tfspeech.serving.description import describe, read_description, write_description
 from tfspeech.serving.graph import check_operations, check_signatures, guarded
 from tfspeech.serving.lite import QUANTIZATIONS, summarize, write_lite
@@ -24,6 +23,8 @@ from tfspeech.serving.settings import (
     write_settings,
 )
 from tfspeech.serving.warmup import write_warmup
+from tfspeech.tasks.runs import load_config, load_task
+from tfspeech.tasks.task import RunConfig, Task
 
 
 def run(

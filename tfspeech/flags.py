@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 
 from models import CATALOGUE
 from tfspeech.console import Parser, add_config, pick_config
-from tfspeech.runs import RunConfig, default_config
+from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.task import RunConfig
 
 DEFAULT_MODEL = "rnn_recognizer"
 

@@ -13,7 +13,9 @@ import numpy as np
 from tfspeech.audio.encode import encode_wav
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import RunError, SpecError, TextError
-from tfspeech.runs import ParametricRun, SynthesisRun, load_task
+from tfspeech.tasks.attention_tts.run import SynthesisRun
+from tfspeech.tasks.parallel_tts.run import ParametricRun
+from tfspeech.tasks.runs import load_task
 
 
 class Spoken(NamedTuple):

@@ -17,30 +17,22 @@ from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError, SpecError
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
-from tfspeech.runs import (
-    CHECKPOINTS,
-    METRICS_FILE,
-    PLOTS,
-    REPORT_FILE,
-    RESULTS_FILE,
-    TENSORBOARD,
-    Data,
-    RunConfig,
-    Task,
-    check_same,
-    default_config,
-    has_run,
-    load_config,
-    read_config,
-    save_config,
-)
 from tfspeech.strategies import (
     Run,
     describe_variables,
     parse_clipping,
     parse_regularization,
 )
-from tfspeech.training.actions import (
+from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.runs import (
+    check_same,
+    has_run,
+    load_config,
+    read_config,
+    save_config,
+)
+from tfspeech.tasks.task import Data, RunConfig, Task
+from tfspeech.training.callbacks import (
     JsonLines,
     KeepBest,
     Progress,
@@ -58,6 +50,14 @@ from tfspeech.training.diagnostics import weight_figures
 from tfspeech.training.distribution import Distribution, create_distribution
 from tfspeech.training.loop import EpochAction, LoopState, run_loop
 from tfspeech.training.optimizers import Schedule, build_optimizer
+from tfspeech.training.paths import (
+    CHECKPOINTS,
+    METRICS_FILE,
+    PLOTS,
+    REPORT_FILE,
+    RESULTS_FILE,
+    TENSORBOARD,
+)
 from tfspeech.training.plots import plot_diagnostics
 from tfspeech.training.step import TrainingStep
 

@@ -12,7 +12,8 @@ from tfspeech.audio.decode import FORMATS, read_audio
 from tfspeech.audio.resample import resample
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError
-from tfspeech.runs import RecognitionRun, load_task
+from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.word_recognition.run import RecognitionRun
 
 
 def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:

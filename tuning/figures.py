@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfspeech.runs import METRICS_FILE, RESULTS_FILE, RunConfig
 from tfspeech.strategies import parse_regularization
-from tfspeech.training.actions import read_metrics
+from tfspeech.tasks.task import RunConfig
+from tfspeech.training.callbacks import read_metrics
+from tfspeech.training.paths import METRICS_FILE, RESULTS_FILE
 
 SMOOTHING_STEPS = 25
 

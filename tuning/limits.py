@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Self
 
-from tfspeech.runs import RunConfig
+from tfspeech.tasks.task import RunConfig
 from tfspeech.training.loop import LoopState
 from tuning.figures import Monitor, RunRecord, read_run
 

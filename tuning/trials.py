@@ -20,7 +20,7 @@ from typing import IO
 
 from tfspeech.console import USER_ERROR
 from tfspeech.errors import RunError
-from tfspeech.runs import RunConfig
+from tfspeech.tasks.task import RunConfig
 from tuning.limits import NO_LIMITS, Limits
 
 OUTCOME_FILE = "outcome.json"

@@ -17,7 +17,7 @@ from pathlib import Path
 from tfspeech import train
 from tfspeech.console import print_json, run_command
 from tfspeech.errors import DivergenceError
-from tfspeech.runs import parse_config
+from tfspeech.tasks.registry import parse_config
 from tuning.limits import Ending, Limits
 from tuning.trials import DIVERGED, FINISHED, STOPPED, Outcome
 

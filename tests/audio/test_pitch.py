@@ -8,7 +8,7 @@ from tfspeech.audio.decode import read_audio
 from tfspeech.audio.pitch import log_pitch_and_voicing, track_pitch
 from tfspeech.data.espeak import SpokenText
 from tfspeech.errors import SpecError
-from tfspeech.tasks.synthesis_scores import fundamental_frequency
+from tfspeech.tasks.speech.scores import fundamental_frequency
 
 RATE_HZ, HOP = 16000, 200
 

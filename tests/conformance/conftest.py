@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tfspeech import export
-from tfspeech.runs import load_task
+from tfspeech.tasks.runs import load_task
 
 SERVER = Path(__file__).with_name("model_server.py")
 

@@ -11,7 +11,7 @@ import soundfile
 
 from tfspeech import client, transcribe
 from tfspeech.errors import ServerError, SpecError
-from tfspeech.remote import RemoteModel
+from tfspeech.serving.client import RemoteModel
 from tfspeech.text.normalize import normalize
 
 README = Path(__file__).parents[2] / "README.md"

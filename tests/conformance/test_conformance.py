@@ -7,7 +7,7 @@ import soundfile
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.resample import resample
 from tfspeech.errors import ServerError
-from tfspeech.remote import RemoteModel
+from tfspeech.serving.client import RemoteModel
 from tfspeech.text.linguistic import encode_segments
 
 WORDS = ("red", "box", "the", "old", "bird", "and", "white", "door", "hat", "a")

@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from tfspeech import export, train
 from tfspeech.errors import RunError
-from tfspeech.runs import default_config, load_task
 from tfspeech.serving.description import read_description
 from tfspeech.serving.lite import convert, select_operations, summarize, write_lite
 from tfspeech.serving.lite_tasks import LiteParametric, LiteRecogniser, LiteSynthesiser
+from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.runs import load_task
 
 
 def runner(model):

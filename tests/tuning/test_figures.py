@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from tfspeech.runs import default_config
+from tfspeech.tasks.registry import default_config
 from tuning.figures import (
     Monitor,
     diverged_step,

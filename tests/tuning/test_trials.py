@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tfspeech.errors import RunError
-from tfspeech.runs import default_config
+from tfspeech.tasks.registry import default_config
 from tuning.trials import CRASHED, DIVERGED, FINISHED, load_outcome, run_trial
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfspeech.errors import RunError
-from tfspeech.runs import RunConfig, Task
 from tfspeech.serving.lite_tasks import LITE_TASKS, LiteTask
+from tfspeech.tasks.task import RunConfig, Task
 
 QUANTIZATIONS = ("float16", "int8")
 """Types of the weights. Activations are 32-bit floats, except inside int8 products."""

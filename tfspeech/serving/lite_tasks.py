@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.console import progress
-from tfspeech.runs import RunConfig
-from tfspeech.tasks.parametric import ParametricSynthesis
-from tfspeech.tasks.parametric_evaluation import log_mels
-from tfspeech.tasks.recognition import Recognition
-from tfspeech.tasks.synthesis import Synthesis
-from tfspeech.tasks.synthesis_scores import alignment_path, mel_cepstral_distortion
+from tfspeech.tasks.attention_tts.task import Synthesis
+from tfspeech.tasks.parallel_tts.evaluation import log_mels
+from tfspeech.tasks.parallel_tts.task import ParametricSynthesis
+from tfspeech.tasks.speech.scores import alignment_path, mel_cepstral_distortion
+from tfspeech.tasks.task import RunConfig
+from tfspeech.tasks.word_recognition.task import Recognition
 from tfspeech.text.linguistic import encode_segments
 
 SENTENCES = 30

@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tfspeech.training.actions import read_metrics
+from tfspeech.training.callbacks import read_metrics
 
 SMOOTHING_STEPS = 25
 MOST_POINTS = 200

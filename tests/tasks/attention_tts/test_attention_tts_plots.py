@@ -1,0 +1,42 @@
+"""The plot of how a synthesiser has learned shows what was measured."""
+
+import json
+
+import numpy as np
+from matplotlib import image
+from matplotlib.figure import Figure
+
+from tfspeech.tasks.attention_tts.plots import PANELS, plot_synthesis
+
+
+def test_every_score_of_every_validation_is_drawn(tmp_path, monkeypatch):
+    names = [name for *_, names in PANELS for name in names]
+    lines, wanted = [], {name: [] for name in names}
+    for step in range(1, 7):
+        lines.append({"step": step, "loss": 1.0 / step})
+        if step % 2 == 0:
+            scores = {name: step * (1 + i) for i, name in enumerate(names)}
+            lines.append({"step": step, "epoch": step // 2, "validation": scores})
+            for name, score in scores.items():
+                wanted[name].append(score)
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda f, *a, **k: figures.append(f) or save(f, *a, **k)
+    )
+    plot_synthesis(metrics, tmp_path / "learning.png")
+    drawn = {line.get_label(): line for axes in figures[0].axes for line in axes.lines}
+    assert set(drawn) == {name.replace("_", " ") for name in names}
+    for name in names:
+        line = drawn[name.replace("_", " ")]
+        np.testing.assert_array_equal(line.get_xdata(), [2, 4, 6])
+        np.testing.assert_array_equal(line.get_ydata(), wanted[name])
+    assert image.imread(tmp_path / "learning.png").std() > 0.01
+
+
+def test_a_run_without_a_validation_yet_is_plotted(tmp_path):
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text(json.dumps({"step": 1, "loss": 1.0}) + "\n")
+    plot_synthesis(metrics, tmp_path / "learning.png")
+    assert image.imread(tmp_path / "learning.png").size

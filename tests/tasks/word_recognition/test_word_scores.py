@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from tfspeech.tasks.word_recognition.scores import recognition_scores, wilson_interval
+
+
+@pytest.mark.parametrize(("correct", "total"), [(0, 5), (5, 5), (95, 100), (1, 3000)])
+def test_the_interval_is_that_of_scipy(correct, total):
+    interval = stats.binomtest(correct, total).proportion_ci(method="wilson")
+    low, high = wilson_interval(correct, total)
+    assert (low, high) == pytest.approx((interval.low, interval.high), abs=1e-6)
+
+
+def test_scores_of_a_known_result():
+    probabilities = np.array([[0.7, 0.3], [0.4, 0.6], [0.9, 0.1], [0.2, 0.8]])
+    scores = recognition_scores(
+        probabilities, np.array([0, 0, 0, 1]), ["no", "yes"], ["ann", "bob", "bob", ""]
+    )
+    assert scores["accuracy"] == 0.75
+    assert scores["loss"] == pytest.approx(-np.log([0.7, 0.4, 0.9, 0.8]).mean())
+    assert scores["confusion"] == [[2, 1], [0, 1]]
+    assert scores["per_speaker"] == {
+        "ann": {"accuracy": 1.0, "utterances": 1},
+        "bob": {"accuracy": 0.5, "utterances": 2},
+    }
+    assert scores["labels"] == ["no", "yes"]
+    assert scores["utterances"] == 4
+
+
+def test_a_probability_of_zero_gives_a_finite_loss():
+    scores = recognition_scores(np.array([[0.0, 1.0]]), np.array([0]), ["a", "b"], [""])
+    assert np.isfinite(scores["loss"])

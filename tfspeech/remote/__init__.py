@@ -1,5 +1,0 @@
-"""A client of TF Serving, over REST or gRPC, that knows what our models take."""
-
-from tfspeech.remote.model import RemoteModel, Speech, Word, wav_contents
-
-__all__ = ["RemoteModel", "Speech", "Word", "wav_contents"]

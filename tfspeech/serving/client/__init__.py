@@ -1,0 +1,5 @@
+"""A client of TF Serving, over REST or gRPC, that knows what our models take."""
+
+from tfspeech.serving.client.model import RemoteModel, Speech, Word, wav_contents
+
+__all__ = ["RemoteModel", "Speech", "Word", "wav_contents"]

@@ -1,0 +1,350 @@
+"""A model that a server has, called as if it were here."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from tfspeech.audio.decode import read_audio
+from tfspeech.audio.encode import encode_wav
+from tfspeech.errors import ServerError, SpecError
+from tfspeech.serving.client.grpc_transport import GrpcTransport
+from tfspeech.serving.client.rest_transport import RestTransport
+from tfspeech.serving.client.transport import (
+    DEADLINE_EXCEEDED,
+    NOT_FOUND,
+    UNAVAILABLE,
+    Signature,
+    StatusError,
+    Target,
+    Transport,
+)
+from tfspeech.text.front_end import TextConfig, TextFrontEnd
+from tfspeech.text.normalize import normalize
+
+Answer = TypeVar("Answer")
+
+_FIRST_WAIT_S = 0.1
+_SHORTEST_S = 0.001  # A wait may last longer than it was told to.
+# How the operation Assert reports: a reason, and from `tf.debugging` a condition.
+_FAILED = "assertion failed: ["
+_CONDITION = re.compile("Condition .* did not hold")
+_TRANSCRIBE = "transcribe_bytes"
+_SYNTHESIZE, _PHONEMES = "synthesize", "synthesize_phonemes"
+_PROSODY = ("rate", "semitones")
+
+
+class Word(NamedTuple):
+    """What a recogniser heard.
+
+    Attributes:
+        label: The most probable word.
+        scores: Word -> probability.
+    """
+
+    label: str
+    scores: dict[str, float]
+
+
+class Speech(NamedTuple):
+    """What a synthesiser said.
+
+    Attributes:
+        waveform: float32 [samples] in [-1, 1].
+        sample_rate_hz: Its rate.
+        stopped: Whether the model itself found the end; some always do.
+    """
+
+    waveform: np.ndarray
+    sample_rate_hz: int
+    stopped: bool
+
+    @property
+    def length_s(self) -> float:
+        """How long the waveform is, in seconds."""
+        return len(self.waveform) / self.sample_rate_hz
+
+
+class RemoteModel:
+    """A model of a TF Serving; a context manager.
+
+    A request is sent again while the server is UNAVAILABLE, that is not yet or no more
+    there, or with too many requests in its queue; never after another error. The waits
+    between double, from 0.1 s on, and differ by chance, so that clients do not come
+    back all at once.
+
+    Args of the constructor:
+        url: `http://host:8501` for REST (or `https`, or with a path before `/v1`),
+            `grpc://host:8500` for gRPC.
+        name: The model's on the server.
+        version: None for the one that the server prefers, the latest by default.
+        timeout_s: How long a call may take with all that is sent again. Over REST, how
+            long nothing may come.
+        retries: How often a request is sent again at most.
+
+    Raises:
+        SpecError: The URL is none of these, or a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        version: int | None = None,
+        timeout_s: float = 60.0,
+        retries: int = 4,
+    ) -> None:
+        if timeout_s <= 0:
+            raise SpecError(f"the timeout must be above 0 s. Received: {timeout_s}")
+        if retries < 0:
+            raise SpecError(f"retries must not be negative. Received: {retries}")
+        self.url = url
+        self.name = name
+        self._transport = _connect(url)
+        self._target = Target(name, version)
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._signatures: dict[str, Signature] | None = None
+
+    def __enter__(self) -> RemoteModel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._transport.close()
+
+    @property
+    def signatures(self) -> dict[str, Signature]:
+        """What the model serves; asked for once.
+
+        Raises:
+            ServerError: There is no answer, or no such model.
+        """
+        if self._signatures is None:
+            self._signatures = self._call(
+                lambda timeout_s: self._transport.signatures(self._target, timeout_s)
+            )
+        return self._signatures
+
+    @property
+    def recognizes(self) -> bool:
+        """Whether the model takes audio and names words; see `signatures`."""
+        return _TRANSCRIBE in self.signatures
+
+    def predict(
+        self,
+        signature_name: str,
+        inputs: Mapping[str, np.ndarray | Sequence[bytes] | Sequence[str]],
+        outputs: Sequence[str] = (),
+    ) -> dict[str, np.ndarray]:
+        """Calls a signature.
+
+        Args:
+            signature_name: One of `signatures`.
+            inputs: Name -> batch. What is padded comes with its lengths.
+            outputs: Those wanted; none means all.
+
+        Returns:
+            Name -> array; strings are `str`, in arrays of objects.
+
+        Raises:
+            SpecError: The inputs are not those of the signature, or differ in rows.
+            ServerError: There is no such signature, no answer, or the model refuses
+                the inputs.
+        """
+        signature = self._signature(signature_name)
+        _check_inputs(signature_name, signature, inputs)
+        return self._call(
+            lambda timeout_s: self._transport.predict(
+                self._target,
+                signature_name,
+                signature,
+                inputs,
+                tuple(outputs) or tuple(signature.outputs),
+                timeout_s,
+            )
+        )
+
+    def transcribe(self, contents: Sequence[bytes]) -> list[Word]:
+        """Recognises one word per wav file, in one request.
+
+        Args:
+            contents: Complete files; see `wav_contents` for other formats.
+
+        Raises:
+            ServerError: See `predict`.
+        """
+        answer = self.predict(
+            _TRANSCRIBE, {"audio_bytes": contents}, ("label", "labels", "scores")
+        )
+        return [
+            Word(label, dict(zip(labels, scores.tolist(), strict=True)))
+            for label, labels, scores in zip(
+                answer["label"], answer["labels"], answer["scores"], strict=True
+            )
+        ]
+
+    def synthesize(
+        self, texts: Sequence[str], rate: float = 1.0, semitones: float = 0.0
+    ) -> list[Speech]:
+        """Speaks texts, in one request.
+
+        Numbers and abbreviations are written out here. Models that read phonemes get
+        those that eSpeak NG has here for the text, whatever its words.
+
+        Args:
+            texts: English.
+            rate: 2 for twice as fast as usual.
+            semitones: Above the usual pitch. This and the rate are for models whose
+                signature takes them.
+
+        Raises:
+            TextError: A text has a symbol that is unknown, or nothing to say.
+            ServerError: See `predict`; or the model has but one rate and pitch.
+        """
+        front_end = TextFrontEnd()
+        for text in texts:
+            front_end.encode(text)  # A graph leaves out what it does not know.
+        name = _PHONEMES if _PHONEMES in self.signatures else _SYNTHESIZE
+        signature = self._signature(name)
+        inputs: dict[str, Any] = {"text": [normalize(text) for text in texts]}
+        if name == _PHONEMES:
+            inputs = _phonemes(texts)
+        for key, value, usual in zip(_PROSODY, (rate, semitones), (1, 0), strict=True):
+            if key in signature.inputs:
+                inputs[key] = np.full(len(texts), value, np.float32)
+            elif value != usual:
+                raise ServerError(
+                    f"{self.name} at {self.url} has no {key} that could be changed"
+                )
+        wanted = ("waveform", "waveform_length", "sample_rate_hz", "stopped")
+        known = [key for key in wanted if key in signature.outputs]
+        answer = self.predict(name, inputs, known)
+        stopped = answer.get("stopped", np.ones(len(texts), bool))
+        return [
+            Speech(waveform[:length], int(rate_hz), bool(stop))
+            for waveform, length, rate_hz, stop in zip(
+                *(answer["waveform"], answer["waveform_length"]),
+                *(answer["sample_rate_hz"], stopped),
+                strict=True,
+            )
+        ]
+
+    def _signature(self, name: str) -> Signature:
+        if name not in self.signatures:
+            raise ServerError(
+                f"{self.name} at {self.url} has no signature {name}; it has "
+                f"{', '.join(sorted(self.signatures))}"
+            )
+        return self.signatures[name]
+
+    def _call(self, send: Callable[[float], Answer]) -> Answer:
+        """Sends a request, again while the server is unavailable."""
+        deadline = time.monotonic() + self._timeout_s
+        left, wait_s = self._retries, _FIRST_WAIT_S
+        while True:
+            try:
+                return send(max(deadline - time.monotonic(), _SHORTEST_S))
+            except StatusError as error:
+                pause_s = wait_s * random.uniform(0.8, 1.2)  # noqa: S311 -- No secret.
+                too_late = time.monotonic() + pause_s >= deadline
+                if error.code != UNAVAILABLE or too_late or not left:
+                    raise self._explained(error) from error
+            time.sleep(pause_s)
+            left, wait_s = left - 1, wait_s * 2
+
+    def _explained(self, error: StatusError) -> ServerError:
+        """The error with what was asked for and what helps."""
+        reason = _reason(error.message)
+        if error.code == UNAVAILABLE:
+            return ServerError(
+                f"no server is available at {self.url} ({reason}): start it or check "
+                "the URL; by default REST is at port 8501 and gRPC at 8500"
+            )
+        if error.code == DEADLINE_EXCEEDED:
+            return ServerError(
+                f"{self.url} did not answer within {self._timeout_s:g} s: allow it "
+                "more time, or send less at once"
+            )
+        if error.code == NOT_FOUND:
+            return ServerError(
+                f"{self.url} does not serve {self.name} ({reason}): check the name and "
+                "the version, and what the server was given to load"
+            )
+        return ServerError(f"{self.name} at {self.url}: {reason} ({error.code})")
+
+
+def _phonemes(texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """The symbols of texts and how many they are, as `predict` takes them."""
+    front_end = TextFrontEnd(TextConfig(symbols="phonemes"))
+    encoded = [front_end.encode(text) for text in texts]
+    lengths = np.array([len(each) for each in encoded], np.int32)
+    symbols = np.zeros((len(encoded), lengths.max()), np.int32)
+    for row, each in zip(symbols, encoded, strict=True):
+        row[: len(each)] = each
+    return {"symbols": symbols, "symbols_length": lengths}
+
+
+def _check_inputs(
+    name: str, signature: Signature, inputs: Mapping[str, Sequence[object]]
+) -> None:
+    wanted, given = sorted(signature.inputs), sorted(inputs)
+    if wanted != given:
+        raise SpecError(
+            f"{name} takes {', '.join(wanted)}. Received: {', '.join(given)}"
+        )
+    rows = {key: len(value) for key, value in inputs.items()}
+    if len(set(rows.values())) > 1:
+        raise SpecError(f"all inputs must have as many rows. Received: {rows}")
+
+
+def wav_contents(path: Path) -> bytes:
+    """Reads an audio file for `RemoteModel.transcribe`.
+
+    Args:
+        path: A wav file, which is taken as it is, or flac, ogg (Vorbis) or mp3, which
+            becomes 16-bit wav of the same rate.
+
+    Raises:
+        AudioError: It is no such file.
+        OSError: It cannot be read.
+    """
+    contents = path.read_bytes()
+    if contents.startswith(b"RIFF"):
+        return contents
+    return encode_wav(*read_audio(path))
+
+
+def _connect(url: str) -> Transport:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme in ("http", "https") and parts.hostname:
+        return RestTransport(url)
+    if parts.scheme == "grpc" and parts.hostname and _port(parts):
+        return GrpcTransport(parts.netloc)
+    raise SpecError(
+        f"the URL must be like http://host:8501 or grpc://host:8500. Received: {url!r}"
+    )
+
+
+def _port(parts: urllib.parse.SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return None
+
+
+def _reason(message: str) -> str:
+    """What a server says, without the places in its graph."""
+    line, _, _ = message.partition("\n")
+    failed = line.removeprefix(_FAILED)
+    if failed == line:
+        return line
+    parts = failed.removesuffix("]").split("] [")
+    return " ".join(itertools.takewhile(lambda part: not _CONDITION.match(part), parts))

@@ -1,0 +1,1 @@
+"""Forced alignment: when each phoneme of known texts is spoken."""

@@ -1,0 +1,1 @@
+"""Synthesis with attention: text to frames, step by step."""

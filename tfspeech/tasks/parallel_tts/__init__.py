@@ -1,0 +1,1 @@
+"""Duration-based synthesis: all frames of an utterance at once."""

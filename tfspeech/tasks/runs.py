@@ -1,0 +1,100 @@
+"""Run directories: all of a training run in one folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from tfspeech.errors import RunError
+from tfspeech.tasks.registry import parse_config
+from tfspeech.tasks.task import RunConfig, Task
+from tfspeech.training.checkpoints import restore_best
+from tfspeech.training.paths import CHECKPOINTS, CONFIG_FILE
+
+
+def has_run(run_dir: Path) -> bool:
+    """Whether a directory holds a run."""
+    return (run_dir / CONFIG_FILE).is_file()
+
+
+def load_config(run_dir: Path) -> RunConfig:
+    """Reads the configuration of a run.
+
+    Raises:
+        RunError: There is none, or it is damaged.
+    """
+    path = run_dir / CONFIG_FILE
+    if not path.is_file():
+        raise RunError(
+            f"{run_dir} holds no run ({CONFIG_FILE} is missing); train one with "
+            f"python -m tfspeech.train --run-dir {run_dir}"
+        )
+    return read_config(path)
+
+
+def read_config(path: Path) -> RunConfig:
+    """Reads a file that `RunConfig.to_json` has written.
+
+    Raises:
+        RunError: It is damaged, or no configuration.
+        OSError: It cannot be read.
+    """
+    text = path.read_text()
+    try:
+        return parse_config(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is damaged or of another version: {error}") from error
+
+
+def save_config(run_dir: Path, config: RunConfig) -> None:
+    """Writes the configuration of a run, whole or not at all."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    partial = run_dir / f"{CONFIG_FILE}.partial"
+    partial.write_text(config.to_json())
+    os.replace(partial, run_dir / CONFIG_FILE)
+
+
+def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
+    """Raises a `RunError` where a run was configured otherwise than is wanted now.
+
+    A sample rate of 0, which leaves it to the corpus, is no other wish.
+    """
+    if saved.model != wanted.model:
+        raise RunError(
+            f"{run_dir} holds a run of {saved.model}; choose another --run-dir for "
+            f"{wanted.model}"
+        )
+    if not wanted.features.sample_rate_hz:
+        features = dataclasses.replace(
+            wanted.features, sample_rate_hz=saved.features.sample_rate_hz
+        )
+        wanted = dataclasses.replace(wanted, features=features)
+    # The same batches on more devices make the same model.
+    training = dataclasses.replace(
+        wanted.training, distribute=saved.training.distribute
+    )
+    others = dataclasses.replace(wanted, training=training).sections()
+    differing = [
+        f"--{field.name.replace('_', '-')} {getattr(section, field.name)}"
+        for name, section in saved.sections().items()
+        for field in dataclasses.fields(section)
+        if getattr(section, field.name) != getattr(others[name], field.name)
+    ]
+    if differing:
+        raise RunError(
+            f"{run_dir} holds a run with {', '.join(differing)}; resume it with that, "
+            "or choose another --run-dir"
+        )
+
+
+def load_task(run_dir: Path) -> tuple[RunConfig, Task]:
+    """Loads the best model of a run, with its task.
+
+    Raises:
+        RunError: There is no run, or it has no checkpoint that can be read.
+    """
+    config = load_config(run_dir)
+    task = config.build()
+    restore_best(run_dir / CHECKPOINTS, task.model)
+    return config, task

@@ -1,0 +1,1 @@
+"""What all models that speak share: frames, vocoders, scores, samples, serving."""

@@ -1,0 +1,95 @@
+"""Runs of models that recognise isolated words."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Self
+
+from models import CATALOGUE
+from tfspeech.audio.augment import AugmentConfig
+from tfspeech.audio.features import FeatureConfig
+from tfspeech.data.config import DataConfig, RecognitionDataConfig
+from tfspeech.tasks.task import RunConfig
+from tfspeech.tasks.word_recognition.scores import describe_scores
+from tfspeech.tasks.word_recognition.task import (
+    Recognition,
+    RecognitionConfig,
+    RecognitionData,
+    RecognitionTraining,
+)
+from tfspeech.training.plots import plot_confusion, plot_learning
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecognitionRun(RunConfig):
+    """The run of a recogniser.
+
+    Attributes:
+        augment: Of the training set.
+        task: What the model is trained for.
+        labels: The words the model tells apart; empty until the data were read.
+    """
+
+    usage = "tfspeech.transcribe {} FILE.wav"
+    data: RecognitionDataConfig = field(default_factory=RecognitionDataConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    task: RecognitionConfig = field(default_factory=RecognitionConfig)
+    labels: tuple[str, ...] = ()
+
+    def describe(self, scores: dict[str, Any]) -> str:
+        """Accuracy, speakers and confusion matrix as text."""
+        return describe_scores(scores)
+
+    def summarize(self, scores: dict[str, Any]) -> str:
+        """The accuracy with its interval."""
+        low, high = scores["accuracy_interval"]
+        return (
+            f"accuracy {scores['accuracy']:.2%} on the {scores['split']} split "
+            f"({scores['utterances']} utterances, 95 % interval {low:.2%} to "
+            f"{high:.2%})"
+        )
+
+    def write_plots(self, scores: dict[str, Any], metrics: Path, folder: Path) -> None:
+        """Plots how the run has learned, and which words are taken for which."""
+        plot_learning(metrics, folder / "learning.png")
+        plot_confusion(scores, folder / "confusion.png")
+
+    def read_data(self) -> RecognitionData:
+        """Reads and checks the corpus and the synthetic voices that join it."""
+        return RecognitionData(self.data, self.features)
+
+    def resolved(self, data: RecognitionData) -> Self:
+        """Fills in the rate and the labels."""
+        return dataclasses.replace(self, features=data.features, labels=data.labels)
+
+    def build(self) -> Recognition:
+        """Builds the untrained model with its task."""
+        model = CATALOGUE[self.model].model(
+            self.architecture,
+            self.features.feature_dim,
+            len(self.labels),
+            dtype=self.training.precision,
+        )
+        return Recognition(model, self.task, self.features, self.labels)
+
+    def read_training(
+        self, task: Recognition, data: RecognitionData
+    ) -> RecognitionTraining:
+        """Prepares the augmented batches and the validation set."""
+        return RecognitionTraining(
+            task,
+            data,
+            self.augment,
+            batch_size=self.training.batch_size,
+            batches_per_step=self.training.accumulate_steps,
+            seed=self.training.seed,
+        )
+
+    def read_split(self, data: DataConfig, split: str) -> RecognitionData:
+        """Reads a corpus whose labels the model knows."""
+        if data.data != self.data.data:
+            data = dataclasses.replace(data, synthetic_per_label=0)
+        return RecognitionData(data, self.features, self.labels, split)

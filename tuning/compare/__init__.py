@@ -1,0 +1,1 @@
+"""`python -m tuning.compare`: candidates trained side by side, and a report."""

@@ -1,0 +1,218 @@
+"""`python -m tuning.compare`: trains candidates side by side and reports on them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfspeech.console import Parser, print_json, say
+from tfspeech.data.corpora import absolute_spec
+from tfspeech.errors import RunError, SpecError
+from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
+from tfspeech.strategies.strategy import is_number
+from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.runs import check_same, has_run, load_config
+from tfspeech.tasks.task import RunConfig
+from tuning.compare.findings import find
+from tuning.compare.grid import (
+    Combination,
+    build_candidates,
+    build_combinations,
+    find_families,
+)
+from tuning.compare.report import MARKDOWN, Report
+from tuning.compare.results import collect
+from tuning.figures import Monitor
+from tuning.trials import CRASHED, FINISHED, Outcome, run_trial
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What is to be compared.
+
+    Attributes:
+        config: What all runs share; its seed is the first.
+        clips: Clipping chains, each as `first() + second()`.
+        regularizations: Regularization chains in the same form.
+        seeds: Runs per candidate, with the seeds that follow the first.
+        directory: Where everything about the comparison is kept.
+        target_loss: The training loss whose first step is asked for; by default it is
+            chosen from the runs.
+        varied: Other settings, each as `name=value,value`.
+    """
+
+    config: RunConfig
+    clips: tuple[str, ...]
+    regularizations: tuple[str, ...]
+    seeds: int
+    directory: Path
+    target_loss: float | None = None
+    varied: tuple[str, ...] = ()
+
+
+def run(comparison: Comparison) -> dict[str, Any]:
+    """Trains every combination that was not trained yet, and writes the report.
+
+    Args:
+        comparison: What is to be compared.
+
+    Returns:
+        What is in `report.json`.
+
+    Raises:
+        SpecError: A candidate or a setting is wrong.
+        RunError: The directory holds a run with other settings, a run could not be
+            started, or all of them crashed.
+        KeyboardInterrupt: SIGINT; the same call goes on from there.
+    """
+    config = dataclasses.replace(
+        comparison.config,
+        data=dataclasses.replace(
+            comparison.config.data, data=absolute_spec(comparison.config.data.data)
+        ),
+    )
+    candidates = build_candidates(
+        comparison.clips, comparison.regularizations, comparison.varied
+    )
+    combinations = build_combinations(
+        config, candidates, comparison.seeds, comparison.directory
+    )
+    for combination in combinations:
+        if has_run(combination.run_dir):
+            saved = load_config(combination.run_dir)
+            check_same(combination.run_dir, saved, combination.config)
+    outcomes = _train_all(combinations)
+    monitor = _monitor(combinations)
+    results, target_loss = collect(
+        combinations, outcomes, monitor, comparison.target_loss
+    )
+    families = find_families([r.candidate for r in results if r.count(FINISHED)])
+    report = Report(
+        config,
+        comparison.directory,
+        monitor,
+        target_loss,
+        comparison.target_loss is not None,
+        results,
+        families,
+        find(results, families, monitor, target_loss),
+    )
+    report.write()
+    return report.to_json()
+
+
+def _monitor(combinations: Sequence[Combination]) -> Monitor:
+    """The score that the runs go by, as the task of one of them says."""
+    run_dir = next(run.run_dir for run in combinations if has_run(run.run_dir))
+    task = load_config(run_dir).build()
+    return Monitor(task.monitor, task.higher_is_better)
+
+
+def _train_all(combinations: Sequence[Combination]) -> list[Outcome]:
+    """Trains what is not trained yet, and says how far it is."""
+    outcomes: list[Outcome] = []
+    for number, combination in enumerate(combinations, 1):
+        say(
+            f"run {number} of {len(combinations)}: {combination.candidate.label}, seed "
+            f"{combination.config.training.seed}"
+        )
+        try:
+            outcome = run_trial(combination.config, combination.run_dir)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"interrupted in run {number} of {len(combinations)}; the same command "
+                "goes on from there"
+            ) from None
+        if outcome.status != FINISHED:
+            say(f"{outcome.status}: {outcome.reason}")
+        outcomes.append(outcome)
+    if all(outcome.status == CRASHED for outcome in outcomes):
+        raise RunError(f"all runs crashed, the last one {outcomes[-1].reason}")
+    return outcomes
+
+
+def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
+    """Returns what is to be compared, and whether to print JSON.
+
+    Raises:
+        SpecError: A flag is unknown or its value is out of range.
+    """
+    given = _parser(arguments).parse_args(arguments)
+    flags = vars(given)
+    as_json = flags.pop("json", False)
+    chains = {name: flags.pop(name, None) for name in ("clip", "regularize")}
+    model = flags.get("model", DEFAULT_MODEL)
+    config = with_flags(default_config(model), given)
+    target_loss = flags.get("target_loss")
+    if target_loss is not None and not is_number(target_loss):
+        raise SpecError(f"--target-loss must be a number. Received: {target_loss}")
+    comparison = Comparison(
+        config,
+        tuple(chains["clip"] or [" + ".join(config.training.clip) or "none()"]),
+        tuple(
+            chains["regularize"] or [" + ".join(config.training.regularize) or "none()"]
+        ),
+        flags.get("seeds", 3),
+        flags.get("run_dir", Path("runs") / f"compare_{model}"),
+        target_loss,
+        tuple(flags.get("vary", ())),
+    )
+    return comparison, as_json
+
+
+def _parser(arguments: Sequence[str]) -> Parser:
+    parser = model_parser(
+        "tuning.compare",
+        "Trains a model under every clipping and regularization given, and reports "
+        "which serves it best. Started again, it goes on where it was stopped.",
+        arguments,
+        skip=("clip", "regularize"),
+    )
+    group = parser.add_argument_group("Comparison")
+    for name in ("clip", "regularize"):
+        group.add_argument(
+            f"--{name}",
+            action="append",
+            metavar="CHAIN",
+            help="a candidate, such as 'centralize() + quantile(0.9)'; repeat it for "
+            "more (default: that of training)",
+        )
+    group.add_argument(
+        "--vary",
+        action="append",
+        metavar="NAME=VALUE,...",
+        help="compare the values of any other setting, too, such as 'units=64,128' or "
+        "'tied_convolutions=false,true'; repeat it for more",
+    )
+    group.add_argument(
+        "--seeds", type=int, metavar="N", help="runs per candidate (default: 3)"
+    )
+    group.add_argument(
+        "--target-loss",
+        type=float,
+        metavar="LOSS",
+        help="report the steps to this training loss (default: chosen from the runs)",
+    )
+    group.add_argument(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where report and runs are kept (default: runs/compare_MODEL)",
+    )
+    group.add_argument(
+        "--json", action="store_true", help="print the report as one JSON object"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compares, and prints what was found."""
+    comparison, as_json = parse(arguments)
+    report = run(comparison)
+    for question, sentences in report["findings"].items():
+        say("\n".join([question, *(f"  {sentence}" for sentence in sentences)]))
+    say(f"tables and pictures: {comparison.directory / MARKDOWN}")
+    if as_json:
+        print_json(report)

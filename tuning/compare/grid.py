@@ -1,0 +1,271 @@
+"""What is compared: candidates, their seeds, and the runs these make."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import itertools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tfspeech.errors import SpecError
+from tfspeech.flags import with_settings
+from tfspeech.strategies import parse_clipping, parse_regularization
+from tfspeech.strategies.strategy import is_number
+from tfspeech.tasks.task import RunConfig
+
+RUNS = "runs"
+SLUG_LENGTH = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """One of the things compared: two chains of strategies, and other settings.
+
+    Attributes:
+        clip: Specs of the clipping chain.
+        regularize: Specs of the regularization chain, empty for none.
+        settings: Names of other fields of the configuration, with their values as on
+            the command line.
+    """
+
+    clip: tuple[str, ...]
+    regularize: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Settings and specs as text."""
+        chains = " + ".join(self.clip) or "none()"
+        if self.regularize:
+            chains += f" with {' + '.join(self.regularize)}"
+        settings = [f"{name}={value}" for name, value in self.settings]
+        return ", ".join([*settings, chains])
+
+    @property
+    def slug(self) -> str:
+        """A name for a folder, the same whenever the candidate is compared."""
+        readable = re.sub(r"[^A-Za-z0-9.=-]+", "_", self.label).strip("_.")
+        digest = hashlib.sha256(self.label.encode()).hexdigest()
+        return f"{readable[:SLUG_LENGTH]}-{digest[:6]}"
+
+    @property
+    def chains(self) -> dict[str, list[tuple[str, Any]]]:
+        """Names and strategies of both chains, by the flag that gives them."""
+        built = {
+            "clip": (self.clip, parse_clipping(self.clip)),
+            "regularize": (self.regularize, parse_regularization(self.regularize)),
+        }
+        return {
+            kind: [
+                (spec.split("(")[0], strategy)
+                for spec, strategy in zip(specs, strategies, strict=True)
+            ]
+            for kind, (specs, strategies) in built.items()
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Combination:
+    """One run of a comparison.
+
+    Attributes:
+        candidate: What it belongs to.
+        config: Of the run.
+        run_dir: Where it is kept.
+    """
+
+    candidate: Candidate
+    config: RunConfig
+    run_dir: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Candidates that differ in one number alone.
+
+    Attributes:
+        kind: The flag of the strategy that differs, `clip` or `regularize`.
+        axis: That strategy with the argument that differs, as `global_norm(c)`.
+        label: The candidates as text, with the argument's name for its value.
+        members: The values of the argument with their candidates, sorted.
+    """
+
+    kind: str
+    axis: str
+    label: str
+    members: tuple[tuple[float, Candidate], ...]
+
+
+def split_chain(text: str) -> tuple[str, ...]:
+    """The specs of a chain that is written as `first() + second(1.0)`.
+
+    What does not parse is returned as it is, for the parser of the specs to refuse.
+    """
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+        parts: list[str] = []
+        while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            parts.insert(0, ast.unparse(node.right))
+            node = node.left
+        return (ast.unparse(node), *parts)
+    except (SyntaxError, ValueError, RecursionError):
+        return (text,)
+
+
+def build_candidates(
+    clips: Sequence[str], regularizations: Sequence[str], varied: Sequence[str] = ()
+) -> list[Candidate]:
+    """Every clipping chain with every regularization chain and every setting.
+
+    Args:
+        clips: Chains, each written as `split_chain` reads it.
+        regularizations: The same.
+        varied: Settings, each written as `name=value,value`.
+
+    Raises:
+        SpecError: A chain or a setting does not parse, or is there twice.
+    """
+    settings = [_split_setting(text) for text in varied]
+    chains = [split_chain(text) for text in clips]
+    penalties = [
+        tuple(spec for spec in split_chain(text) if spec != "none()")
+        for text in regularizations
+    ]
+    _refuse_twins(chains, [parse_clipping(chain) for chain in chains], "--clip")
+    _refuse_twins(
+        penalties, [parse_regularization(chain) for chain in penalties], "--regularize"
+    )
+    return [
+        Candidate(clip, penalty, setting)
+        for setting in itertools.product(*settings)
+        for clip in chains
+        for penalty in penalties
+    ]
+
+
+def _split_setting(text: str) -> list[tuple[str, str]]:
+    """The name of a setting with each of its values, of `name=value,value`."""
+    name, _, values = text.partition("=")
+    name = name.strip().replace("-", "_")
+    found = [(name, value.strip()) for value in values.split(",") if value.strip()]
+    if not name or not found or len(set(found)) < len(found):
+        raise SpecError(
+            "--vary is written as name=value,value with different values, such as "
+            f"'units=64,128'. Received: {text!r}"
+        )
+    return found
+
+
+def _refuse_twins(
+    chains: Sequence[tuple[str, ...]], built: Sequence[list[Any]], flag: str
+) -> None:
+    for place, chain in enumerate(built):
+        if chain in built[:place]:
+            first = " + ".join(chains[built.index(chain)]) or "none()"
+            again = " + ".join(chains[place]) or "none()"
+            raise SpecError(
+                f"{flag} {again!r} and {first!r} are the same candidate: leave one out"
+            )
+
+
+def build_combinations(
+    config: RunConfig, candidates: Sequence[Candidate], seeds: int, directory: Path
+) -> list[Combination]:
+    """The runs of a comparison, first all candidates with the first seed.
+
+    Args:
+        config: What all runs share; its seed is the first one.
+        candidates: What is compared.
+        seeds: Runs per candidate.
+        directory: Of the comparison.
+
+    Raises:
+        SpecError: There are no seeds, or a candidate does not fit the configuration.
+    """
+    if seeds < 1:
+        raise SpecError(f"--seeds must be at least 1. Received: {seeds}")
+    first = config.training.seed
+    return [
+        Combination(
+            candidate,
+            _configured(config, candidate, seed),
+            directory / RUNS / candidate.slug / f"seed_{seed}",
+        )
+        for seed in range(first, first + seeds)
+        for candidate in candidates
+    ]
+
+
+def _configured(config: RunConfig, candidate: Candidate, seed: int) -> RunConfig:
+    """The configuration of one run."""
+    config = with_settings(config, candidate.settings)
+    training = dataclasses.replace(
+        config.training,
+        clip=candidate.clip,
+        regularize=candidate.regularize,
+        seed=seed,
+    )
+    return dataclasses.replace(config, training=training)
+
+
+def find_families(candidates: Sequence[Candidate]) -> list[Family]:
+    """The groups of candidates of the same strategies that differ in one number."""
+    groups: dict[Any, dict[float, Candidate]] = {}
+    for candidate in candidates:
+        values = _arguments(candidate)
+        for argument, value in values.items():
+            if is_number(value):
+                rest = {
+                    other: float(v) if is_number(v) else repr(v)
+                    for other, v in values.items()
+                }
+                rest[argument] = "any"
+                key = (argument, frozenset(rest.items()), candidate.settings)
+                groups.setdefault(key, {})[float(value)] = candidate
+    return [
+        Family(
+            argument.kind,
+            f"{argument.strategy}({argument.name})",
+            _label_but(members[0][1], argument),
+            members,
+        )
+        for (argument, *_), group in groups.items()
+        if len(members := tuple(sorted(group.items()))) > 1
+    ]
+
+
+class _Argument(NamedTuple):
+    """An argument of a strategy and where it stands in a candidate."""
+
+    kind: str
+    place: int
+    strategy: str
+    name: str
+
+
+def _arguments(candidate: Candidate) -> dict[_Argument, Any]:
+    return {
+        _Argument(kind, place, name, field.name): getattr(strategy, field.name)
+        for kind, chain in candidate.chains.items()
+        for place, (name, strategy) in enumerate(chain)
+        for field in dataclasses.fields(strategy)
+    }
+
+
+def _label_but(candidate: Candidate, argument: _Argument) -> str:
+    """The label of a candidate without the value of one argument."""
+    chains = {"clip": list(candidate.clip), "regularize": list(candidate.regularize)}
+    name, strategy = candidate.chains[argument.kind][argument.place]
+    others = [
+        f"{field.name}={value!r}"
+        for field in dataclasses.fields(strategy)
+        if field.name != argument.name
+        and (value := getattr(strategy, field.name)) != field.default
+    ]
+    shown = ", ".join([argument.name, *others])
+    chains[argument.kind][argument.place] = f"{name}({shown})"
+    return Candidate(*map(tuple, chains.values()), candidate.settings).label

@@ -1,0 +1,1 @@
+"""`python -m tuning.search`: Keras Tuner chooses, our training loop tries."""

@@ -1,0 +1,264 @@
+"""`python -m tuning.search`: Keras Tuner chooses, our training loop tries."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import keras_tuner
+
+from tfspeech import export
+from tfspeech.console import Parser, print_json, say
+from tfspeech.errors import RunError, SpecError
+from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
+from tfspeech.tasks.registry import default_config
+from tfspeech.training.paths import RESULTS_FILE
+from tuning.compare.report import config_flags, flag
+from tuning.search.engines import ENGINES, STATE_FILE, SearchTuner, build_oracle
+from tuning.search.plan import Search, make_plan, open_space, wait_for_plan
+from tuning.search.report import MARKDOWN, SearchReport, summarize
+from tuning.search.space import declare
+from tuning.trials import FINISHED, run_trial
+
+BEST = "best"
+VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+ALONE, CHIEF, WORKER = "alone", "chief", "worker"
+
+
+def run(search: Search) -> SearchReport | None:
+    """Searches from where it was stopped, and writes the report.
+
+    With the variables of Keras Tuner's distributed search set, this process is its
+    chief, who trains the baseline and hands out trials, or one of the workers, who
+    train them; all are given the same search and share its directory.
+
+    Args:
+        search: What is to be searched.
+
+    Returns:
+        The report; None in a worker.
+
+    Raises:
+        SpecError: A name, a value or a variable is wrong.
+        RunError: The directory holds another search, the baseline cannot be trained,
+            or another process is gone.
+        KeyboardInterrupt: SIGINT; the same call goes on from there.
+    """
+    role = find_role()
+    space = open_space(search)
+    plan = wait_for_plan(search, space) if role == WORKER else make_plan(search, space)
+    state = search.directory / STATE_FILE
+    oracle = build_oracle(
+        search.engine,
+        declare(plan.space),
+        plan.trials.objective,
+        max_trials=search.max_trials,
+        epochs=search.config.training.epochs,
+        seed=search.config.training.seed,
+        path=state,
+    )
+    tuner = SearchTuner(oracle, plan.trials, plan.space, search.directory)
+    _search(tuner, role)
+    if role == WORKER:
+        return None
+    baseline = plan.trials.baseline()
+    report = SearchReport(
+        search.start,
+        search.directory,
+        _command(search),
+        search.engine,
+        plan.trials.objective,
+        plan.trials.monitor.name,
+        plan.space,
+        baseline,
+        plan.trials.records(),
+        baseline.seconds + json.loads(state.read_text())["seconds"],
+    )
+    report.write()
+    return report
+
+
+def find_role() -> str:
+    """Whether this process searches alone, hands out trials, or trains them.
+
+    Raises:
+        SpecError: Some of Keras Tuner's variables are missing.
+    """
+    given = [name for name in VARIABLES if os.environ.get(name)]
+    if not given:
+        return ALONE
+    missing = [name for name in VARIABLES if name not in given]
+    if missing:
+        raise SpecError(
+            f"set {', '.join(missing)}, too, or none of {', '.join(VARIABLES)}"
+        )
+    # Keras Tuner's own rule.
+    return CHIEF if "chief" in os.environ[VARIABLES[0]] else WORKER
+
+
+def _search(tuner: SearchTuner, role: str) -> None:
+    """Runs trials, or hands them out, until there are no more."""
+    address = ":".join(os.environ.get(name, "") for name in VARIABLES[1:])
+    if role == CHIEF:
+        say(f"chief: hands out trials at {address}")
+    try:
+        # Keras Tuner prints what it reads from its messages.
+        with contextlib.redirect_stdout(None):
+            tuner.search()
+    except keras_tuner.errors.FatalError as error:
+        raise error.__cause__ or error from None
+    except RuntimeError as error:
+        if role != CHIEF or "bind" not in str(error):
+            raise
+        raise RunError(f"cannot listen at {address}: {error}") from error
+    except grpc.RpcError as error:
+        raise RunError(
+            "the chief is gone: start it again with the same flags, then this worker "
+            f"with the same {VARIABLES[0]}. ({error.code().name})"
+        ) from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "interrupted; the same command goes on from there"
+        ) from None
+
+
+def export_best(report: SearchReport, output: Path) -> tuple[dict[str, Any], Path]:
+    """Trains the best configuration once more on the full budget, and exports it.
+
+    Args:
+        report: Of the search.
+        output: Where `<model>/<version>/` is written.
+
+    Returns:
+        The scores of the trained model, and the folder of the new version.
+
+    Raises:
+        RunError: No trial has a score, or the training failed.
+    """
+    if report.best is None:
+        raise RunError("no trial has a score: there is nothing to be exported")
+    run_dir = report.directory / BEST / report.best.name
+    say(f"best: trains once more in {run_dir}")
+    outcome = run_trial(report.best_config, run_dir)
+    if outcome.status != FINISHED:
+        raise RunError(f"the best configuration {outcome.status}: {outcome.reason}")
+    return json.loads((run_dir / RESULTS_FILE).read_text()), export.run(run_dir, output)
+
+
+def _command(search: Search) -> list[str]:
+    """The command that makes a search again."""
+    words = ["python", "-m", "tuning.search", search.config.model]
+    words += config_flags(search.config)
+    words += flag("engine", search.engine) + flag("max_trials", search.max_trials)
+    if search.objective:
+        words += flag("objective", search.objective)
+    words += flag("tune", search.tune) + flag("fix", search.fix)
+    words += flag("seeds", search.seeds)
+    if not search.stop_hopeless:
+        words += flag("stop_hopeless", False)
+    return [*words, "--run-dir", str(search.directory)]
+
+
+def parse(arguments: Sequence[str]) -> tuple[Search, Path | None, bool]:
+    """Returns what is to be searched, where to export to, and whether to print JSON.
+
+    Raises:
+        SpecError: A flag is unknown or its value is out of range.
+    """
+    given = _parser(arguments).parse_args(arguments)
+    flags = vars(given)
+    model = flags.get("model", DEFAULT_MODEL)
+    names = ("engine", "max_trials", "objective", "seeds", "stop_hopeless")
+    search = Search(
+        with_flags(default_config(model), given),
+        flags.get("run_dir", Path("runs") / f"search_{model}"),
+        **{name: flags[name] for name in names if name in flags},
+        **{name: tuple(flags[name]) for name in ("tune", "fix") if name in flags},
+    )
+    output = flags.get("output", Path("saved_models")) if "export" in flags else None
+    return search, output, flags.get("json", False)
+
+
+def _parser(arguments: Sequence[str]) -> Parser:
+    parser = model_parser(
+        "tuning.search",
+        "Searches the hyperparameters of a model by Keras Tuner. Started again, it "
+        "goes on where it was stopped.",
+        arguments,
+    )
+    group = parser.add_argument_group("Search")
+    add = group.add_argument
+    add(
+        "--engine",
+        metavar=f"{{{','.join(ENGINES)}}}",
+        help="which of Keras Tuner's oracles chooses (default: bayesian)",
+    )
+    add("--max-trials", type=int, metavar="N", help="the most trials (default: 20)")
+    add(
+        "--objective",
+        metavar="NAME[:min|max]",
+        help="validation score that is searched for (default: the one by which a run "
+        "chooses its best model)",
+    )
+    add(
+        "--tune",
+        action="append",
+        metavar="NAME[=VALUES]",
+        help="search this: clip.kind, clip.threshold, regularize.kind, l2.lambda and "
+        "the like, or a flag of training without its dashes; VALUES are LOW:HIGH or "
+        "VALUE,VALUE; repeat it for more (default: strategies, learning rate, sizes)",
+    )
+    add(
+        "--fix",
+        action="append",
+        metavar="NAME=VALUE",
+        help="do not search this; repeat it for more",
+    )
+    add("--seeds", type=int, metavar="K", help="runs per trial (default: 1)")
+    add(
+        "--no-stop-hopeless",
+        action="store_false",
+        dest="stop_hopeless",
+        help="train every trial to its end",
+    )
+    add(
+        "--export",
+        action="store_true",
+        help="train the best once more on the full budget and export it",
+    )
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="where --export writes MODEL/VERSION/ (default: saved_models)",
+    )
+    add(
+        "--run-dir",
+        type=Path,
+        metavar="DIR",
+        help="where report and runs are kept (default: runs/search_MODEL)",
+    )
+    add("--json", action="store_true", help="print the report as one JSON object")
+    return parser
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Searches, and prints what was found."""
+    search, output, as_json = parse(arguments)
+    report = run(search)
+    if report is None:
+        return
+    for sentence in summarize(report):
+        say(sentence)
+    say(f"tables and pictures: {search.directory / MARKDOWN}")
+    if output is not None:
+        scores, version = export_best(report, output)
+        say(report.config.summarize(scores))
+        say(f"exported {version}")
+    if as_json:
+        print_json(report.to_json())

@@ -1,0 +1,158 @@
+"""From the values of a trial to the configuration of its runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfspeech.errors import SpecError
+from tfspeech.flags import with_settings
+from tfspeech.strategies import CLIPPINGS, REGULARIZATIONS, build_spec
+from tfspeech.tasks.task import RunConfig
+from tuning.search.spaces import (
+    CLIP_KIND,
+    CLIP_THRESHOLD,
+    JOIN,
+    LAMBDA,
+    LAMBDAS,
+    REGULARIZE_KIND,
+    THRESHOLDS,
+    Value,
+)
+
+_CHAINS = ("clip", "regularize")
+
+
+def configure(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
+    """The configuration of a trial.
+
+    A kind of clipping or regularization takes the place of its whole chain. A threshold
+    without a kind goes to the one strategy in the chain that has one; a lambda without
+    a kind joins the chain, in the place of what it has of that kind.
+
+    Args:
+        config: What the search starts from.
+        values: By the names of dimensions.
+
+    Raises:
+        SpecError: A name is unknown, or a value out of range.
+    """
+    settings: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if name in (CLIP_KIND, CLIP_THRESHOLD, REGULARIZE_KIND) or (
+            name.endswith(LAMBDA)
+        ):
+            continue
+        is_tuple = isinstance(find_field(config, name), tuple)
+        text = to_text(value)
+        settings += [
+            (name, part) for part in (text.split(JOIN) if is_tuple else [text])
+        ]
+    config = with_settings(config, settings)
+    try:
+        training = dataclasses.replace(
+            config.training,
+            clip=_clip(config.training.clip, values),
+            regularize=_regularize(config.training.regularize, values),
+        )
+    except ValueError as error:
+        raise SpecError(str(error)) from error
+    return dataclasses.replace(config, training=training)
+
+
+def parse_fixed(fix: Sequence[str]) -> dict[str, str]:
+    """Names and values of `name=value`.
+
+    Raises:
+        SpecError: One is not written so, or a name is there twice.
+    """
+    pinned: dict[str, str] = {}
+    for text in fix:
+        name, _, value = (part.strip() for part in text.partition("="))
+        name = name.replace("-", "_")
+        if not name or not value or name in pinned:
+            raise SpecError(
+                f"--fix is written as NAME=VALUE, every name once. Received: {text!r}"
+            )
+        pinned[name] = value
+    return pinned
+
+
+def find_field(config: RunConfig, name: str) -> Any:
+    """The value of a field that can be searched.
+
+    Raises:
+        SpecError: There is no such field.
+    """
+    for section in config.sections().values():
+        names = {field.name for field in dataclasses.fields(section)}
+        if name in names.difference(_CHAINS):
+            return getattr(section, name)
+    raise SpecError(
+        f"{name} cannot be searched or fixed: name {CLIP_KIND}, {CLIP_THRESHOLD}, "
+        f"{REGULARIZE_KIND}, a KIND{LAMBDA} of {', '.join(LAMBDAS)}, or another flag "
+        "of training without its dashes"
+    )
+
+
+def find_threshold(chain: Sequence[str]) -> tuple[int, str]:
+    """Place and kind of the one strategy of a clipping chain that has a threshold.
+
+    Raises:
+        SpecError: There is none, or more than one.
+    """
+    kinds = [spec.partition("(")[0].strip() for spec in chain]
+    found = [(place, kind) for place, kind in enumerate(kinds) if kind in THRESHOLDS]
+    if len(found) != 1:
+        raise SpecError(
+            f"{CLIP_THRESHOLD} needs one clipping with a threshold: search {CLIP_KIND} "
+            f"or --fix it. Received: --clip {' --clip '.join(chain) or 'none()'}"
+        )
+    return found[0]
+
+
+def to_text(value: Value) -> str:
+    """A value as on the command line, numbers with the digits that matter."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _clip(chain: tuple[str, ...], values: Mapping[str, Value]) -> tuple[str, ...]:
+    if CLIP_KIND in values:
+        chain = (f"{values[CLIP_KIND]}()",)
+    threshold = values.get(CLIP_THRESHOLD)
+    if threshold is None:
+        return chain
+    place, _ = find_threshold(chain)
+    spec = _with_argument(chain[place], CLIPPINGS, threshold)
+    return (*chain[:place], spec, *chain[place + 1 :])
+
+
+def _regularize(chain: tuple[str, ...], values: Mapping[str, Value]) -> tuple[str, ...]:
+    kind = values.get(REGULARIZE_KIND)
+    if kind is not None:
+        chain = () if kind == "none" else (f"{kind}()",)
+    for name, value in values.items():
+        if not name.endswith(LAMBDA):
+            continue
+        own = f"{name.removesuffix(LAMBDA)}("
+        known = [spec for spec in chain if spec.startswith(own)] or [f"{own})"]
+        spec = _with_argument(known[0], REGULARIZATIONS, value)
+        chain = (*(other for other in chain if not other.startswith(own)), spec)
+    return chain
+
+
+def _with_argument(spec: str, table: Mapping[str, Any], value: Value) -> str:
+    """A strategy as text with another first argument, and the others it had."""
+    strategy = build_spec(spec, table, "strategy")
+    arguments = dataclasses.fields(strategy)
+    first = next(field.name for field in arguments if not field.kw_only)
+    others = [
+        f"{field.name}={getattr(strategy, field.name)!r}"
+        for field in arguments
+        if field.name != first and getattr(strategy, field.name) != field.default
+    ]
+    name = spec.partition("(")[0].strip()
+    return f"{name}({', '.join([to_text(value), *others])})"
