@@ -149,7 +149,9 @@ class TrainingStep:
         infos = describe_variables(model)
         run = run or Run(updates=2**31 - 1, examples=1)
         with self.distribution.strategy.scope():
-            self.regularization = RegularizationChain(regularization, model, infos, run)
+            self.regularization = RegularizationChain(
+                regularization, [model], infos, run
+            )
             self._variables = (
                 *model.trainable_variables,
                 *self.regularization.parameters,

@@ -35,8 +35,8 @@ class RegularizationChain:
 
     Args of the constructor:
         strategies: In the order in which they act.
-        model: A freshly built model.
-        infos: What its trainable variables are.
+        models: Freshly built models, whose variables are trained together.
+        infos: Descriptions of their trainable variables, by `describe_variables`.
         run: The training run.
 
     Attributes:
@@ -46,24 +46,24 @@ class RegularizationChain:
         settled_after: Updates after which a model is what the strategies make of it.
 
     Raises:
-        SpecError: A strategy is not for this model or run, `match` selects nothing, or
-            two strategies do surgery on one weight.
+        SpecError: A strategy is not for these models or this run, `match` selects
+            nothing, or two strategies do surgery on one weight.
     """
 
     def __init__(
         self,
         strategies: Sequence[Regularization],
-        model: keras.Model,
+        models: Sequence[keras.Model],
         infos: Sequence[VariableInfo],
         run: Run,
     ) -> None:
-        self._model = model
-        self._weights = tuple(model.trainable_variables)
+        self._models = tuple(models)
+        self._weights = [v for model in models for v in model.trainable_variables]
         self._infos = list(infos)
         self._run = run
         self._strategies = tuple(strategies)
         for strategy in strategies:
-            strategy.check(model, run)
+            strategy.check(models, run)
         self._selected = [
             [] if isinstance(s, ActivationPenalty) else selected_indices(s, infos)
             for s in strategies
@@ -124,10 +124,11 @@ class RegularizationChain:
         with keras.StatelessScope(state_mapping=mapping) as scope:
             yield
         # The scope keeps what layers assign, such as the states of dropout.
-        for variable in self._model.non_trainable_variables:
-            value = scope.get_current_value(variable)
-            if value is not None:
-                variable.assign(value)
+        for model in self._models:
+            for variable in model.non_trainable_variables:
+                value = scope.get_current_value(variable)
+                if value is not None:
+                    variable.assign(value)
 
     def _seed(self, part: _Part, update: Update) -> tf.Tensor:
         number = tf.cast(update.number, tf.int32)
