@@ -229,8 +229,8 @@ class TrainingStep:
     def evaluation_weights(self) -> Iterator[None]:
         """Has the model carry the weights it is evaluated with.
 
-        These are their average, if one is kept, after surgery. A weight that is
-        exactly zero stays zero: an average would forget it only slowly.
+        These are their average, if one is kept, after reparameterization. A weight
+        that is exactly zero stays zero: an average would forget it only slowly.
         """
         trained = [variable.numpy() for variable in self._variables]
         if self.average:
