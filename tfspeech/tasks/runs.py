@@ -1,13 +1,15 @@
-"""Run directories: all of a training run in one folder."""
+"""Runs in their directories: configurations read, compared and written; best models."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from pathlib import Path
 
+from tfspeech.config import differing, to_flag
 from tfspeech.errors import RunError
-from tfspeech.tasks.registry import parse_config
+from tfspeech.tasks.registry import build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.training.checkpoints import restore_best
 from tfspeech.training.paths import CHECKPOINTS, CONFIG_FILE
@@ -70,31 +72,27 @@ def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
             wanted.features, sample_rate_hz=saved.features.sample_rate_hz
         )
         wanted = dataclasses.replace(wanted, features=features)
-    # The same batches on more devices make the same model.
-    training = dataclasses.replace(
-        wanted.training, distribute=saved.training.distribute
-    )
-    others = dataclasses.replace(wanted, training=training).sections()
-    differing = [
-        f"--{field.name.replace('_', '-')} {getattr(section, field.name)}"
-        for name, section in saved.sections().items()
-        for field in dataclasses.fields(section)
-        if getattr(section, field.name) != getattr(others[name], field.name)
+    others = wanted.sections()
+    flags = [
+        shlex.join(to_flag(name, value)) or f"no --{name.replace('_', '-')}"
+        for kind, section in saved.sections().items()
+        # The same batches on more devices make the same model.
+        for name, value in differing(section, others[kind], ("distribute",)).items()
     ]
-    if differing:
+    if flags:
         raise RunError(
-            f"{run_dir} holds a run with {', '.join(differing)}; resume it with that, "
-            "or choose another --run-dir"
+            f"{run_dir} holds a run with {' '.join(flags)}; resume it with that, or "
+            "choose another --run-dir"
         )
 
 
 def load_task(run_dir: Path) -> tuple[RunConfig, Task]:
-    """Loads the best model of a run, with its task.
+    """Loads the best models of a run, with their task.
 
     Raises:
         RunError: There is no run, or it has no checkpoint that can be read.
     """
     config = load_config(run_dir)
-    task = config.build()
-    restore_best(run_dir / CHECKPOINTS, task.model)
+    task = build_task(config)
+    restore_best(run_dir / CHECKPOINTS, task.models)
     return config, task
