@@ -23,6 +23,7 @@ from tfspeech.data.checks import Report
 from tfspeech.data.config import DataConfig
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.pipeline import planned_batches
+from tfspeech.tasks.conditions import Condition
 from tfspeech.training.callbacks import EpochCallback, Monitor
 from tfspeech.training.config import OptimizationConfig, TrainingConfig
 from tfspeech.training.step import Batch, Losses
@@ -57,14 +58,17 @@ class Task(abc.ABC):
 
     Attributes:
         monitor: The validation score by which models are chosen.
-        conditions: What speech can be asked for besides its text (see `Condition`);
-            empty for a model that does not speak, or that takes nothing else.
+        recognizes: Whether it takes audio and says which words were spoken.
+        speaks: Whether it takes text and returns audio.
+        conditions: What speech can be asked for besides its text.
         models: By name. All are saved; those that no group names are frozen.
         groups: By name, in the order in which they move in every step.
     """
 
     monitor: ClassVar[Monitor]
-    conditions: Sequence[Any] = ()
+    recognizes: ClassVar[bool] = False
+    speaks: ClassVar[bool] = False
+    conditions: Sequence[Condition] = ()
 
     def __init__(self, **models: keras.Model) -> None:
         self.models = models

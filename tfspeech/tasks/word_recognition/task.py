@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from models.config import option
 from tfspeech.audio.features import FeatureConfig, extract_features
+from tfspeech.audio.resample import resample
 from tfspeech.data.pipeline import Batch
 from tfspeech.tasks.task import Task
 from tfspeech.tasks.word_recognition.data import (
@@ -51,6 +52,7 @@ class WordRecognition(Task):
     """
 
     monitor = Monitor("accuracy", higher_is_better=True)
+    recognizes = True
 
     def __init__(
         self,
@@ -101,6 +103,21 @@ class WordRecognition(Task):
             lengths: int32 [batch], in samples; what is beyond has no influence.
         """
         return self.probabilities(*extract_features(waveforms, lengths, self.features))
+
+    def transcribe(self, samples: np.ndarray, rate_hz: int) -> dict[str, float]:
+        """Recognises one word.
+
+        Args:
+            samples: float32 [samples] in [-1, 1].
+            rate_hz: Their rate, any.
+
+        Returns:
+            Label -> probability.
+        """
+        own_hz = self.features.sample_rate_hz
+        waveform = resample(tf.constant(samples), rate_hz, own_hz)[tf.newaxis]
+        (scores,) = self.recognize(waveform, tf.shape(waveform)[1:]).numpy().tolist()
+        return dict(zip(self.labels, scores, strict=True))
 
     def evaluate(
         self, batches: tf.data.Dataset, speakers: Sequence[str]
