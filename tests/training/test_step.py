@@ -2,11 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from toy import all_values, toy_data, toy_loss, toy_step
-
-
-def run(step, data, count):
-    return step.run(iter(data), count)[0]
+from toy import all_values, group_of, model_of, run, toy_data, toy_loss, toy_step
 
 
 def test_the_loss_falls_and_every_step_is_reported():
@@ -56,7 +52,9 @@ def test_accumulation_takes_the_mean_of_the_gradients():
     accumulated, whole = toy_step(accumulate_steps=3), toy_step()
     first, second = run(accumulated, data, 4), run(whole, together, 4)
     np.testing.assert_allclose(first["loss"], second["loss"], rtol=1e-5)
-    for a, b in zip(model_of(accumulated).variables, model_of(whole).variables, strict=True):
+    for a, b in zip(
+        model_of(accumulated).variables, model_of(whole).variables, strict=True
+    ):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
@@ -118,7 +116,9 @@ def test_weight_decay_follows_the_learning_rate():
     run(plain, toy_data(), 1)
     run(decayed, toy_data(), 1)
     for a, b in zip(
-        model_of(plain).trainable_variables, model_of(decayed).trainable_variables, strict=True
+        model_of(plain).trainable_variables,
+        model_of(decayed).trainable_variables,
+        strict=True,
     ):
         factor = 1 - 0.01 * 2.0 if a.name == "kernel" else 1.0
         np.testing.assert_allclose(b, factor * a.numpy(), rtol=1e-5)

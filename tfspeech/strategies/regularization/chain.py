@@ -20,7 +20,6 @@ from tfspeech.strategies.regularization.base import (
 from tfspeech.strategies.strategy import State, selected_indices
 from tfspeech.strategies.variables import VariableInfo
 
-
 Substitution = tuple[keras.Variable, tf.Tensor]
 """A weight, and the value that models are to work with in its place."""
 
@@ -109,9 +108,9 @@ class RegularizationChain:
                     raise SpecError(
                         f"two strategies do surgery on {info.path}: part them by match="
                     )
-                parameter = keras.Variable(
-                    strategy.initial_parameter(info), name="parameter"
-                )
+                # Optimizers name what they keep after it.
+                name = f"{info.path}/parameter".replace("/", "_")
+                parameter = keras.Variable(strategy.initial_parameter(info), name=name)
                 parts[i] = _Part(strategy, i, parameter)
         return list(parts.values())
 
