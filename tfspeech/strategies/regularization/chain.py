@@ -20,6 +20,9 @@ from tfspeech.strategies.regularization.base import (
 from tfspeech.strategies.strategy import State, selected_indices
 from tfspeech.strategies.variables import VariableInfo
 
+Substitution = tuple[keras.Variable, tf.Tensor]
+"""A weight, and the value that models are to work with in its place."""
+
 
 @dataclasses.dataclass(frozen=True)
 class _Reparameterized:
@@ -40,7 +43,7 @@ class RegularizationChain:
         run: The training run.
 
     Attributes:
-        variables: State, besides the parameters.
+        variables: State, besides the parameters, by names that are always the same.
         parameters: Parameters of the reparameterized weights, to be trained with the
             models.
         parameter_infos: Descriptions of those.
@@ -58,7 +61,7 @@ class RegularizationChain:
         infos: Sequence[VariableInfo],
         run: Run,
     ) -> None:
-        self._models = tuple(models)
+        self.models = tuple(models)
         self._weights = [v for model in models for v in model.trainable_variables]
         self._infos = list(infos)
         self._run = run
@@ -74,12 +77,12 @@ class RegularizationChain:
             {i: strategy.create_state([infos[i]]) for i in indices}
             for strategy, indices in zip(strategies, self._selected, strict=True)
         ]
-        self.variables = [
-            variable
-            for states in self._states
-            for state in states.values()
-            for variable in state.values()
-        ]
+        self.variables = {
+            f"{number}/{infos[i].path}/{name}": variable
+            for number, states in enumerate(self._states)
+            for i, state in states.items()
+            for name, variable in state.items()
+        }
         self._reparameterized = self._reparameterize()
         self.parameters = [part.parameter for part in self._reparameterized]
         self.parameter_infos = [
@@ -107,30 +110,18 @@ class RegularizationChain:
                         f"two strategies reparameterize {info.path}: "
                         "part them by match="
                     )
-                parameter = keras.Variable(
-                    strategy.initial_parameter(info), name="parameter"
-                )
+                # Optimizers name what they keep after it.
+                name = f"{info.path}/parameter".replace("/", "_")
+                parameter = keras.Variable(strategy.initial_parameter(info), name=name)
                 parts[i] = _Reparameterized(strategy, i, parameter)
         return list(parts.values())
 
-    @contextlib.contextmanager
-    def substituted(self, update: Update) -> Iterator[None]:
-        """Has the models work with the reparameterized weights, noise included."""
-        if not self._reparameterized:
-            yield
-            return
-        mapping = [
+    def training_weights(self, update: Update) -> list[Substitution]:
+        """The reparameterized weights, with the values that give an update's loss."""
+        return [
             (self._weights[part.index], self._effective(part, self._seed(part, update)))
             for part in self._reparameterized
         ]
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            yield
-        # The scope keeps what layers assign, such as the states of dropout.
-        for model in self._models:
-            for variable in model.non_trainable_variables:
-                value = scope.get_current_value(variable)
-                if value is not None:
-                    variable.assign(value)
 
     def _seed(self, part: _Reparameterized, update: Update) -> tf.Tensor:
         number = tf.cast(update.number, tf.int32)
@@ -141,7 +132,7 @@ class RegularizationChain:
         parameter = tf.convert_to_tensor(part.parameter.value)
         return part.strategy.effective(weight, parameter, self._infos[part.index], seed)
 
-    def evaluated_weights(self) -> list[tuple[keras.Variable, tf.Tensor]]:
+    def evaluated_weights(self) -> list[Substitution]:
         """The reparameterized weights, with the values to evaluate."""
         return [
             (self._weights[p.index], self._effective(p, None))
@@ -186,3 +177,22 @@ class RegularizationChain:
                 new = strategy.updated(weight, self._infos[i], update, state)
                 if new is not None:
                     self._weights[i].assign(new)
+
+
+@contextlib.contextmanager
+def substituted(
+    chains: Sequence[RegularizationChain], update: Update
+) -> Iterator[None]:
+    """Has the models of chains work with the weights of an update, noise included."""
+    mapping = [each for chain in chains for each in chain.training_weights(update)]
+    if not mapping:
+        yield
+        return
+    with keras.StatelessScope(state_mapping=mapping) as scope:
+        yield
+    # The scope keeps what layers assign, such as the states of random generators.
+    for model in {id(model): model for c in chains for model in c.models}.values():
+        for variable in model.non_trainable_variables:
+            value = scope.get_current_value(variable)
+            if value is not None:
+                variable.assign(value)
