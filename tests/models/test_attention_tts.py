@@ -166,6 +166,7 @@ def test_the_window_holds_in_synthesis():
         inputs["symbols"], inputs["symbol_lengths"], tf.constant(9)
     )
     assert np.all(spoken["alignment"][:, 0, 2:] == 0)
+    assert np.all(spoken["alignment"][:2, 0, :2] > 0)
 
 
 def set_stop_bias(model, value):

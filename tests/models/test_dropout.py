@@ -43,6 +43,8 @@ def test_draws_have_their_distribution():
     assert np.all((drawn >= 0) & (drawn < 1))
     counts = np.histogram(drawn, 20, (0, 1))[0]
     assert np.square(counts - 10_000).sum() / 10_000 < 50  # Chi-squared, 19 degrees.
+    assert uniform(tf.constant([1025], tf.int64), [36], "a")[0, 35] == 0
+    assert np.all(np.isfinite(normal(tf.constant([1025], tf.int64), [36], "a")))
     normals = normal(seeds, [500], "a").numpy()
     assert abs(normals.mean()) < 0.01
     assert normals.std() == pytest.approx(1, abs=0.01)
