@@ -18,11 +18,12 @@ class BatchPlan:
         lengths: Of every utterance, [utterances], in any unit.
         batch_size: Utterances per batch.
         batches_per_step: The number of batches of an epoch is a multiple of this.
-        seed: Of the order; the epoch's number adds to it.
+        seed: Of the order, with the epoch's number, and of all else that is random.
         pool: How many utterances, the last ones, are the pool.
         drawn: How many of the pool take part in an epoch.
 
     Attributes:
+        batch_size, seed: As given.
         batches_per_epoch: Batches in every epoch.
     """
 
@@ -36,8 +37,8 @@ class BatchPlan:
         drawn: int = 0,
     ) -> None:
         self._lengths = np.asarray(lengths)
-        self._batch_size = batch_size
-        self._seed = seed
+        self.batch_size = batch_size
+        self.seed = seed
         self._always = len(self._lengths) - pool
         self._drawn = drawn
         steps = -(-(self._always + drawn) // (batch_size * batches_per_step))
@@ -45,17 +46,17 @@ class BatchPlan:
 
     def epoch(self, number: int) -> np.ndarray:
         """The utterances of one epoch, int64 [batches, batch_size]."""
-        rng = np.random.default_rng([self._seed, number])
+        rng = np.random.default_rng([self.seed, number])
         pool = np.arange(self._always, len(self._lengths))
         drawn = rng.permutation(pool)[: self._drawn]
         taking_part = rng.permutation(np.append(np.arange(self._always), drawn))
-        size = self.batches_per_epoch * self._batch_size
+        size = self.batches_per_epoch * self.batch_size
         order = np.resize(taking_part, size).astype(np.int64)
-        pool_size = self._batch_size * _BATCHES_PER_POOL
+        pool_size = self.batch_size * _BATCHES_PER_POOL
         pools = np.split(order, range(pool_size, len(order), pool_size))
         # Sorted within pools, neighbours are of similar length but not always the same.
         by_length = [p[np.argsort(self._lengths[p], kind="stable")] for p in pools]
-        batches = np.concatenate(by_length).reshape(-1, self._batch_size)
+        batches = np.concatenate(by_length).reshape(-1, self.batch_size)
         return batches[rng.permutation(len(batches))]
 
 

@@ -246,7 +246,6 @@ class RecognitionTraining:
         self._noise = noise_energies(data.corpus.noises, data.features)
         self._augment = augment
         self._batches_per_step = batches_per_step
-        self._seed = seed
         self._train = data.corpus.indices("train")
         self._own = self._train[: len(self._train) - data.synthetic]
         share = data.synthetic_share
@@ -283,7 +282,6 @@ class RecognitionTraining:
             self._data.features,
             self._augment,
             noise=self._noise,
-            seed=self._seed,
             first_batch=first_step * self._batches_per_step,
         )
 
