@@ -27,7 +27,7 @@ def make_model(cell="gru"):
 
 def make_chain(model, *specs, run=RUN):
     infos = describe_variables(model)
-    return RegularizationChain(parse_regularization(specs), model, infos, run)
+    return RegularizationChain(parse_regularization(specs), [model], infos, run)
 
 
 def update_number(number):

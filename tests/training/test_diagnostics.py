@@ -302,7 +302,7 @@ def test_a_step_samples_what_value_clipping_does():
 def test_a_step_reports_how_its_weights_moved():
     """Plain SGD of rate r moves the weights by -r g', whole in the sample."""
     step = toy_step(clip=["global_norm(0.1)"], optimizer="sgd()", learning_rate=0.5)
-    variables, iterator = step.model.trainable_variables, iter(toy_data())
+    variables, iterator = model_of(step).trainable_variables, iter(toy_data())
     weights, found, ratios = [[v.numpy() for v in variables]], [], {}
     for _ in range(4):
         metrics, ratios = step.run(iterator, 1)

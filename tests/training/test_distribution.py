@@ -101,7 +101,7 @@ def test_a_value_that_is_not_finite_on_one_replica_skips_the_step_on_both(two_re
     metrics, _ = step.run(iter(toy_data(bad=[0])), 1)
     after = all_values(step)
     assert metrics["skipped"].tolist() == [1.0]
-    assert {k for k in after if after[k] != before[k]} == {"counters/0", "counters/1"}
+    assert {k for k in after if after[k] != before[k]} == {"steps", "model/skipped"}
 
 
 def test_keras_clips_before_it_reduces_and_ends_above_its_limit(two_replicas):
@@ -116,7 +116,7 @@ def test_keras_clips_before_it_reduces_and_ends_above_its_limit(two_replicas):
 
     settings = {"optimizer": "sgd()", "learning_rate": 1.0}
     ours = toy_step(clip=["global_norm(0.1)"], distribution=two_replicas, **settings)
-    norm = norm_of_update(ours.model, lambda: ours.run(iter(toy_data()), 1))
+    norm = norm_of_update(model_of(ours), lambda: ours.run(iter(toy_data()), 1))
     assert norm == pytest.approx(0.1, rel=1e-5)
 
     with two_replicas.strategy.scope():

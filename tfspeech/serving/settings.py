@@ -6,13 +6,13 @@ Serving.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from tfspeech.errors import RunError
+from tfspeech.files import write_text
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"
@@ -57,9 +57,9 @@ def write_settings(output: Path) -> None:
             entry.name = name
             entry.base_path = f"{SERVER_FOLDER}/{name}"
             entry.model_platform = "tensorflow"
-    _replace(output / MODELS_FILE, text_format.MessageToString(config))
+    write_text(output / MODELS_FILE, text_format.MessageToString(config))
     if not (output / BATCHING_FILE).exists():
-        _replace(output / BATCHING_FILE, _BATCHING)
+        write_text(output / BATCHING_FILE, _BATCHING)
 
 
 def listed_models(output: Path) -> dict[str, model_server_config_pb2.ModelConfig]:
@@ -73,7 +73,7 @@ def listed_models(output: Path) -> dict[str, model_server_config_pb2.ModelConfig
         return {}
     config = model_server_config_pb2.ModelServerConfig()
     try:
-        text_format.Parse(path.read_text(), config)
+        text_format.Parse(path.read_text(encoding="utf-8"), config)
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise RunError(
             f"{path} is no ModelServerConfig ({error}); correct it, or delete it to "
@@ -92,10 +92,3 @@ def latest_version(model: Path) -> Path:
     """The folder of the newest version, which a server serves by default."""
     versions = [p for p in model.iterdir() if p.name.isdecimal()]
     return max(versions, key=lambda p: int(p.name))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes a file whole or not at all: a server may be reading it."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)

@@ -1,0 +1,116 @@
+"""Conditions under which models speak, for commands, clients and servers alike."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+import tensorflow as tf
+
+from tfspeech.errors import SpecError
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """A number that can be chosen for every utterance when a model speaks.
+
+    Attributes:
+        name: Of the argument in Python, and of a served signature's input, float32
+            [batch].
+        flag: On the command line, without the hyphens.
+        help: What it changes.
+        default: The value that changes nothing.
+        low: The lowest value.
+        high: The highest value.
+        unit: Of the values.
+    """
+
+    name: str
+    flag: str
+    help: str
+    default: float
+    low: float
+    high: float
+    unit: str
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """The input of a served signature, float32 [batch]."""
+        return tf.TensorSpec([None], tf.float32, name=self.name)
+
+    def check(self, value: float) -> None:
+        """Raises a `SpecError` where a value, which may be NaN, is out of range."""
+        if not self.low <= value <= self.high:
+            raise SpecError(f"{self._range()}. Received: {value}")
+
+    def check_in_graph(self, values: tf.Tensor) -> tf.Operation:
+        """Returns an assertion that values, float32 [batch], are in the range."""
+        valid = tf.reduce_all((values >= self.low) & (values <= self.high))
+        return tf.debugging.Assert(valid, [f"{self._range()}:", values])
+
+    def _range(self) -> str:
+        return f"{self.name} must be between {self.low:g} and {self.high:g}"
+
+
+RATE = Condition(
+    *("rate", "rate"),
+    help="speech rate relative to the speaker's own, 2 is twice as fast",
+    default=1.0,
+    low=0.25,
+    high=4.0,
+    unit="factor",
+)
+PITCH = Condition(
+    *("semitones", "pitch"),
+    help="pitch relative to the speaker's own",
+    default=0.0,
+    low=-24.0,
+    high=24.0,
+    unit="semitones",
+)
+CONDITIONS = (RATE, PITCH)
+"""All conditions that a model of the zoo may have."""
+
+
+def add_conditions(parser: argparse.ArgumentParser) -> None:
+    """Adds a flag for every condition to a parser that suppresses defaults."""
+    for condition in CONDITIONS:
+        parser.add_argument(
+            f"--{condition.flag}",
+            dest=condition.name,
+            type=float,
+            metavar=condition.unit.upper(),
+            help=f"{condition.help}; where the model can "
+            f"(default: {condition.default:g})",
+        )
+
+
+def given_conditions(given: argparse.Namespace) -> dict[str, float]:
+    """The conditions that a command line names, by name."""
+    names = (condition.name for condition in CONDITIONS)
+    return {name: getattr(given, name) for name in names if name in given}
+
+
+def complete_conditions(
+    model: str, known: Iterable[Condition], given: Mapping[str, float]
+) -> dict[str, float]:
+    """Returns a value for every condition of a model: its default where none is given.
+
+    Args:
+        model: Its name, for the error.
+        known: The conditions that it has.
+        given: Values by the name of their condition; they may be out of range.
+
+    Raises:
+        SpecError: The model lacks a condition that is given.
+    """
+    defaults = {condition.name: condition.default for condition in known}
+    flags = {condition.name: f"--{condition.flag}" for condition in CONDITIONS}
+    for name in given:
+        if name not in defaults:
+            raise SpecError(
+                f"{model} has no {name} that could be changed; leave out "
+                f"{flags.get(name, name)}"
+            )
+    return defaults | dict(given)
