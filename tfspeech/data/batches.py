@@ -18,12 +18,12 @@ class BatchPlan:
         lengths: Of every utterance, [utterances], in any unit.
         batch_size: Utterances per batch.
         batches_per_step: The number of batches of an epoch is a multiple of this.
-        seed: Of the order, with the epoch's number, and of all else that is random.
+        seed: Of the order; the epoch's number adds to it.
         pool: How many utterances, the last ones, are the pool.
         drawn: How many of the pool take part in an epoch.
 
     Attributes:
-        batch_size, seed: As given.
+        batch_size: As given.
         batches_per_epoch: Batches in every epoch.
     """
 
@@ -38,7 +38,7 @@ class BatchPlan:
     ) -> None:
         self._lengths = np.asarray(lengths)
         self.batch_size = batch_size
-        self.seed = seed
+        self._seed = seed
         self._always = len(self._lengths) - pool
         self._drawn = drawn
         steps = -(-(self._always + drawn) // (batch_size * batches_per_step))
@@ -46,7 +46,7 @@ class BatchPlan:
 
     def epoch(self, number: int) -> np.ndarray:
         """The utterances of one epoch, int64 [batches, batch_size]."""
-        rng = np.random.default_rng([self.seed, number])
+        rng = np.random.default_rng([self._seed, number])
         pool = np.arange(self._always, len(self._lengths))
         drawn = rng.permutation(pool)[: self._drawn]
         taking_part = rng.permutation(np.append(np.arange(self._always), drawn))

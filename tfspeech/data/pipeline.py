@@ -34,20 +34,23 @@ def planned_batches(
     plan: BatchPlan,
     load: Callable[[tf.Tensor, tf.Tensor], Batch],
     first_batch: int = 0,
+    *,
+    seed: int,
     shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Endless batches, epoch after epoch, as a plan says.
 
-    Every row has a seed, derived from that of the plan, the number of the batch and the
-    place of the utterance. Whatever is random in training is to be drawn from it (see
+    Every row has a seed, derived from `seed`, the number of the batch and the place of
+    the utterance. Whatever is random in training is to be drawn from it (see
     `models.layers.random`), so that it is the same wherever a row is worked on.
 
     Args:
         plan: Which utterances make a batch.
-        load: (seeds int64 [rows], places of their utterances int64 [rows]) to a batch,
-            whose rows do not depend on one another but for the padding.
+        load: (places of utterances, their seeds), both int64 [rows], to a batch, whose
+            rows do not depend on one another but for the padding.
         first_batch: The batch to begin with; each is the same from wherever it is asked
             for.
+        seed: Of the run.
         shard: (index, count): of the rows of each batch only those of one of `count`
             workers are loaded, rows index, index + count and so on.
 
@@ -72,13 +75,11 @@ def planned_batches(
         )
         chosen = tf.ensure_shape(chosen, [per_epoch, None])
         numbers = epoch * per_epoch + tf.range(per_epoch, dtype=tf.int64)
-        seeds = fold_in(
-            tf.constant(plan.seed, tf.int64), numbers[:, tf.newaxis], chosen
-        )
-        return tf.data.Dataset.from_tensor_slices((seeds, chosen))
+        seeds = fold_in(tf.constant(seed, tf.int64), numbers[:, tf.newaxis], chosen)
+        return tf.data.Dataset.from_tensor_slices((chosen, seeds))
 
-    def load_seeded(seeds: tf.Tensor, chosen: tf.Tensor) -> Batch:
-        return load(seeds, chosen) | {"seeds": seeds}
+    def load_seeded(rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
+        return load(rows, seeds) | {"seeds": seeds}
 
     epochs = tf.data.Dataset.range(first_batch // per_epoch, np.iinfo(np.int64).max)
     batches = epochs.flat_map(epoch_batches).skip(first_batch % per_epoch)
@@ -102,40 +103,34 @@ def ordered_rows(
     return rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def training_batches(
+def augmented_words(
     store: AudioStore,
     utterances: Sequence[int],
     targets: Sequence[int],
-    plan: BatchPlan,
     config: FeatureConfig,
     augment: AugmentConfig,
-    *,
     noise: tf.Tensor | None = None,
-    first_batch: int = 0,
-    shard: tuple[int, int] = (0, 1),
-) -> tf.data.Dataset:
-    """Endless augmented batches of a training set of labelled words.
+) -> Callable[[tf.Tensor, tf.Tensor], Batch]:
+    """Returns what loads augmented batches of labelled words, for `planned_batches`.
 
     Args:
         store: The waveforms.
         utterances: Places of the training set in the store.
         targets: The class of each of these utterances.
-        plan: Made for these utterances.
         config: The features.
         augment: The augmentation.
         noise: Energies of background noise, as of `noise_energies`.
-        first_batch: See `planned_batches`.
-        shard: See `planned_batches`.
 
     Returns:
-        Batches of `features` float32 [batch, frames, dim], `lengths` int32 [batch] in
-        frames, `targets` int32 [batch] and `seeds` int64 [batch].
+        A function of places in `utterances` and seeds, int64 [batch], to `features`
+        float32 [batch, frames, dim], `lengths` int32 [batch] in frames and `targets`
+        int32 [batch].
     """
     utterances = np.asarray(utterances)
     target_table = tf.constant(targets, tf.int32)
 
-    def load(seeds: tf.Tensor, chosen: tf.Tensor) -> Batch:
-        waveforms, lengths = read_waveforms(store, tf.gather(utterances, chosen))
+    def load(rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
+        waveforms, lengths = read_waveforms(store, tf.gather(utterances, rows))
         waveforms, lengths = augment_waveforms(
             waveforms, lengths, seeds, augment, config.sample_rate_hz
         )
@@ -148,10 +143,10 @@ def training_batches(
         return {
             "features": features,
             "lengths": lengths,
-            "targets": tf.gather(target_table, chosen),
+            "targets": tf.gather(target_table, rows),
         }
 
-    return planned_batches(plan, load, first_batch, shard)
+    return load
 
 
 def evaluation_batches(
@@ -171,7 +166,7 @@ def evaluation_batches(
         batch_size: The most utterances in a batch.
 
     Returns:
-        Batches as of `training_batches`, with `rows` int64 [batch], the places of the
+        Batches as of `augmented_words`, with `rows` int64 [batch], the places of the
         utterances in `utterances`.
     """
     utterances = np.asarray(utterances, np.int64)
