@@ -80,7 +80,7 @@ class Task(Protocol):
         """The module that is exported.
 
         It has `signatures`; `examples`, a request of one row for each of them; and
-        `facts`, what a client must know besides. See `RecognitionServer`.
+        `metadata`, properties that its signatures do not tell a client.
         """
 
 
