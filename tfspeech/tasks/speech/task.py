@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import Vocoder
 from tfspeech.data.pipeline import Batch
+from tfspeech.tasks.conditions import Condition
 from tfspeech.text.front_end import TextFrontEnd
 
 
@@ -24,8 +25,11 @@ class SpeechTask(abc.ABC):
         front_end: What reads texts.
 
     Attributes:
+        conditions: Those that the model speaks under.
         vocoder: The same, compiled.
     """
+
+    conditions: tuple[Condition, ...] = ()
 
     def __init__(
         self,
