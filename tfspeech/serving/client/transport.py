@@ -1,4 +1,4 @@
-"""What REST and gRPC have in common."""
+"""Common interface of REST and gRPC."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StatusError(Exception):
 
 
 class Target(NamedTuple):
-    """What a request is for.
+    """Model and version that a request is for.
 
     Attributes:
         name: The model's.

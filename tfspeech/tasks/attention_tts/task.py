@@ -20,7 +20,7 @@ from tfspeech.strategies import build_spec
 from tfspeech.tasks.attention_tts.data import TAIL_STEPS, SynthesisData
 from tfspeech.tasks.attention_tts.evaluation import evaluate_synthesis
 from tfspeech.tasks.attention_tts.losses import guided_attention_loss, stop_loss
-from tfspeech.tasks.attention_tts.server import SynthesisServer
+from tfspeech.tasks.attention_tts.server import AttentionTtsServer
 from tfspeech.tasks.speech.scores import (
     alignment_path,
     attention_scores,
@@ -222,11 +222,9 @@ class Synthesis(SpeechTask):
         """
         return evaluate_synthesis(self, data, data.corpus.indices(split))
 
-    def server(self) -> SynthesisServer:
+    def server(self) -> AttentionTtsServer:
         """The module that is exported."""
-        return SynthesisServer(
-            self.model, self.synthesize, self.vocoder, self.front_end, self.features
-        )
+        return AttentionTtsServer(self, self.synthesize)
 
 
 class SynthesisTraining:

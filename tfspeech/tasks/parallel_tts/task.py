@@ -14,6 +14,7 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.trajectory import most_likely_trajectory
 from tfspeech.audio.vocoders import VOCODERS
 from tfspeech.data.pipeline import Batch
+from tfspeech.tasks.conditions import PITCH, RATE
 from tfspeech.tasks.parallel_tts.config import (
     VOCODER_OF,
     ParametricConfig,
@@ -27,7 +28,7 @@ from tfspeech.tasks.parallel_tts.data import (
     log_duration,
 )
 from tfspeech.tasks.parallel_tts.evaluation import evaluate_parametric
-from tfspeech.tasks.parallel_tts.server import ParametricServer
+from tfspeech.tasks.parallel_tts.server import ParallelTtsServer
 from tfspeech.tasks.speech.task import SpeechTask
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.linguistic import (
@@ -96,6 +97,7 @@ class ParametricSynthesis(SpeechTask):
     ) -> None:
         vocoder = VOCODERS[VOCODER_OF[config.target]](features)
         super().__init__(model, vocoder, features, front_end)
+        self.conditions = (RATE, PITCH) if config.target == "lpc" else (RATE,)
         self.config = config
         self.linguistic = linguistic
         self.targets = target_values(config, features)
@@ -309,17 +311,9 @@ class ParametricSynthesis(SpeechTask):
         """
         return evaluate_parametric(self, data, data.corpus.indices(split))
 
-    def server(self) -> ParametricServer:
+    def server(self) -> ParallelTtsServer:
         """The module that is exported."""
-        return ParametricServer(
-            self.model,
-            self.durations,
-            self.frames,
-            self.vocoder,
-            self.front_end,
-            self._read_texts(),
-            self.features,
-        )
+        return ParallelTtsServer(self, self.durations, self.frames, self._read_texts())
 
 
 def whole_durations(
