@@ -26,7 +26,7 @@ from tfspeech.tasks.speech.data import SentenceData, SentenceDataConfig
 from tfspeech.tasks.speech.samples import SpeechSamples
 from tfspeech.tasks.task import RunConfig
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
-from tfspeech.training.callbacks import EpochCallback
+from tfspeech.training.loop import EpochCallback
 from tfspeech.training.paths import METRICS_FILE
 from tfspeech.training.plots import plot_validation
 

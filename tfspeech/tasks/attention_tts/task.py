@@ -25,7 +25,7 @@ from tfspeech.tasks.speech.evaluation import (
     OTHER_VOICE,
     Column,
     compare_with_recordings,
-    describe_comparison,
+    comparison_table,
 )
 from tfspeech.tasks.speech.scores import attention_scores
 from tfspeech.tasks.speech.task import Speech, SpeechTask
@@ -271,7 +271,7 @@ def describe_scores(scores: Mapping[str, Any]) -> str:
     lines = [
         f"{scores['sentences']} sentences, loss {scores['loss']:.4f} (teacher forcing)",
         "",
-        describe_comparison(scores, COLUMNS),
+        comparison_table(scores, COLUMNS),
         "",
         *(f"{name.replace('_', ' '):<26}{scores[name]:>16.2%}" for name in shares),
         *(

@@ -33,8 +33,8 @@ class Column(NamedTuple):
 
     Attributes:
         title: Its name.
-        pairing: How its frames are paired with those of the recording: `alignment_path`,
-            or `frame_pairs` where both have the same timing.
+        pairing: Pairs its frames with those of the recording: `alignment_path`, or
+            `frame_pairs` where both have the same timing.
     """
 
     title: str
