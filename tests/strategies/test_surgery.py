@@ -14,6 +14,7 @@ from tfspeech.strategies import (
     describe_variables,
     parse_regularization,
 )
+from tfspeech.strategies.regularization import substituted
 
 RUN = Run(updates=1000, examples=50, seed=3)
 SURGERIES = ["kl_mean_field()", "hard_concrete_l0()"]
@@ -27,7 +28,7 @@ def make_model(cell="gru"):
 
 def make_chain(model, *specs, run=RUN):
     infos = describe_variables(model)
-    return RegularizationChain(parse_regularization(specs), model, infos, run)
+    return RegularizationChain(parse_regularization(specs), [model], infos, run)
 
 
 def update_number(number):
@@ -58,7 +59,7 @@ def by_path(model, chain):
 
 
 def used_weights(model, chain, number):
-    with chain.substituted(update_number(number)):
+    with substituted([chain], update_number(number)):
         return [
             tf.convert_to_tensor(v.value).numpy() for v in model.trainable_variables
         ]
@@ -77,7 +78,7 @@ def test_the_gradient_reaches_weights_and_parameters_in_a_graph(spec, cell):
     def step(number):
         update = Update(number, tf.constant(0.1))
         with tf.GradientTape() as tape:
-            with chain.substituted(update):
+            with substituted([chain], update):
                 logits = model(inputs(), training=True)["logits"]
             loss = tf.reduce_sum(tf.square(logits - 1.0))
             objective = loss + chain.penalty({}, update)
@@ -226,7 +227,7 @@ def test_gates_of_useless_units_shut_and_the_others_stay_open():
     def step(number):
         update = Update(number, tf.constant(0.1))
         with tf.GradientTape() as tape:
-            with chain.substituted(update):
+            with substituted([chain], update):
                 error = model(x) - tf.reduce_sum(x, axis=1, keepdims=True)
             loss = tf.reduce_mean(tf.square(error)) + chain.penalty({}, update)
         optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)

@@ -2,7 +2,7 @@
 
 import pytest
 from specs import CLIP, REGULARIZE
-from toy import all_values, toy_data, toy_step
+from toy import all_values, run, toy_data, toy_step
 
 from tfspeech.strategies import REGULARIZATIONS
 from tfspeech.strategies.regularization import Surgery
@@ -46,7 +46,7 @@ def test_a_resumed_run_of_all_strategies_is_an_uninterrupted_one(surgery, tmp_pa
     second = step_of(surgery)
     assert LastCheckpoint(tmp_path, second.variables).restore()
     assert all_values(second) == saved
-    metrics, _ = second.run(iter(toy_data().skip(SAVED_AT)), STEPS - SAVED_AT)
+    metrics = run(second, toy_data().skip(SAVED_AT), STEPS - SAVED_AT)
     assert 0 in metrics["skipped"]
     found, wanted = all_values(second), all_values(whole)
     assert [name for name in wanted if found[name] != wanted[name]] == []

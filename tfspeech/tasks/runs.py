@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shlex
 from pathlib import Path
 
 from tfspeech.config import differing, to_flag
 from tfspeech.errors import RunError
+from tfspeech.files import write_text
 from tfspeech.tasks.registry import build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.training.checkpoints import restore_best
@@ -52,9 +52,7 @@ def read_config(path: Path) -> RunConfig:
 def save_config(run_dir: Path, config: RunConfig) -> None:
     """Writes the configuration of a run, whole or not at all."""
     run_dir.mkdir(parents=True, exist_ok=True)
-    partial = run_dir / f"{CONFIG_FILE}.partial"
-    partial.write_text(config.to_json())
-    os.replace(partial, run_dir / CONFIG_FILE)
+    write_text(run_dir / CONFIG_FILE, config.to_json())
 
 
 def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tfspeech.console import say
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError, SpecError
+from tfspeech.files import write_text
 from tfspeech.strategies import (
     Run,
     VariableInfo,
@@ -123,7 +124,7 @@ def train(
         "weights": _weights(task, infos),
         "parameters": sum(model.count_params() for model in task.models.values()),
     }
-    (run_dir / RESULTS_FILE).write_text(json.dumps(results, indent=2) + "\n")
+    write_text(run_dir / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
     plots = run_dir / PLOTS
     plots.mkdir(exist_ok=True)
     plot_diagnostics(run_dir / METRICS_FILE, plots)
@@ -182,7 +183,7 @@ def _report(data: Data, run_dir: Path | None) -> None:
         return
     run_dir.mkdir(parents=True, exist_ok=True)
     report = json.dumps(data.report.to_json(), indent=2) + "\n"
-    (run_dir / REPORT_FILE).write_text(report)
+    write_text(run_dir / REPORT_FILE, report)
     data.report.raise_if_fatal()
     if data.report.problems:
         say(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.errors import RunError
+from tfspeech.files import write_bytes
 
 BEST_FILE = "best.npz"
 
@@ -83,9 +83,7 @@ def save_best(folder: Path, models: Models) -> None:
     np.savez(contents, **{key: weight.numpy() for key, weight in _weights(models)})
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / "partial.npz"
-        partial.write_bytes(contents.getbuffer())
-        os.replace(partial, folder / BEST_FILE)
+        write_bytes(folder / BEST_FILE, contents.getbuffer())
     except OSError as error:
         raise _cannot_write(folder, error) from error
 

@@ -13,7 +13,7 @@ from tfspeech.strategies.regularization.base import (
     Update,
 )
 from tfspeech.strategies.regularization.budget import Budget
-from tfspeech.strategies.regularization.chain import RegularizationChain
+from tfspeech.strategies.regularization.chain import RegularizationChain, substituted
 from tfspeech.strategies.regularization.constraints import (
     Box,
     L1Ball,
@@ -47,6 +47,7 @@ __all__ = [
     "Surgery",
     "Update",
     "parse_regularization",
+    "substituted",
 ]
 
 

@@ -20,6 +20,9 @@ from tfspeech.strategies.regularization.base import (
 from tfspeech.strategies.strategy import State, selected_indices
 from tfspeech.strategies.variables import VariableInfo
 
+Substitution = tuple[keras.Variable, tf.Tensor]
+"""A weight, and the value that models are to work with in its place."""
+
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
@@ -35,35 +38,35 @@ class RegularizationChain:
 
     Args of the constructor:
         strategies: In the order in which they act.
-        model: A freshly built model.
-        infos: What its trainable variables are.
+        models: Freshly built models, whose variables are trained together.
+        infos: Descriptions of their trainable variables, by `describe_variables`.
         run: The training run.
 
     Attributes:
-        variables: State, besides the parameters.
+        variables: State, besides the parameters, by names that are always the same.
         parameters: What surgery has added, to be trained with the model.
         parameter_infos: What those are.
         settled_after: Updates after which a model is what the strategies make of it.
 
     Raises:
-        SpecError: A strategy is not for this model or run, `match` selects nothing, or
-            two strategies do surgery on one weight.
+        SpecError: A strategy is not for these models or this run, `match` selects
+            nothing, or two strategies do surgery on one weight.
     """
 
     def __init__(
         self,
         strategies: Sequence[Regularization],
-        model: keras.Model,
+        models: Sequence[keras.Model],
         infos: Sequence[VariableInfo],
         run: Run,
     ) -> None:
-        self._model = model
-        self._weights = tuple(model.trainable_variables)
+        self.models = tuple(models)
+        self._weights = [v for model in models for v in model.trainable_variables]
         self._infos = list(infos)
         self._run = run
         self._strategies = tuple(strategies)
         for strategy in strategies:
-            strategy.check(model, run)
+            strategy.check(models, run)
         self._selected = [
             [] if isinstance(s, ActivationPenalty) else selected_indices(s, infos)
             for s in strategies
@@ -73,12 +76,12 @@ class RegularizationChain:
             {i: strategy.create_state([infos[i]]) for i in indices}
             for strategy, indices in zip(strategies, self._selected, strict=True)
         ]
-        self.variables = [
-            variable
-            for states in self._states
-            for state in states.values()
-            for variable in state.values()
-        ]
+        self.variables = {
+            f"{place}/{infos[i].path}/{name}": variable
+            for place, states in enumerate(self._states)
+            for i, state in states.items()
+            for name, variable in state.items()
+        }
         self._parts = self._operate()
         self.parameters = [part.parameter for part in self._parts]
         self.parameter_infos = [
@@ -105,29 +108,18 @@ class RegularizationChain:
                     raise SpecError(
                         f"two strategies do surgery on {info.path}: part them by match="
                     )
-                parameter = keras.Variable(
-                    strategy.initial_parameter(info), name="parameter"
-                )
+                # Optimizers name what they keep after it.
+                name = f"{info.path}/parameter".replace("/", "_")
+                parameter = keras.Variable(strategy.initial_parameter(info), name=name)
                 parts[i] = _Part(strategy, i, parameter)
         return list(parts.values())
 
-    @contextlib.contextmanager
-    def substituted(self, update: Update) -> Iterator[None]:
-        """Has the model work with the weights that surgery makes, noise included."""
-        if not self._parts:
-            yield
-            return
-        mapping = [
+    def training_weights(self, update: Update) -> list[Substitution]:
+        """The weights that surgery was done on, with the values of an update's loss."""
+        return [
             (self._weights[part.index], self._effective(part, self._seed(part, update)))
             for part in self._parts
         ]
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            yield
-        # The scope keeps what layers assign, such as the states of dropout.
-        for variable in self._model.non_trainable_variables:
-            value = scope.get_current_value(variable)
-            if value is not None:
-                variable.assign(value)
 
     def _seed(self, part: _Part, update: Update) -> tf.Tensor:
         number = tf.cast(update.number, tf.int32)
@@ -138,7 +130,7 @@ class RegularizationChain:
         parameter = tf.convert_to_tensor(part.parameter.value)
         return part.surgery.effective(weight, parameter, self._infos[part.index], seed)
 
-    def evaluated_weights(self) -> list[tuple[keras.Variable, tf.Tensor]]:
+    def evaluated_weights(self) -> list[Substitution]:
         """The weights that surgery was done on, with the values to evaluate."""
         return [(self._weights[p.index], self._effective(p, None)) for p in self._parts]
 
@@ -180,3 +172,22 @@ class RegularizationChain:
                 new = strategy.updated(weight, self._infos[i], update, state)
                 if new is not None:
                     self._weights[i].assign(new)
+
+
+@contextlib.contextmanager
+def substituted(
+    chains: Sequence[RegularizationChain], update: Update
+) -> Iterator[None]:
+    """Has the models of chains work with the weights of an update, noise included."""
+    mapping = [each for chain in chains for each in chain.training_weights(update)]
+    if not mapping:
+        yield
+        return
+    with keras.StatelessScope(state_mapping=mapping) as scope:
+        yield
+    # The scope keeps what layers assign, such as the states of random generators.
+    for model in {id(model): model for c in chains for model in c.models}.values():
+        for variable in model.non_trainable_variables:
+            value = scope.get_current_value(variable)
+            if value is not None:
+                variable.assign(value)
