@@ -147,25 +147,28 @@ class TimedUtterances:
             rows: The utterances, integer [batch].
 
         Returns:
-            `frame_features` float32 [batch, frames, dim], `frames` float32 [batch,
-            frames, 2 values], the targets and their differences, and `frame_lengths`
+            `frame_features` float32 [batch, frames, dim] and `frames` float32 [batch,
+            frames, 2 values], the targets and their differences, with `frame_lengths`
             int32 [batch]; `segments` and `durations` int32 [batch, segments],
-            `segment_features` float32 [batch, segments, dim], `log_durations` float32
-            [batch, segments] and `segment_lengths` int32 [batch].
+            `segment_features` float32 [batch, segments, dim] and `log_durations`
+            float32 [batch, segments] with `segment_lengths` int32 [batch].
         """
         segments, segment_lengths, durations = self.segments(rows)
-        frames, lengths = self._data.read_frames(tf.gather(self._indices, rows))
         features, _ = frame_features(segments, segment_lengths, durations, self._dim)
         return {
+            **self._load_frames(rows),
             "frame_features": features,
-            "frames": with_deltas(frames[:, :, self._targets], lengths),
-            "frame_lengths": lengths,
             "segments": segments,
             "durations": durations,
             "segment_features": segment_features(segments, segment_lengths, self._dim),
             "log_durations": log_duration(durations),
             "segment_lengths": segment_lengths,
         }
+
+    def _load_frames(self, rows: tf.Tensor) -> Batch:
+        frames, lengths = self._data.read_frames(tf.gather(self._indices, rows))
+        targets = with_deltas(frames[:, :, self._targets], lengths)
+        return {"frames": targets, "frame_lengths": lengths}
 
     def batches(self, batch_size: int = EVALUATION_BATCH_SIZE) -> tf.data.Dataset:
         """Batches of every utterance once, the shortest first; see `load`."""
@@ -176,16 +179,25 @@ class TimedUtterances:
 
         Args:
             rows: The utterances.
-            most: Of the frames only every second, third or so is taken if there would
-                be more.
+            most: Where they have more frames, every second, third or so is taken.
 
         Returns:
             float32 [frames, 2 values].
         """
-        step = -(-int(self._lengths[rows].sum()) // most)
-        taken = []
-        batches = ordered_rows(self._lengths[rows], EVALUATION_BATCH_SIZE, )
-        return np.concatenate(taken)
+        lengths = self._lengths[rows]
+        step = -(-int(lengths.sum()) // most)
+
+        def load(places: tf.Tensor) -> Batch:
+            return self._load_frames(tf.gather(rows, places))
+
+        batches = ordered_rows(lengths, EVALUATION_BATCH_SIZE, load)
+        return np.concatenate(
+            [
+                frames[:length:step]
+                for batch in batches.as_numpy_iterator()
+                for frames, length in zip(*batch.values(), strict=True)
+            ]
+        )
 
 
 def log_duration(durations: tf.Tensor) -> tf.Tensor:
