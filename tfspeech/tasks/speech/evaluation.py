@@ -136,10 +136,8 @@ def _mean(found: Sequence[dict[str, float]], name: str) -> float | None:
     return float(np.nanmean(values)) if np.isfinite(values).any() else None
 
 
-def describe_comparison(
-    scores: Mapping[str, Any], columns: Mapping[str, Column]
-) -> str:
-    """The scores of `compare_with_recordings` as a table, a column for each prefix."""
+def comparison_table(scores: Mapping[str, Any], columns: Mapping[str, Column]) -> str:
+    """The scores of `compare_with_recordings` as text."""
 
     def row(name: str, key: str, unit: str) -> str:
         figures = (scores.get(f"{prefix}{key}") for prefix in columns)
