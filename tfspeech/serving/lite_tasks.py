@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.console import progress
-from tfspeech.tasks.attention_tts.task import Synthesis
-from tfspeech.tasks.parallel_tts.evaluation import log_mels
-from tfspeech.tasks.parallel_tts.task import ParametricSynthesis
+from tfspeech.tasks.attention_tts.task import AttentionSynthesis
+from tfspeech.tasks.parallel_tts.task import ParallelTts
+from tfspeech.tasks.speech.evaluation import log_mels
 from tfspeech.tasks.speech.scores import alignment_path, mel_cepstral_distortion
 from tfspeech.tasks.task import RunConfig
-from tfspeech.tasks.word_recognition.task import Recognition
+from tfspeech.tasks.word_recognition.task import WordRecognition
 from tfspeech.text.linguistic import encode_segments
 
 SENTENCES = 30
@@ -51,7 +51,7 @@ class LiteRecogniser(tf.Module):
         task: Its trained model.
     """
 
-    def __init__(self, config: RunConfig, task: Recognition) -> None:
+    def __init__(self, config: RunConfig, task: WordRecognition) -> None:
         super().__init__(name="lite_recogniser")
         self._config = config
         self._task = task
@@ -108,7 +108,7 @@ class LiteSynthesiser(tf.Module):
         task: Its trained model.
     """
 
-    def __init__(self, config: RunConfig, task: Synthesis) -> None:
+    def __init__(self, config: RunConfig, task: AttentionSynthesis) -> None:
         super().__init__(name="lite_synthesiser")
         self._config = config
         self._task = task
@@ -144,7 +144,7 @@ class LiteParametric(tf.Module):
         task: Its trained model.
     """
 
-    def __init__(self, config: RunConfig, task: ParametricSynthesis) -> None:
+    def __init__(self, config: RunConfig, task: ParallelTts) -> None:
         super().__init__(name="lite_parametric")
         self._config = config
         self._task = task
@@ -189,7 +189,7 @@ class LiteParametric(tf.Module):
 def measure_speech(
     lite: LiteSynthesiser | LiteParametric,
     config: RunConfig,
-    task: Synthesis | ParametricSynthesis,
+    task: AttentionSynthesis | ParallelTts,
     runner: Runner,
 ) -> dict[str, Any]:
     """Compares speech of a TFLite model with recordings and with the float model's.
@@ -219,8 +219,8 @@ def measure_speech(
                 np.asarray(speak(**inputs)["frames"][0])
                 for speak in (runner, lite.function)
             ]
-            heard = [log_mels(task, task.waveform(each)) for each in frames]
-            true = log_mels(task, data.store[index])
+            heard = [log_mels(task.waveform(each), task.features) for each in frames]
+            true = log_mels(data.store[index], task.features)
             pairs = (true, heard[0]), (true, heard[1]), (heard[1], heard[0])
             distortions = [
                 mel_cepstral_distortion(*pair, alignment_path(*pair)) for pair in pairs
@@ -239,8 +239,8 @@ def measure_speech(
 
 
 LITE_TASKS: Mapping[type, Callable[[Any, Any], LiteTask]] = {
-    ParametricSynthesis: LiteParametric,
-    Recognition: LiteRecogniser,
-    Synthesis: LiteSynthesiser,
+    ParallelTts: LiteParametric,
+    WordRecognition: LiteRecogniser,
+    AttentionSynthesis: LiteSynthesiser,
 }
 """What a model is trained for -> how TFLite has it."""

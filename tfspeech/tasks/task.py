@@ -24,8 +24,9 @@ from tfspeech.data.config import DataConfig
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.pipeline import planned_batches
 from tfspeech.tasks.conditions import Condition
-from tfspeech.training.callbacks import EpochCallback, Monitor
+from tfspeech.training.callbacks import Monitor
 from tfspeech.training.config import OptimizationConfig, TrainingConfig
+from tfspeech.training.loop import EpochCallback
 from tfspeech.training.step import Batch, Losses
 
 
