@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfspeech.data.checks import Report
 from tfspeech.data.config import DataConfig
 from tfspeech.data.manifest import Corpus
+from tfspeech.tasks.lite import LiteModel
 from tfspeech.training.config import TrainingConfig
 from tfspeech.training.loop import EpochAction
 
@@ -82,6 +83,9 @@ class Task(Protocol):
         It has `signatures`; `examples`, a request of one row for each of them; and
         `metadata`, properties that its signatures do not tell a client.
         """
+
+    def lite(self) -> LiteModel | None:
+        """The part that TFLite runs, if the task has one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from tfspeech.tasks.attention_tts.data import TAIL_STEPS, SynthesisData
 from tfspeech.tasks.attention_tts.evaluation import evaluate_synthesis
 from tfspeech.tasks.attention_tts.losses import guided_attention_loss, stop_loss
 from tfspeech.tasks.attention_tts.server import AttentionTtsServer
+from tfspeech.tasks.speech.lite import LiteSpeech
 from tfspeech.tasks.speech.scores import (
     alignment_path,
     attention_scores,
@@ -225,6 +226,15 @@ class Synthesis(SpeechTask):
     def server(self) -> AttentionTtsServer:
         """The module that is exported."""
         return AttentionTtsServer(self, self.synthesize)
+
+    def lite(self) -> LiteSpeech:
+        """The part that TFLite runs: `symbols` to `frames`, and `stopped` bool [1]."""
+
+        def predict(symbols: tf.Tensor) -> dict[str, tf.Tensor]:
+            spoken = self.synthesize(symbols, tf.shape(symbols)[1:])
+            return {name: spoken[name] for name in ("frames", "stopped")}
+
+        return LiteSpeech(self, predict, self.front_end.encode)
 
 
 class SynthesisTraining:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfspeech.audio.acoustic import acoustic_frames
 from tfspeech.audio.resample import resample
 from tfspeech.console import progress
 from tfspeech.data.espeak import SpokenText
@@ -112,11 +110,11 @@ def _compare(
     features = task.features
     rendered, native_hz = SpokenText(text, ANCHOR_VOICE).render()
     other = resample(tf.constant(rendered), native_hz, features.sample_rate_hz).numpy()
-    true = log_mels(task, recording)
+    true = task.log_mels(recording)
     true_hz = _pitch(task, recording) if with_pitch else None
     scores = {}
     for name, waveform in (waveforms | {"other_voice_": other}).items():
-        mels = log_mels(task, waveform)
+        mels = task.log_mels(waveform)
         path = (
             alignment_path(true, mels)
             if name in ("", "other_voice_")
@@ -133,13 +131,6 @@ def _compare(
 def _pitch(task: ParametricSynthesis, waveform: np.ndarray) -> np.ndarray:
     features = task.features
     return fundamental_frequency(waveform, features.sample_rate_hz, features.hop_length)
-
-
-def log_mels(task: ParametricSynthesis, waveform: np.ndarray) -> np.ndarray:
-    """The log-mels of a waveform in the frames of a task, [frames, num_mels]."""
-    features = dataclasses.replace(task.features, lpc_order=0, pitch=False)
-    samples = tf.constant(waveform[np.newaxis])
-    return acoustic_frames(samples, [len(waveform)], features)[0].numpy()[0]
 
 
 def _frame_by_frame(reference: np.ndarray, synthesis: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from tfspeech.tasks.parallel_tts.data import (
 )
 from tfspeech.tasks.parallel_tts.evaluation import evaluate_parametric
 from tfspeech.tasks.parallel_tts.server import ParallelTtsServer
+from tfspeech.tasks.speech.lite import LiteSpeech
 from tfspeech.tasks.speech.task import SpeechTask
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.linguistic import (
@@ -314,6 +316,22 @@ class ParametricSynthesis(SpeechTask):
     def server(self) -> ParallelTtsServer:
         """The module that is exported."""
         return ParallelTtsServer(self, self.durations, self.frames, self._read_texts())
+
+    def lite(self) -> LiteSpeech:
+        """The part that TFLite runs: segments to `frames`, and `durations` of each."""
+
+        def predict(
+            symbols: tf.Tensor,
+            rate: tf.Tensor,
+            semitones: tf.Tensor | Sequence[float] = (0.0,),
+        ) -> dict[str, tf.Tensor]:
+            lengths = tf.shape(symbols)[1:]
+            durations = self.durations(symbols, lengths, rate)
+            frames, _ = self.frames(symbols, lengths, durations, semitones)
+            return {"frames": frames, "durations": durations}
+
+        encode = functools.partial(encode_segments, self.front_end)
+        return LiteSpeech(self, predict, encode)
 
 
 def whole_durations(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfspeech.data.batches import BatchPlan
 from tfspeech.tasks.parallel_tts.data import ParametricData
-from tfspeech.tasks.parallel_tts.evaluation import aligned_distortion, log_mels
+from tfspeech.tasks.parallel_tts.evaluation import aligned_distortion
 from tfspeech.tasks.parallel_tts.task import ParametricSpeech, ParametricSynthesis
 
 STATISTICS_UTTERANCES = 2000
@@ -102,7 +102,7 @@ class ParametricTraining:
         }
 
     def _with_mels(self, speech: ParametricSpeech) -> ParametricSpeech:
-        mels = log_mels(self._task, self._task.waveform(speech.frames))
+        mels = self._task.log_mels(self._task.waveform(speech.frames))
         frames = np.concatenate([mels, speech.frames[:, mels.shape[1] :]], axis=1)
         return dataclasses.replace(speech, frames=frames)
 

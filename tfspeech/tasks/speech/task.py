@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
 from tfspeech.audio.vocoders import Vocoder
 from tfspeech.data.pipeline import Batch
 from tfspeech.tasks.conditions import Condition
@@ -57,6 +58,12 @@ class SpeechTask(abc.ABC):
         length = tf.constant([len(frames)])
         waveforms, lengths = self.vocoder(tf.constant(frames[np.newaxis]), length)
         return waveforms.numpy()[0, : int(lengths[0])]
+
+    def log_mels(self, waveform: np.ndarray) -> np.ndarray:
+        """Computes log-mels [frames, num_mels] of a waveform, float32 [samples]."""
+        features = dataclasses.replace(self.features, lpc_order=0, pitch=False)
+        samples = tf.constant(waveform[np.newaxis])
+        return acoustic_frames(samples, [len(waveform)], features)[0].numpy()[0]
 
     def mean_loss(self, batches: tf.data.Dataset) -> float:
         """The mean loss per frame over batches, under teacher forcing if there is."""

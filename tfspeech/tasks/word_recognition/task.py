@@ -28,6 +28,7 @@ from tfspeech.data.pipeline import (
 from tfspeech.data.spoken_words import english_voices, spoken_words
 from tfspeech.data.store import prepare
 from tfspeech.errors import CorpusError
+from tfspeech.tasks.word_recognition.lite import LiteRecogniser
 from tfspeech.tasks.word_recognition.scores import recognition_scores
 from tfspeech.tasks.word_recognition.server import RecognitionServer
 
@@ -209,6 +210,10 @@ class Recognition:
         return RecognitionServer(
             self.model, self.recognize, self.labels, self.features.sample_rate_hz
         )
+
+    def lite(self) -> LiteRecogniser:
+        """The part that TFLite runs."""
+        return LiteRecogniser(self.model, self.recognize)
 
 
 class RecognitionTraining:
