@@ -1,4 +1,4 @@
-"""A synthesiser that reads text by attention, after Tacotron 2."""
+"""Attention-based text-to-speech, after Tacotron 2."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class AttentionTtsConfig:
 
 
 class AttentionTts(keras.Model):
-    """Speaks a padded batch of symbol sequences.
+    """Predicts the acoustic frames of a padded batch of symbol sequences.
 
     Args of the constructor:
         config: The architecture.
@@ -227,7 +227,8 @@ class AttentionTts(keras.Model):
         Args:
             inputs: `symbols` int32 [batch, symbols] with `symbol_lengths` int32
                 [batch]; `frames` float32 [batch, frames, frame_dim] with
-                `frame_lengths` int32 [batch].
+                `frame_lengths` int32 [batch]; and `seeds` int64 [batch] of dropout and
+                zoneout, drawn where they are not given.
             training: Whether dropout and zoneout are on.
 
         Returns:
@@ -236,17 +237,17 @@ class AttentionTts(keras.Model):
             `alignment` float32 [batch, steps, symbols], steps being ceil(frames /
             reduction_factor).
         """
-        lengths = inputs["frame_lengths"]
+        lengths, seeds = inputs["frame_lengths"], inputs.get("seeds")
         frames = mask_frames(self.normalization(inputs["frames"]), lengths)
         encoded = self.encoder(
-            inputs["symbols"], inputs["symbol_lengths"], training=training
+            inputs["symbols"], inputs["symbol_lengths"], seeds, training=training
         )
-        spoken, stop_logits, alignment = self.decoder(
-            encoded, inputs["symbol_lengths"], frames, training=training
+        outputs, stop_logits, alignment = self.decoder(
+            encoded, inputs["symbol_lengths"], frames, seeds, training=training
         )
-        spoken = spoken[:, : tf.shape(frames)[1]]
+        outputs = outputs[:, : tf.shape(frames)[1]]
         return {
-            **self._finish(spoken, lengths, training),
+            **self._refine(outputs, lengths, seeds, training),
             "stop_logits": stop_logits,
             "alignment": alignment,
         }
@@ -255,7 +256,7 @@ class AttentionTts(keras.Model):
     def synthesize(
         self, symbols: tf.Tensor, symbol_lengths: tf.Tensor, max_frames: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Speaks freely, as one compiled loop.
+        """Synthesizes free-running, as one compiled loop.
 
         Args:
             symbols: int32 [batch, symbols].
@@ -272,12 +273,12 @@ class AttentionTts(keras.Model):
         factor = self.config.reduction_factor
         max_steps = -(-tf.broadcast_to(max_frames, tf.shape(symbol_lengths)) // factor)
         encoded = tf.cast(self.encoder(symbols, symbol_lengths), tf.float32)
-        spoken, steps, alignment, stopped = self.decoder.synthesize(
+        outputs, steps, alignment, stopped = self.decoder.synthesize(
             encoded, symbol_lengths, max_steps, self.config.attention_window
         )
         lengths = steps * factor
         return {
-            "frames": self._finish(spoken, lengths, False)["frames_refined"],
+            "frames": self._refine(outputs, lengths)["frames_refined"],
             "frame_lengths": lengths,
             "alignment": alignment,
             "stopped": stopped,
@@ -285,26 +286,30 @@ class AttentionTts(keras.Model):
 
     @property
     def parameters_saved(self) -> int:
-        """How many weights more there were if no convolution were tied."""
+        """Number of weights that tied convolutions save."""
         blocks = [*self.encoder.blocks, *(self.postnet.blocks if self.postnet else ())]
         return sum(getattr(block, "parameters_saved", 0) for block in blocks)
 
     def summary(self, *args: object, **kwargs: object) -> None:
-        """Prints what Keras does, and what tied convolutions save."""
+        """Prints the summary of Keras, and the weights that tied convolutions save."""
         super().summary(*args, **kwargs)
         if self.config.tied_convolutions:
             write = kwargs.get("print_fn") or print
             write(f" Saved by tied convolutions: {self.parameters_saved:,}")
 
-    def _finish(
-        self, spoken: tf.Tensor, lengths: tf.Tensor, training: bool
+    def _refine(
+        self,
+        outputs: tf.Tensor,
+        lengths: tf.Tensor,
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
     ) -> dict[str, tf.Tensor]:
         """Frames with and without the postnet, no longer normalised."""
-        refined = spoken
+        refined = outputs
         if self.postnet is not None:
-            refined = self.postnet(spoken, lengths, training=training)
+            refined = self.postnet(outputs, lengths, seeds, training=training)
         frames, refined = (
             mask_frames(self.normalization(x, invert=True), lengths)
-            for x in (spoken, refined)
+            for x in (outputs, refined)
         )
         return {"frames": frames, "frames_refined": refined}

@@ -1,22 +1,19 @@
-"""What all commands share: flags from dataclasses, progress and one-line errors."""
+"""The console of all commands: arguments, progress and one-line errors."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import errno
 import json
 import logging
 import sys
 import typing
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
 from tfspeech.errors import SpecError, TfspeechError
-
-Config = TypeVar("Config")
 
 USER_ERROR = 2
 
@@ -43,66 +40,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> typing.NoReturn:
         """Raises a `SpecError` where argparse would print its usage."""
         raise SpecError(f"{message} (see {self.prog} --help)")
-
-
-def add_config(
-    parser: argparse.ArgumentParser, config: Any, skip: Collection[str] = ()
-) -> None:
-    """Adds one flag per field of a configuration.
-
-    Args:
-        parser: The parser to extend.
-        config: A dataclass with the defaults, whose fields are declared by
-            `models.config.option`. Tuples become flags that can be repeated, booleans
-            `--x` and `--no-x`.
-        skip: Names of fields that get no flag.
-    """
-    title = (config.__doc__ or "").splitlines()[0].rstrip(".")
-    group = parser.add_argument_group(title)
-    hints = typing.get_type_hints(type(config))
-    for field in dataclasses.fields(config):
-        if field.name in skip:
-            continue
-        flag = "--" + field.name.replace("_", "-")
-        unit = field.metadata["unit"]
-        default = getattr(config, field.name)
-        if isinstance(default, tuple):
-            default = " ".join(map(str, default)) or "none"
-        help_text = (
-            f"{field.metadata['help']} (default: {default}{unit and ' ' + unit})"
-        )
-        options: dict[str, Any] = {"help": help_text.replace("%", "%%")}
-        if hints[field.name] is bool:
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            is_tuple = typing.get_origin(hints[field.name]) is tuple
-            options["type"] = (
-                typing.get_args(hints[field.name])[0] if is_tuple else hints[field.name]
-            )
-            options["action"] = "append" if is_tuple else "store"
-            options["metavar"] = field.metadata["metavar"] or (
-                "{" + ",".join(field.metadata["choices"]) + "}"
-                if field.metadata["choices"]
-                else options["type"].__name__.upper()
-            )
-        group.add_argument(flag, **options)
-
-
-def pick_config(arguments: argparse.Namespace, base: Config) -> Config:
-    """Returns `base` with the fields that were given on the command line.
-
-    Raises:
-        SpecError: A value is none of the field's choices or out of its range.
-    """
-    given = {
-        field.name: tuple(value) if isinstance(value, list) else value
-        for field in dataclasses.fields(base)
-        if (value := getattr(arguments, field.name, None)) is not None
-    }
-    try:
-        return dataclasses.replace(base, **given)
-    except ValueError as error:
-        raise SpecError(str(error)) from error
 
 
 def progress(total: int, description: str, unit: str = "it", initial: int = 0) -> tqdm:

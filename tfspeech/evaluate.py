@@ -39,7 +39,7 @@ def run(
     config, task = load_task(run_dir)
     wanted = config.data
     if data is not None and absolute_spec(data) != wanted.data:
-        wanted = dataclasses.replace(wanted, data=data, test_speakers="")
+        wanted = wanted.of_corpus(data)
     if test_speakers is not None:
         wanted = dataclasses.replace(wanted, test_speakers=test_speakers)
     corpus = config.read_split(wanted, split)

@@ -1,14 +1,14 @@
-"""Configurations from flags: those of a model, by name, and from a file."""
+"""Configurations of runs from the command line."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from models import CATALOGUE
-from tfspeech.console import Parser, add_config, pick_config
-from tfspeech.tasks.registry import default_config
+from tfspeech.config import add_flags, take_flags
+from tfspeech.console import Parser
+from tfspeech.tasks.registry import MODELS, default_config
 from tfspeech.tasks.task import RunConfig
 
 DEFAULT_MODEL = "rnn_recognizer"
@@ -18,6 +18,7 @@ def model_parser(
     command: str,
     description: str,
     arguments: Sequence[str],
+    add_own: Callable[[Parser], None],
     skip: Collection[str] = (),
     default: str = DEFAULT_MODEL,
 ) -> Parser:
@@ -27,21 +28,29 @@ def model_parser(
         command: The name of the module that is run.
         description: Of the command.
         arguments: The command line, which names the model whose flags are to be known.
+        add_own: Adds the flags that the command has besides.
         skip: Names of fields that get no flag.
         default: The model where the command line names none.
     """
-    names = [a for a in arguments if a in CATALOGUE]
-    parser = Parser(command, description)
-    parser.add_argument(
-        "model",
-        nargs="?",
-        metavar="MODEL",
-        help=f"one of {', '.join(CATALOGUE)} (default: {DEFAULT_MODEL})",
-    )
-    recipe = default_config(names[0] if names else default)
-    for section in recipe.sections().values():
-        add_config(parser, section, skip)
-    return parser
+
+    def build(models: Collection[str], **options: object) -> Parser:
+        parser = Parser(command, description, **options)
+        parser.add_argument(
+            "model",
+            nargs="?",
+            metavar="MODEL",
+            help=f"one of {', '.join(MODELS)} (default: {DEFAULT_MODEL})",
+        )
+        for model in models:
+            for section in default_config(model).sections().values():
+                add_flags(parser, section, skip)
+        add_own(parser)
+        return parser
+
+    # With the flags of all models it is known which words are values of flags.
+    every = build(MODELS, conflict_handler="resolve", add_help=False)
+    model = getattr(every.parse_known_args(arguments)[0], "model", default)
+    return build([model if model in MODELS else default])
 
 
 def with_settings(config: RunConfig, settings: Sequence[tuple[str, str]]) -> RunConfig:
@@ -64,7 +73,7 @@ def with_settings(config: RunConfig, settings: Sequence[tuple[str, str]]) -> Run
             words.append(f"--{flag}={value}")
     parser = Parser("tfspeech.train", "")
     for section in config.sections().values():
-        add_config(parser, section)
+        add_flags(parser, section)
     return with_flags(config, parser.parse_args(words))
 
 
@@ -75,6 +84,6 @@ def with_flags(config: RunConfig, given: argparse.Namespace) -> RunConfig:
         SpecError: A value is out of range.
     """
     sections = {
-        name: pick_config(given, section) for name, section in config.sections().items()
+        name: take_flags(section, given) for name, section in config.sections().items()
     }
     return dataclasses.replace(config, **sections)

@@ -6,14 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from tfspeech.audio.decode import FORMATS, read_audio
-from tfspeech.audio.resample import resample
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError
 from tfspeech.tasks.runs import load_task
-from tfspeech.tasks.word_recognition.run import RecognitionRun
 
 
 def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -33,23 +29,19 @@ def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """
     # Before the model takes its seconds to load.
     audio = [read_audio(file) for file in files]
-    config, recognition = load_task(run_dir)
-    if not isinstance(config, RecognitionRun):
+    config, task = load_task(run_dir)
+    if not task.recognizes:
         raise RunError(
             f"{run_dir} holds a run of {config.model}, which recognises no speech"
         )
     for file, (samples, rate_hz) in zip(files, audio, strict=True):
-        waveform = resample(
-            tf.constant(samples), rate_hz, config.features.sample_rate_hz
-        )
-        length = tf.size(waveform)[tf.newaxis]
-        scores = recognition.recognize(waveform[tf.newaxis], length)[0].numpy()
-        best = int(scores.argmax())
+        scores = task.transcribe(samples, rate_hz)
+        label = max(scores, key=scores.get)
         yield {
             "file": str(file),
-            "label": recognition.labels[best],
-            "probability": float(scores[best]),
-            "scores": dict(zip(recognition.labels, scores.tolist(), strict=True)),
+            "label": label,
+            "probability": scores[label],
+            "scores": scores,
         }
 
 

@@ -41,9 +41,7 @@ def fold_in(seeds: tf.Tensor, *data: tf.Tensor | int | str) -> tf.Tensor:
     return tf.cast(bits, tf.int64)
 
 
-def uniform(
-    seeds: tf.Tensor, shape: Sequence[int | tf.Tensor], name: str
-) -> tf.Tensor:
+def uniform(seeds: tf.Tensor, shape: Sequence[int | tf.Tensor], name: str) -> tf.Tensor:
     """Draws from [0, 1) for every row.
 
     Args:

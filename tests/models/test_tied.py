@@ -139,7 +139,7 @@ def test_a_tied_embedding_counts_once_and_decays_once():
     assert (info.kind, info.unit_axes, info.size) == ("embedding", (1,), 35)
     before = model.embedding.embeddings.numpy()
     strategies = parse_regularization(["weight_decay(0.5)", "budget(parameters=35)"])
-    chain = RegularizationChain(strategies, model, infos, Run(10, 10))
+    chain = RegularizationChain(strategies, [model], infos, Run(10, 10))
     chain.update(Update(tf.constant(0, tf.int64), tf.constant(0.1)))
     np.testing.assert_allclose(model.embedding.embeddings, 0.95 * before, rtol=1e-6)
 

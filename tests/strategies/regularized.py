@@ -38,7 +38,7 @@ def make_model(scale=1.0):
 def make_chain(spec, model, run=None):
     infos = describe_variables(model)
     strategies = parse_regularization([spec])
-    return RegularizationChain(strategies, model, infos, run or Run(1000, 100))
+    return RegularizationChain(strategies, [model], infos, run or Run(1000, 100))
 
 
 def update(spec, model, times=1, rate=RATE):

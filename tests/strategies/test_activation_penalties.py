@@ -31,9 +31,9 @@ class Showing(Silent):
     activation_names = ("low", "high")
 
 
-def chain(spec, model):
-    infos = describe_variables(model)
-    return RegularizationChain(parse_regularization([spec]), model, infos, Run(9, 9))
+def chain(spec, *models):
+    infos = describe_variables(*models)
+    return RegularizationChain(parse_regularization([spec]), models, infos, Run(9, 9))
 
 
 def outputs(scale=1.0, frames=6):
@@ -106,6 +106,15 @@ def test_a_model_that_shows_no_activations_is_refused():
         chain("kl_sparsity()", Silent())
     with pytest.raises(SpecError, match="selects none of: low, high"):
         chain("kl_sparsity(match='middle')", Showing())
+
+
+def test_one_of_several_models_shows_activations():
+    wanted = chain(SPEC, Showing()).penalty(outputs(), UPDATE)
+    for models in ((Silent(), Showing()), (Showing(), Silent())):
+        found = chain(SPEC, *models).penalty(outputs(), UPDATE)
+        assert float(found) == float(wanted)
+    with pytest.raises(SpecError, match=r"no activations to penalise in: one, two"):
+        chain(SPEC, Silent(name="one"), Silent(name="two"))
 
 
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])

@@ -1,5 +1,6 @@
 """What strategies are told, what they refuse, and in which order they act."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tfspeech.strategies import (
     describe_variables,
     parse_regularization,
 )
+from tfspeech.strategies.regularization import substituted
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def test_a_model_within_its_budget_is_left_alone(spec):
     model = make_model()
     before = [v.tobytes() for v in values(model)]
     chain = update(spec, model)
-    assert chain.variables == []
+    assert chain.variables == {}
     assert [v.tobytes() for v in values(model)] == before
 
 
@@ -79,7 +81,7 @@ def test_strategies_act_in_their_order():
         model = make_model()
         infos = describe_variables(model)
         strategies = parse_regularization(specs)
-        chain = RegularizationChain(strategies, model, infos, Run(10, 10))
+        chain = RegularizationChain(strategies, [model], infos, Run(10, 10))
         chain.update(Update(tf.constant(0, tf.int64), tf.constant(RATE)))
         return values(model)[0]
 
@@ -87,3 +89,50 @@ def test_strategies_act_in_their_order():
     before = values(make_model())[0]
     np.testing.assert_allclose(after(box, decay), 0.5 * np.clip(before, -0.5, 0.5))
     np.testing.assert_allclose(after(decay, box), np.clip(0.5 * before, -0.5, 0.5))
+
+
+def make_pair():
+    return [
+        keras.Sequential(
+            [keras.Input((2,)), keras.layers.Dense(units, name="layer")], name=name
+        )
+        for name, units in (("encoder", 3), ("decoder", 5))
+    ]
+
+
+def make_chain_of(models, *specs):
+    strategies = parse_regularization(specs)
+    infos = describe_variables(*models)
+    return RegularizationChain(strategies, models, infos, Run(10, 10))
+
+
+def test_the_variables_of_several_models_are_trained_together():
+    models = make_pair()
+    before = [values(model) for model in models]
+    chain = make_chain_of(models, "weight_decay(1.0, match='decoder')", "l1(1.0)")
+    first = Update(tf.constant(0, tf.int64), tf.constant(RATE))
+    wanted = sum(np.abs(kernel).sum() for kernel, _ in before)
+    assert float(chain.penalty({}, first)) == pytest.approx(wanted, rel=1e-6)
+    chain.update(first)
+    np.testing.assert_array_equal(values(models[0])[0], before[0][0])
+    np.testing.assert_allclose(values(models[1])[0], 0.9 * before[1][0], rtol=1e-6)
+
+
+def test_what_the_layers_of_several_models_assign_is_kept():
+    models = make_pair()
+    for model in models:
+        model.add(keras.layers.BatchNormalization(momentum=0.0))
+    chain = make_chain_of(models, "kl_mean_field()")
+    first = Update(tf.constant(0, tf.int64), tf.constant(RATE))
+    with substituted([chain], first):
+        for model in models:
+            model(np.ones((4, 2), np.float32), training=True)
+    for model in models:
+        assert np.any(model.layers[-1].moving_mean.numpy() != 0.0)
+
+
+def test_a_budget_counts_all_models():
+    make_chain_of(make_pair(), "budget(layers=2, parameters=24)")
+    message = r"encoder \+ decoder has 2 layers, 1 over .* and 24 parameters, 1 over"
+    with pytest.raises(SpecError, match=message):
+        make_chain_of(make_pair(), "budget(layers=1, parameters=23)")

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from models import CATALOGUE, RnnRecognizer, RnnRecognizerConfig
+from tfspeech.errors import SpecError
 from tfspeech.strategies import describe_variables
 
 
@@ -152,3 +153,25 @@ def test_all_heads_of_an_attention_are_counted():
     assert infos["attention_output/kernel"].fan_in == 2 * 3
     assert infos["attention_output/bias"].fan_in == 2 * 3
     assert np.prod(infos["query/kernel"].shape) == 8 * 2 * 3
+
+
+def make_network(name, feature_dim):
+    hidden = keras.layers.Dense(3, name="hidden")
+    model = keras.Sequential([keras.Input((feature_dim,)), hidden], name=name)
+    model.feature_dim = feature_dim
+    return model
+
+
+def test_several_models_are_described_one_after_the_other():
+    first, second = make_network("first", 40), make_network("second", 20)
+    infos = describe_variables(first, second)
+    assert infos == [*describe_variables(first), *describe_variables(second)]
+    assert [info.input_dim for info in infos] == [40, 40, 20, 20]
+
+
+def test_variables_of_one_path_are_refused():
+    first, second = make_network("net", 40), make_network("net", 20)
+    with pytest.raises(SpecError, match=r"different names.*net/hidden/kernel"):
+        describe_variables(first, second)
+    with pytest.raises(SpecError, match="more than once"):
+        describe_variables(first, first)

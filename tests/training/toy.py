@@ -6,20 +6,20 @@ import tensorflow as tf
 
 from tfspeech.strategies import Run, parse_clipping, parse_regularization
 from tfspeech.training.distribution import Distribution
+from tfspeech.training.group import Group
 from tfspeech.training.optimizers import Schedule, build_optimizer
-from tfspeech.training.step import TrainingStep
+from tfspeech.training.step import Losses, TrainingStep
 
 
 class ToyModel(keras.Model):
     feature_dim = 3
     activation_names = ("hidden",)
-    activation_names = ("hidden",)
 
     def __init__(self, dropout=0.0, dtype="float32"):
         super().__init__(name="toy", dtype=dtype)
-        self.hidden = keras.layers.Dense(4, activation="tanh", dtype=dtype)
+        self.hidden = keras.layers.Dense(4, "tanh", dtype=dtype, name="hidden")
         self.dropout = keras.layers.Dropout(dropout)
-        self.out = keras.layers.Dense(1, dtype=dtype)
+        self.out = keras.layers.Dense(1, dtype=dtype, name="out")
         self({"x": tf.zeros([1, 3])})
 
     def call(self, inputs, training=False):
@@ -34,6 +34,16 @@ class ToyModel(keras.Model):
 
 def toy_loss(outputs, batch):
     return tf.reduce_mean(tf.square(outputs["y"] - batch["y"]))
+
+
+def toy_losses(model):
+    """What a group of the step minimises: the error, in one term."""
+
+    def losses(group, batch):
+        outputs = model(batch, training=True)
+        return Losses({"error": toy_loss(outputs, batch)}, outputs=outputs)
+
+    return losses
 
 
 def toy_data(batches=1000, size=8, bad=()):
@@ -56,6 +66,7 @@ def toy_step(
     dropout=0.0,
     dtype="float32",
     distribution=None,
+    ema_momentum=0.0,
     **kwargs,
 ):
     keras.utils.set_random_seed(seed)
@@ -64,16 +75,35 @@ def toy_step(
         model = ToyModel(dropout, dtype)
         rate = Schedule(schedule, learning_rate, 0, 100)
         keras_optimizer = build_optimizer(optimizer, rate)
-    return TrainingStep(
-        model,
-        toy_loss,
+    group = Group(
+        [model],
         keras_optimizer,
         parse_clipping(clip),
         parse_regularization(regularize),
         Run(updates=100, examples=50),
+        ema_momentum=ema_momentum,
         distribution=distribution,
-        **kwargs,
     )
+    return TrainingStep(
+        {"model": group}, toy_losses(model), distribution=distribution, **kwargs
+    )
+
+
+def group_of(step):
+    """The only group of a step."""
+    (group,) = step.groups.values()
+    return group
+
+
+def model_of(step):
+    (model,) = group_of(step).models
+    return model
+
+
+def run(step, data, count):
+    """The metrics of the only group over some steps."""
+    (metrics,) = step.run(iter(data), count)[0].values()
+    return metrics
 
 
 def all_values(step):

@@ -1,13 +1,16 @@
-"""What each trainable variable is, worked out once for all strategies."""
+"""Descriptions of trainable variables, computed once for all strategies."""
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 from collections.abc import Iterator
 
 import keras
 import numpy as np
+
+from tfspeech.errors import SpecError
 
 _TRANSPOSED = (
     keras.layers.Conv1DTranspose,
@@ -64,16 +67,31 @@ class VariableInfo:
         return math.prod(self.shape)
 
 
-def describe_variables(model: keras.Model) -> list[VariableInfo]:
-    """Describes `model.trainable_variables`, in their order.
+def describe_variables(*models: keras.Model) -> list[VariableInfo]:
+    """Describes the `trainable_variables` of one or several models, in their order.
 
     Layers of our own whose weights Keras's names do not describe say which axes make a
     unit in `unit_axes`, by the name of the weight.
 
     Args:
-        model: A freshly built model. `feature_dim`, if it has it, is its features per
-            frame, and `output_layers` its output layers.
+        *models: Freshly built models. `feature_dim`, if a model has it, is its features
+            per frame, and `output_layers` its output layers.
+
+    Raises:
+        SpecError: Two variables have the same path.
     """
+    infos = [info for model in models for info in _describe_model(model)]
+    counts = collections.Counter(info.path for info in infos)
+    repeated = [path for path, count in counts.items() if count > 1]
+    if repeated:
+        raise SpecError(
+            "variables that are trained together need paths of their own; give the "
+            f"models different names. Received more than once: {', '.join(repeated)}"
+        )
+    return infos
+
+
+def _describe_model(model: keras.Model) -> list[VariableInfo]:
     owners = {id(v): layer for layer in _layers(model) for v in _own_variables(layer)}
     outputs = {
         id(layer)

@@ -1,61 +1,92 @@
-"""The recipe of every model of the zoo: what it is trained for, and how by default."""
+"""The models of the zoo, one row each: class, architecture, kind of run and recipe."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from models import CATALOGUE
+import keras
+
+from models import (
+    AttentionTts,
+    AttentionTtsConfig,
+    DenseSynthesis,
+    DenseSynthesisConfig,
+    RnnRecognizer,
+    RnnRecognizerConfig,
+)
 from tfspeech.errors import SpecError
-from tfspeech.tasks.attention_tts.run import SynthesisRun
-from tfspeech.tasks.parallel_tts.run import ParametricRun
-from tfspeech.tasks.task import RunConfig
-from tfspeech.tasks.word_recognition.run import RecognitionRun
+from tfspeech.tasks.attention_tts.run import AttentionTtsRun
+from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
+from tfspeech.tasks.task import RunConfig, Task
+from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.config import TrainingConfig
 
-KINDS: dict[str, type[RunConfig]] = {
-    "parametric_synthesis": ParametricRun,
-    "recognition": RecognitionRun,
-    "synthesis": SynthesisRun,
-}
-"""What models are for -> how they are run."""
 
-TRAINING: dict[str, dict[str, Any]] = {
-    "attention_tts": {
-        "epochs": 30,
-        "batch_size": 32,
-        "optimizer": "adam(beta_2=0.99)",
-        "learning_rate": 2e-3,
-        "clip": ("global_norm(1.0)",),
-        "ema_momentum": 0.0,
-    },
-    "dense_synthesis": {
-        "epochs": 25,
-        "batch_size": 4,
-        "optimizer": "adam()",
-        "learning_rate": 4e-3,
-        "clip": ("value(0.01)",),
-        "ema_momentum": 0.0,
-    },
+class Entry(NamedTuple):
+    """A model of the zoo.
+
+    Attributes:
+        model: Its class.
+        architecture: Its configuration, a dataclass with defaults.
+        run: The configuration of its runs, which says what it is trained for.
+        recipe: How its training differs from the defaults of `TrainingConfig`.
+    """
+
+    model: type[keras.Model]
+    architecture: type
+    run: type[RunConfig]
+    recipe: Mapping[str, Any]
+
+
+MODELS = {
+    "attention_tts": Entry(
+        AttentionTts,
+        AttentionTtsConfig,
+        AttentionTtsRun,
+        {
+            "epochs": 30,
+            "batch_size": 32,
+            "optimizer": "adam(beta_2=0.99)",
+            "learning_rate": 2e-3,
+            "clip": ("global_norm(1.0)",),
+            "ema_momentum": 0.0,
+        },
+    ),
+    "dense_synthesis": Entry(
+        DenseSynthesis,
+        DenseSynthesisConfig,
+        ParallelTtsRun,
+        {
+            "epochs": 25,
+            "batch_size": 4,
+            "optimizer": "adam()",
+            "learning_rate": 4e-3,
+            "clip": ("value(0.01)",),
+            "ema_momentum": 0.0,
+        },
+    ),
+    "rnn_recognizer": Entry(RnnRecognizer, RnnRecognizerConfig, WordRecognitionRun, {}),
 }
-"""How the training of a model differs from the defaults of `TrainingConfig`."""
+"""Name -> model."""
 
 
 def default_config(model: str) -> RunConfig:
-    """The recipe of a model of the zoo.
+    """Returns the recipe of a model of the zoo.
 
     Raises:
         SpecError: There is no such model.
     """
-    if model not in CATALOGUE:
+    if model not in MODELS:
         raise SpecError(
-            f"unknown model {model!r}; the known ones are {', '.join(CATALOGUE)}"
+            f"unknown model {model!r}; the known ones are {', '.join(MODELS)}"
         )
-    entry = CATALOGUE[model]
-    return KINDS[entry.kind](
+    entry = MODELS[model]
+    return entry.run(
         model=model,
-        architecture=entry.config(),
-        training=TrainingConfig(**TRAINING.get(model, {})),
+        architecture=entry.architecture(),
+        training=TrainingConfig(**entry.recipe),
     )
 
 
@@ -68,3 +99,8 @@ def parse_config(text: str) -> RunConfig:
         TypeError: Something is of another type, or not known.
     """
     return default_config(json.loads(text)["model"]).with_json(text)
+
+
+def build_task(config: RunConfig) -> Task:
+    """Builds the untrained model of a resolved configuration, with its task."""
+    return config.build(MODELS[config.model].model)

@@ -1,13 +1,15 @@
-"""Run directories: all of a training run in one folder."""
+"""Runs in their directories: configurations read, compared and written; best models."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
+import shlex
 from pathlib import Path
 
+from tfspeech.config import differing, to_flag
 from tfspeech.errors import RunError
-from tfspeech.tasks.registry import parse_config
+from tfspeech.files import write_text
+from tfspeech.tasks.registry import build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.training.checkpoints import restore_best
 from tfspeech.training.paths import CHECKPOINTS, CONFIG_FILE
@@ -50,9 +52,7 @@ def read_config(path: Path) -> RunConfig:
 def save_config(run_dir: Path, config: RunConfig) -> None:
     """Writes the configuration of a run, whole or not at all."""
     run_dir.mkdir(parents=True, exist_ok=True)
-    partial = run_dir / f"{CONFIG_FILE}.partial"
-    partial.write_text(config.to_json())
-    os.replace(partial, run_dir / CONFIG_FILE)
+    write_text(run_dir / CONFIG_FILE, config.to_json())
 
 
 def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
@@ -70,31 +70,27 @@ def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
             wanted.features, sample_rate_hz=saved.features.sample_rate_hz
         )
         wanted = dataclasses.replace(wanted, features=features)
-    # The same batches on more devices make the same model.
-    training = dataclasses.replace(
-        wanted.training, distribute=saved.training.distribute
-    )
-    others = dataclasses.replace(wanted, training=training).sections()
-    differing = [
-        f"--{field.name.replace('_', '-')} {getattr(section, field.name)}"
-        for name, section in saved.sections().items()
-        for field in dataclasses.fields(section)
-        if getattr(section, field.name) != getattr(others[name], field.name)
+    others = wanted.sections()
+    flags = [
+        shlex.join(to_flag(name, value)) or f"no --{name.replace('_', '-')}"
+        for kind, section in saved.sections().items()
+        # The same batches on more devices make the same model.
+        for name, value in differing(section, others[kind], ("distribute",)).items()
     ]
-    if differing:
+    if flags:
         raise RunError(
-            f"{run_dir} holds a run with {', '.join(differing)}; resume it with that, "
-            "or choose another --run-dir"
+            f"{run_dir} holds a run with {' '.join(flags)}; resume it with that, or "
+            "choose another --run-dir"
         )
 
 
 def load_task(run_dir: Path) -> tuple[RunConfig, Task]:
-    """Loads the best model of a run, with its task.
+    """Loads the best models of a run, with their task.
 
     Raises:
         RunError: There is no run, or it has no checkpoint that can be read.
     """
     config = load_config(run_dir)
-    task = config.build()
-    restore_best(run_dir / CHECKPOINTS, task.model)
+    task = build_task(config)
+    restore_best(run_dir / CHECKPOINTS, task.models)
     return config, task

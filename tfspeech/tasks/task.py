@@ -1,4 +1,8 @@
-"""What decides the outcome of a training run, whatever the model is for."""
+"""The interfaces between the commands, the training loop and the kinds of models.
+
+A kind is a folder beside this file. It has a `RunConfig`, which decides the outcome of
+a run and builds everything else: the data, the `Task`, and the `Training`.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,23 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tfspeech.config import from_json
+from tfspeech.data.batches import BatchPlan
 from tfspeech.data.checks import Report
 from tfspeech.data.config import DataConfig
 from tfspeech.data.manifest import Corpus
+from tfspeech.data.pipeline import planned_batches
+from tfspeech.tasks.conditions import Condition
 from tfspeech.tasks.lite import LiteModel
-from tfspeech.training.config import TrainingConfig
-from tfspeech.training.loop import EpochAction
+from tfspeech.training.callbacks import EpochCallback, Monitor
+from tfspeech.training.config import OptimizationConfig, TrainingConfig
+from tfspeech.training.step import Batch, Losses
 
 
 class Data(Protocol):
@@ -32,51 +42,64 @@ class Data(Protocol):
     report: Report
 
 
-class Training(Protocol):
-    """The data of a training run, in the form in which its loop asks for them.
+class GroupSpec(NamedTuple):
+    """What one optimizer of a task moves.
 
     Attributes:
-        examples: Utterances of the training set.
-        steps_per_epoch: Steps in which every utterance comes at least once.
+        models: Names of the models whose trainable variables it moves.
+        settings: Optimizer, schedule and strategies; None for those of the run.
     """
 
-    examples: int
-    steps_per_epoch: int
-
-    def set_statistics(self) -> None:
-        """Has the model normalise by the training set."""
-
-    def batches(self, first_step: int) -> tf.data.Dataset:
-        """Endless batches, from those of step `first_step` on."""
-
-    def validate(self) -> dict[str, Any]:
-        """Scores the model on the validation split."""
+    models: tuple[str, ...]
+    settings: OptimizationConfig | None = None
 
 
-class Task(Protocol):
-    """What a model is trained for.
+class Task(abc.ABC):
+    """What one or several models are trained for: losses, scores and serving.
 
     Attributes:
-        model: The model.
-        monitor: The score by which models are chosen.
-        higher_is_better: Whether more of it is better.
+        monitor: The validation score by which models are chosen.
+        recognizes: Whether it takes audio and says which words were spoken.
+        speaks: Whether it takes text and returns audio.
+        conditions: What speech can be asked for besides its text.
+        models: By name. All are saved; those that no group names are frozen.
+        groups: By name, in the order in which they move in every step.
     """
 
-    model: keras.Model
-    monitor: str
-    higher_is_better: bool
+    monitor: ClassVar[Monitor]
+    recognizes: ClassVar[bool] = False
+    speaks: ClassVar[bool] = False
+    conditions: Sequence[Condition] = ()
 
-    def loss(
-        self, outputs: dict[str, tf.Tensor], batch: dict[str, tf.Tensor]
-    ) -> tf.Tensor:
-        """The mean loss over a batch, a scalar."""
+    def __init__(self, **models: keras.Model) -> None:
+        self.models = models
+        self.groups = {"model": GroupSpec(tuple(models))}
 
-    def weight(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    @property
+    def model(self) -> keras.Model:
+        """The model of a task that has just one."""
+        (model,) = self.models.values()
+        return model
+
+    @abc.abstractmethod
+    def losses(self, group: str, batch: Batch, training: bool = True) -> Losses:
+        """The terms of a group's loss, means over a batch.
+
+        Args:
+            group: Its name.
+            batch: Of `Training.batches`; where replicas share a batch some of its rows.
+            training: Whether dropout and the like are on.
+        """
+
+    @abc.abstractmethod
+    def weight(self, batch: Batch) -> tf.Tensor:
         """How much a batch counts in a mean of losses, a float32 scalar."""
 
+    @abc.abstractmethod
     def evaluate_split(self, data: Any, split: str) -> dict[str, Any]:
-        """Scores the model on one split of a corpus."""
+        """Scores the model on one split of a corpus; `loss` is among the scores."""
 
+    @abc.abstractmethod
     def server(self) -> tf.Module:
         """The module that is exported.
 
@@ -85,7 +108,80 @@ class Task(Protocol):
         """
 
     def lite(self) -> LiteModel | None:
-        """The part that TFLite runs, if the task has one."""
+        """The part of the model that TFLite runs, None where there is none."""
+        return None
+
+
+class Training(abc.ABC):
+    """The data of a training run, in the form in which its loop asks for them.
+
+    Args of the constructor:
+        lengths: Of the training utterances, [utterances], in any unit.
+        settings: Of the run.
+        pool: How many of them, the last ones, are drawn anew in each epoch.
+        drawn: How many of those take part in an epoch; see `BatchPlan`.
+
+    Attributes:
+        examples: Utterances of the training set.
+        steps_per_epoch: Steps in which every utterance comes at least once.
+    """
+
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        settings: TrainingConfig,
+        pool: int = 0,
+        drawn: int = 0,
+    ) -> None:
+        self.examples = len(lengths)
+        self._seed = settings.seed
+        self._batches_per_step = settings.accumulate_steps
+        self._plan = BatchPlan(
+            lengths,
+            settings.batch_size,
+            settings.accumulate_steps,
+            settings.seed,
+            pool,
+            drawn,
+        )
+        self.steps_per_epoch = self._plan.batches_per_epoch // self._batches_per_step
+
+    def batches(
+        self, first_step: int, shard: tuple[int, int] = (0, 1)
+    ) -> tf.data.Dataset:
+        """Endless batches, each the same from wherever it is asked for.
+
+        Args:
+            first_step: The step to begin with.
+            shard: Which rows of every batch are read: those of one of several workers.
+
+        Returns:
+            What `load` returns, with the `seeds` of the rows, int64 [batch].
+        """
+        return planned_batches(
+            self._plan,
+            self.load,
+            first_step * self._batches_per_step,
+            seed=self._seed,
+            shard=shard,
+        )
+
+    @abc.abstractmethod
+    def load(self, rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
+        """Reads a batch in `tf.data`.
+
+        Args:
+            rows: Places of its utterances in the training set, int64 [batch].
+            seeds: Of whatever is drawn for each of them, int64 [batch].
+        """
+
+    @abc.abstractmethod
+    def set_statistics(self) -> None:
+        """Has the models normalise by the training set."""
+
+    @abc.abstractmethod
+    def validate(self) -> dict[str, Any]:
+        """Scores the models on the validation split."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,7 +189,7 @@ class RunConfig(abc.ABC):
     """Everything that decides the outcome of a training run.
 
     Attributes:
-        model: A name in `models.CATALOGUE`.
+        model: A name in the registry.
         architecture: That model's own configuration.
         data: The corpus.
         features: Of the audio; they have a `sample_rate_hz`.
@@ -131,9 +227,7 @@ class RunConfig(abc.ABC):
         values = json.loads(text)
         sections = self.sections()
         fields = {
-            name: type(sections[name])(**_tuples(value))
-            if name in sections
-            else tuple(value)
+            name: from_json(sections[name], value) if name in sections else tuple(value)
             for name, value in values.items()
             if name != "model"
         }
@@ -173,8 +267,12 @@ class RunConfig(abc.ABC):
         """Fills in what only the data can tell."""
 
     @abc.abstractmethod
-    def build(self) -> Task:
-        """Builds the untrained model of a resolved configuration, with its task."""
+    def build(self, model: type[keras.Model]) -> Task:
+        """Builds the untrained model of a resolved configuration, with its task.
+
+        Args:
+            model: The class of the model, of the registry.
+        """
 
     @abc.abstractmethod
     def read_training(self, task: Any, data: Any) -> Training:
@@ -184,9 +282,9 @@ class RunConfig(abc.ABC):
             CorpusError: The corpus cannot be trained on.
         """
 
-    def watchers(
+    def callbacks(
         self, task: Any, training: Any, run_dir: Path
-    ) -> Sequence[EpochAction]:
+    ) -> Sequence[EpochCallback]:
         """What else is to be done after every validation of this kind of run."""
         return ()
 
@@ -201,8 +299,3 @@ class RunConfig(abc.ABC):
         Raises:
             CorpusError: It cannot be read or used.
         """
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows lists alone."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

@@ -1,4 +1,4 @@
-"""What watches a run: logs, progress, checkpoints and the reasons to stop."""
+"""Callbacks of the training loop: logs, progress, the best model, reasons to stop."""
 
 from __future__ import annotations
 
@@ -7,21 +7,38 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tfspeech.console import progress, say
 from tfspeech.errors import DivergenceError
 from tfspeech.training.loop import LoopState
+from tfspeech.training.step import Metrics, UpdateRatios
 
 SECONDS_BETWEEN_LINES = 30.0
 
 
+class Monitor(NamedTuple):
+    """The validation score by which the best model of a run is chosen.
+
+    Attributes:
+        name: As in the records of epochs.
+        higher_is_better: Whether more of it is better.
+    """
+
+    name: str
+    higher_is_better: bool
+
+    @property
+    def sign(self) -> float:
+        """The factor that makes more better."""
+        return 1.0 if self.higher_is_better else -1.0
+
+
 class JsonLines:
-    """Writes `metrics.jsonl`: a line per step, and one per epoch with the evaluation.
+    """Writes `metrics.jsonl`: a line per step and group, and one per epoch.
 
     Lines beyond the step at which a run resumes are dropped: they are written again.
     """
@@ -32,21 +49,20 @@ class JsonLines:
         self._file = path.open("a", buffering=1)
 
     def on_steps(
-        self,
-        state: LoopState,
-        metrics: dict[str, np.ndarray],
-        update_ratios: dict[str, float],
+        self, state: LoopState, metrics: Metrics, update_ratios: UpdateRatios
     ) -> None:
-        """Writes a line per step, the last one with the update ratios."""
-        first = state.step - len(metrics["loss"]) + 1
-        for index in range(len(metrics["loss"])):
-            record: dict[str, Any] = {"step": first + index}
-            for name, values in metrics.items():
-                record[name] = _number(values[index])
-            if first + index == state.step:
-                ratios = {path: _number(ratio) for path, ratio in update_ratios.items()}
-                record["update_ratio"] = ratios
-            self._file.write(json.dumps(record) + "\n")
+        """Writes a line per step and group, the last ones with the update ratios."""
+        count = _steps(metrics)
+        for index in range(count):
+            step = state.step - count + 1 + index
+            for group, figures in metrics.items():
+                record: dict[str, Any] = {"step": step, "group": group}
+                for name, values in figures.items():
+                    record[name] = _number(values[index])
+                if step == state.step:
+                    ratios = update_ratios[group].items()
+                    record["update_ratio"] = {p: _number(r) for p, r in ratios}
+                self._file.write(json.dumps(record) + "\n")
 
     def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
         """Writes the record of an epoch."""
@@ -56,6 +72,11 @@ class JsonLines:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def _steps(metrics: Metrics) -> int:
+    """How many steps there are metrics of."""
+    return max(len(figures["loss"]) for figures in metrics.values())
 
 
 def _number(value: float) -> float | None:
@@ -81,28 +102,28 @@ class TensorBoard:
         self._writer = tf.summary.create_file_writer(str(folder))
 
     def on_steps(
-        self,
-        state: LoopState,
-        metrics: dict[str, np.ndarray],
-        update_ratios: dict[str, float],
+        self, state: LoopState, metrics: Metrics, update_ratios: UpdateRatios
     ) -> None:
         """Writes the means over the steps of one call, and the update ratios."""
         with self._writer.as_default(state.step):
-            for name, values in metrics.items():
-                measured = values[np.isfinite(values)]
-                if measured.size:
-                    tf.summary.scalar(f"train/{name}", np.mean(measured))
-            for path, ratio in update_ratios.items():
-                if math.isfinite(ratio):
-                    tf.summary.scalar(f"update_ratio/{path}", ratio)
+            for group, figures in metrics.items():
+                for name, values in figures.items():
+                    measured = values[np.isfinite(values)]
+                    if measured.size:
+                        tf.summary.scalar(f"{group}/{name}", np.mean(measured))
+                for path, ratio in update_ratios[group].items():
+                    if math.isfinite(ratio):
+                        tf.summary.scalar(f"update_ratio/{path}", ratio)
 
     def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
         """Writes the figures of an epoch and makes all visible."""
         with self._writer.as_default(state.step):
-            for group in ("validation", "weights"):
-                for name, value in record[group].items():
+            tables = {"validation": record["validation"]}
+            tables |= {f"weights/{g}": w for g, w in record["weights"].items()}
+            for table, figures in tables.items():
+                for name, value in figures.items():
                     if isinstance(value, (int, float)):
-                        tf.summary.scalar(f"{group}/{name}", value)
+                        tf.summary.scalar(f"{table}/{name}", value)
         self._writer.flush()
 
     def close(self) -> None:
@@ -115,19 +136,16 @@ class Progress:
 
     def __init__(self, state: LoopState) -> None:
         self._bar = progress(state.total_steps, "training", "step", state.step)
-        self._recent: list[dict[str, np.ndarray]] = []
+        self._recent: list[Metrics] = []
         self._spoken = time.monotonic()
 
     def on_steps(
-        self,
-        state: LoopState,
-        metrics: dict[str, np.ndarray],
-        update_ratios: dict[str, float],
+        self, state: LoopState, metrics: Metrics, update_ratios: UpdateRatios
     ) -> None:
         """Moves the bar."""
         self._recent.append(metrics)
         self._bar.set_postfix_str(_figures([metrics]), refresh=False)
-        self._bar.update(len(metrics["loss"]))
+        self._bar.update(_steps(metrics))
         waited = time.monotonic() - self._spoken
         if self._bar.disable and waited > SECONDS_BETWEEN_LINES:
             self._say(f"step {state.step}/{state.total_steps}: {_figures([metrics])}")
@@ -154,57 +172,60 @@ class Progress:
         self._bar.close()
 
 
-def _figures(calls: list[dict[str, np.ndarray]]) -> str:
+def _figures(calls: list[Metrics]) -> str:
     """The figures of a run of steps that matter, for people."""
-    means = {
-        name: float(np.mean(np.concatenate([metrics[name] for metrics in calls])))
-        for name in ("loss", "gradient_norm", "clipped", "skipped")
-    }
-    line = (
-        f"loss {means['loss']:.4f}, gradient norm {means['gradient_norm']:.3g}, "
-        f"{means['clipped']:.0%} clipped"
-    )
-    return line + (f", {means['skipped']:.0%} skipped" if means["skipped"] else "")
+    lines = []
+    for group in calls[0]:
+        means = {
+            name: float(np.mean(np.concatenate([call[group][name] for call in calls])))
+            for name in ("loss", "gradient_norm", "clipped", "skipped")
+        }
+        line = (
+            f"loss {means['loss']:.4f}, gradient norm {means['gradient_norm']:.3g}, "
+            f"{means['clipped']:.0%} clipped"
+        )
+        line += f", {means['skipped']:.0%} skipped" if means["skipped"] else ""
+        lines.append(line if len(calls[0]) == 1 else f"{group}: {line}")
+    return "; ".join(lines)
 
 
 class SkipGuard:
-    """Stops a run of which many steps in a row were not finite."""
+    """Stops a run in which a group has skipped many steps in a row."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._in_a_row = 0
+        self._in_a_row: dict[str, int] = {}
 
     def on_steps(
-        self,
-        state: LoopState,
-        metrics: dict[str, np.ndarray],
-        update_ratios: dict[str, float],
+        self, state: LoopState, metrics: Metrics, update_ratios: UpdateRatios
     ) -> None:
         """Counts.
 
         Raises:
             DivergenceError: `limit` steps in a row were skipped.
         """
-        for skipped in metrics["skipped"]:
-            self._in_a_row = self._in_a_row + 1 if skipped else 0
-            if self._in_a_row >= self._limit:
-                raise DivergenceError(
-                    f"the loss or its gradient was not finite for {self._limit} steps "
-                    f"in a row, up to step {state.step}: lower --learning-rate, clip "
-                    "(--clip), or train in float32 (--precision)"
-                )
+        for group, figures in metrics.items():
+            for skipped in figures["skipped"]:
+                row = self._in_a_row.get(group, 0) + 1 if skipped else 0
+                self._in_a_row[group] = row
+                if row >= self._limit:
+                    raise DivergenceError(
+                        f"the loss or its gradient was not finite for {self._limit} "
+                        f"steps in a row, up to step {state.step}: lower "
+                        "--learning-rate, clip (--clip), or train in float32 "
+                        "(--precision)"
+                    )
 
 
 class KeepBest:
-    """Saves the model when a validation metric is best, and stops when it stays worse.
+    """Saves the models when a validation metric is best; stops when it stays worse.
 
-    A later model that is as good replaces an earlier one: it has seen more.
+    Later models that are as good replace earlier ones: they have seen more. A metric
+    that is not a number is never best.
 
     Args of the constructor:
-        save: Saves a model.
-        model: What to save.
-        monitor: The name of the metric.
-        higher_is_better: Whether more of it is better.
+        save: Saves the models as they are now.
+        monitor: The metric.
         patience: Epochs without a better value before the run stops, 0 for never.
         first_step: Models of fewer steps do not count: they are not yet what the
             regularization is to make of them.
@@ -212,18 +233,14 @@ class KeepBest:
 
     def __init__(
         self,
-        save: Callable[[keras.Model], None],
-        model: keras.Model,
-        monitor: str,
-        higher_is_better: bool,
+        save: Callable[[], None],
+        monitor: Monitor,
         patience: int,
         first_step: int = 0,
     ) -> None:
         self._first_step = first_step
         self._save = save
-        self._model = model
         self._monitor = monitor
-        self._sign = 1.0 if higher_is_better else -1.0
         self._patience = patience
         self._best = tf.Variable(-np.inf, dtype=tf.float64, trainable=False)
         self._epochs_since = tf.Variable(0, trainable=False)
@@ -238,16 +255,24 @@ class KeepBest:
         """Compares the metric with the best so far."""
         if state.step < self._first_step:
             return
-        value = self._sign * record["validation"][self._monitor]
+        value = self._monitor.sign * record["validation"][self._monitor.name]
         best = float(self._best)
         if value >= best:
-            self._save(self._model)
+            self._save()
             self._best.assign(value)
         self._epochs_since.assign(0 if value > best else self._epochs_since + 1)
         if self.exhausted:
             say(
-                f"stopped: no better {self._monitor} than "
-                f"{self._sign * float(self._best):.4g} "
-                f"for {self._patience} epochs"
+                f"stopped: no better {self._monitor.name} than "
+                f"{self._monitor.sign * best:.4g} for {self._patience} epochs"
             )
             state.stop = True
+
+    def check(self) -> None:
+        """Raises a DivergenceError where the metric of a finished run never was one."""
+        if np.isneginf(float(self._best)):
+            raise DivergenceError(
+                f"the validation {self._monitor.name} was not a number after any "
+                "epoch, so that no model could be kept: lower --learning-rate, or clip "
+                "(--clip), and train in a new run directory"
+            )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,8 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.errors import RunError
+from tfspeech.files import write_bytes
 
 BEST_FILE = "best.npz"
+
+Models = Mapping[str, keras.Model]
+"""Models of a task by name."""
 
 
 class LastCheckpoint:
@@ -69,59 +72,63 @@ class LastCheckpoint:
         return True
 
 
-def save_best(folder: Path, model: keras.Model) -> None:
-    """Saves the weights that a model carries now as the best of its run.
+def save_best(folder: Path, models: Models) -> None:
+    """Saves the weights that models carry now as the best of their run.
 
     Raises:
         RunError: The disk is full or cannot be written.
     """
     # In memory first: what fails on a full disk is one plain write.
     contents = io.BytesIO()
-    np.savez(contents, **{w.path: w.numpy() for w in model.weights})
+    np.savez(contents, **{key: weight.numpy() for key, weight in _weights(models)})
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / "partial.npz"
-        partial.write_bytes(contents.getbuffer())
-        os.replace(partial, folder / BEST_FILE)
+        write_bytes(folder / BEST_FILE, contents.getbuffer())
     except OSError as error:
         raise _cannot_write(folder, error) from error
 
 
-def restore_best(folder: Path, model: keras.Model) -> None:
-    """Gives a model the best weights of its run.
+def restore_best(folder: Path, models: Models) -> None:
+    """Gives models the best weights of their run.
 
     Raises:
-        RunError: There are none yet, or they are damaged or of another model.
+        RunError: There are none yet, or they are damaged or of other models.
     """
     with _best_arrays(folder) as arrays:
-        for weight in model.weights:
-            weight.assign(arrays[weight.path])
+        for key, weight in _weights(models):
+            weight.assign(arrays[key])
 
 
-def take_best(folder: Path, model: keras.Model) -> list[str]:
-    """Gives a model those of another run's best weights that it has, too.
+def take_best(folder: Path, models: Models) -> list[str]:
+    """Gives models those of another run's best weights that they have, too.
 
     Args:
         folder: The checkpoints of the other run.
-        model: Which may have other weights, and weights of other shapes.
+        models: They may have other weights, and weights of other shapes.
 
     Returns:
-        A line for every weight of the model that was not taken, with the reason.
+        A line for every weight that was not taken, with the reason.
 
     Raises:
         RunError: There are none yet, or they are damaged.
     """
     left = []
     with _best_arrays(folder) as arrays:
-        for weight in model.weights:
-            if weight.path not in arrays:
+        for key, weight in _weights(models):
+            if key not in arrays:
                 left.append(f"{weight.path}: the other model has no such weight")
-            elif arrays[weight.path].shape != tuple(weight.shape):
-                shapes = arrays[weight.path].shape, tuple(weight.shape)
+            elif arrays[key].shape != tuple(weight.shape):
+                shapes = arrays[key].shape, tuple(weight.shape)
                 left.append(f"{weight.path}: {shapes[0]} there, {shapes[1]} here")
             else:
-                weight.assign(arrays[weight.path])
+                weight.assign(arrays[key])
     return left
+
+
+def _weights(models: Models) -> Iterator[tuple[str, keras.Variable]]:
+    """The weights of models, with names that are the same in every run."""
+    for name, model in models.items():
+        yield from ((f"{name}:{weight.path}", weight) for weight in model.weights)
 
 
 @contextlib.contextmanager

@@ -13,13 +13,9 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """Training."""
+class OptimizationConfig:
+    """Optimization: how a group of variables is moved."""
 
-    epochs: int = option(15, "passes over the training set")
-    batch_size: int = option(64, "utterances per batch")
-    accumulate_steps: int = option(1, "batches averaged for one update")
-    seed: int = option(0, "seed of weights, data order, augmentation and dropout")
     optimizer: str = option(
         "adamw(0.02)",
         "sgd(), adam(), adamw() or rmsprop(), with arguments",
@@ -41,6 +37,36 @@ class TrainingConfig:
         (), "regularization strategy; repeat it for a chain", metavar="SPEC"
     )
     ema_momentum: float = option(0.99, "moving average of the weights, 0 for none")
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        if not self.learning_rate > 0:
+            raise ValueError(
+                f"learning_rate must be above 0. Received: {self.learning_rate}"
+            )
+        if not 0 <= self.ema_momentum < 1:
+            raise ValueError(
+                f"ema_momentum must be in [0, 1). Received: {self.ema_momentum}"
+            )
+        if self.warmup_steps < 0:
+            raise ValueError(
+                f"warmup_steps must not be negative. Received: {self.warmup_steps}"
+            )
+        # What does not parse is to fail before any data is read.
+        parse_clipping(self.clip)
+        parse_regularization(self.regularize)
+        parse_optimizer(self.optimizer)
+        Schedule(self.schedule, 1.0, 0, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(OptimizationConfig):
+    """Training."""
+
+    epochs: int = option(15, "passes over the training set")
+    batch_size: int = option(64, "utterances per batch")
+    accumulate_steps: int = option(1, "batches averaged for one update")
+    seed: int = option(0, "seed of weights, data order, augmentation and dropout")
     init_from: str = option(
         "",
         "run whose best weights to start from, as far as they fit",
@@ -66,7 +92,7 @@ class TrainingConfig:
     )
 
     def __post_init__(self) -> None:
-        check_choices(self)
+        super().__post_init__()
         for name in (
             "epochs",
             "batch_size",
@@ -79,21 +105,8 @@ class TrainingConfig:
                 raise ValueError(
                     f"{name} must be at least 1. Received: {getattr(self, name)}"
                 )
-        if not self.learning_rate > 0:
+        if min(self.patience, self.seed) < 0:
             raise ValueError(
-                f"learning_rate must be above 0. Received: {self.learning_rate}"
+                "patience and seed must not be negative. Received: "
+                f"{self.patience}, {self.seed}"
             )
-        if not 0 <= self.ema_momentum < 1:
-            raise ValueError(
-                f"ema_momentum must be in [0, 1). Received: {self.ema_momentum}"
-            )
-        if min(self.warmup_steps, self.patience, self.seed) < 0:
-            raise ValueError(
-                "warmup_steps, patience and seed must not be negative. Received: "
-                f"{self.warmup_steps}, {self.patience}, {self.seed}"
-            )
-        # What does not parse is to fail before any data is read.
-        parse_clipping(self.clip)
-        parse_regularization(self.regularize)
-        parse_optimizer(self.optimizer)
-        Schedule(self.schedule, 1.0, 0, 1)

@@ -15,9 +15,9 @@ DISTRIBUTIONS = ("none", "mirrored", "multi_worker")
 class Distribution:
     """The replicas of a training run, and this process's place among them.
 
-    Every process reads and augments whole batches, the same ones in the same order,
-    and each replica takes its share of them: so the batches, and with them the
-    weights, are those of a run on one device.
+    A process reads its `shard` of every batch, some of the rows, and each of its
+    replicas takes a share of those. What is random belongs to the rows: so losses and
+    gradients, added up over the replicas, are those of the whole batch on one device.
 
     Args of the constructor:
         strategy: TensorFlow's own; the default one for a single device.
@@ -25,32 +25,37 @@ class Distribution:
     Attributes:
         strategy: The same.
         replicas: In all processes together.
+        shard: Number of this process, from 0, and how many there are.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None) -> None:
         self.strategy = strategy or tf.distribute.get_strategy()
         self.replicas = self.strategy.num_replicas_in_sync
         self._workers = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        self.shard = (
+            _find_shard(self.strategy.cluster_resolver) if self._workers else (0, 1)
+        )
 
     @property
     def is_chief(self) -> bool:
         """Whether this process keeps the run directory; one of them does."""
-        resolver = self.strategy.cluster_resolver
-        if not self._workers or resolver is None:
-            return True
-        return resolver.task_type in (None, "chief") or (
-            resolver.task_type == "worker"
-            and resolver.task_id == 0
-            and "chief" not in resolver.cluster_spec().jobs
-        )
+        return self.shard[0] == 0
 
     def share(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """This replica's rows of a batch; to be called in a replica context."""
-        if self.replicas == 1:
+        """This replica's rows of its process's; to be called in a replica context."""
+        local = self.replicas // self.shard[1]
+        if local == 1:
             return batch
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group % local
         # Every n-th row: neighbours in a batch may be sorted by length.
-        return {name: rows[replica :: self.replicas] for name, rows in batch.items()}
+        return {name: rows[replica::local] for name, rows in batch.items()}
+
+    def fraction(self, weight: tf.Tensor) -> tf.Tensor | float:
+        """A scalar as a share of its sum over the replicas; in a replica context."""
+        if self.replicas == 1:
+            return 1.0
+        context = tf.distribute.get_replica_context()
+        return weight / context.all_reduce(tf.distribute.ReduceOp.SUM, weight)
 
     def sum(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
         """Adds up what each replica returned, once; plain tensors."""
@@ -77,6 +82,16 @@ class Distribution:
             return flag
         mine = self.strategy.run(lambda: tf.constant(int(flag)))
         return bool(self.strategy.reduce(tf.distribute.ReduceOp.SUM, mine, axis=None))
+
+
+def _find_shard(
+    resolver: tf.distribute.cluster_resolver.ClusterResolver,
+) -> tuple[int, int]:
+    """Number of this process, the chief's being 0, and how many there are."""
+    jobs = resolver.cluster_spec().as_dict()
+    chiefs, workers = len(jobs.get("chief", ())), len(jobs.get("worker", ()))
+    before = chiefs if resolver.task_type == "worker" else 0
+    return before + (resolver.task_id or 0), max(chiefs + workers, 1)
 
 
 def create_distribution(name: str) -> Distribution:

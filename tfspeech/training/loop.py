@@ -1,4 +1,4 @@
-"""The loop around the training step: it counts, evaluates and tells its actions."""
+"""The loop around the training step: it counts, evaluates and calls its callbacks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from tfspeech.training.step import TrainingStep
+from tfspeech.training.step import Metrics, TrainingStep, UpdateRatios
 
 
 @dataclasses.dataclass
@@ -24,7 +23,7 @@ class LoopState:
         steps_per_epoch: Steps in one pass over the training set.
         epochs: Passes of the whole run.
         step: Steps done.
-        stop: Set by an action or a signal to end the run after the current call.
+        stop: Set by a callback or a signal to end the run after the current call.
         interrupted: Whether a signal has asked for the end.
     """
 
@@ -50,13 +49,13 @@ class LoopState:
         return self.step > 0 and self.step % self.steps_per_epoch == 0
 
 
-StepAction = Callable[[LoopState, dict[str, np.ndarray], dict[str, float]], None]
-"""Called after every call of the step: the metrics of its steps, each [steps], and how
-far its last one moved every variable."""
+StepCallback = Callable[[LoopState, Metrics, UpdateRatios], None]
+"""Called after every call of the step: the metrics of its steps, and how far its last
+one moved every variable."""
 
-EpochAction = Callable[[LoopState, dict[str, Any]], None]
+EpochCallback = Callable[[LoopState, dict[str, Any]], None]
 """Called after every epoch, with its record: `validation`, what the evaluation found;
-`weights`, how sparse they are; and `step_ms`, the mean time of a step."""
+`weights`, how sparse they are, by group; and `step_ms`, the mean time of a step."""
 
 
 def run_loop(
@@ -68,13 +67,13 @@ def run_loop(
     *,
     steps_per_call: int,
     checkpoint_steps: int,
-    on_steps: Sequence[StepAction] = (),
-    on_epoch: Sequence[EpochAction] = (),
+    on_steps: Sequence[StepCallback] = (),
+    on_epoch: Sequence[EpochCallback] = (),
 ) -> None:
-    """Trains from where `state` is until its end, an action's stop or a signal.
+    """Trains from where `state` is until its end, a callback's stop or a signal.
 
-    SIGINT and SIGTERM end the run after the current call, with the actions of an epoch
-    done if it was complete; a second one ends it at once.
+    SIGINT and SIGTERM end the run after the current call, and after the callbacks of an
+    epoch if that was complete; a second one ends it at once.
 
     Args:
         step: The step; `state.step` counts its steps.
@@ -83,10 +82,10 @@ def run_loop(
         evaluate: Measures the model at the end of every epoch.
         save: Saves the state of the run: after every epoch, every `checkpoint_steps`
             and at the end.
-        steps_per_call: Steps between two calls of the actions.
+        steps_per_call: Steps between two calls of the callbacks.
         checkpoint_steps: The most steps between two checkpoints.
-        on_steps: Actions in their order.
-        on_epoch: Actions in their order; the model carries the weights that were
+        on_steps: Callbacks in their order.
+        on_epoch: Callbacks in their order; the model carries the weights that were
             evaluated.
     """
     saved = state.step
@@ -100,17 +99,20 @@ def run_loop(
             metrics, update_ratios = step.run(iterator, count)
             seconds, timed = seconds + time.perf_counter() - started, timed + count
             state.step += count
-            for action in on_steps:
-                action(state, metrics, update_ratios)
+            for callback in on_steps:
+                callback(state, metrics, update_ratios)
             if state.at_epoch_end:
                 with step.evaluation_weights():
                     record = {
                         "step_ms": round(1000 * seconds / timed, 3),
-                        "weights": dataclasses.asdict(step.weight_figures()),
+                        "weights": {
+                            name: dataclasses.asdict(group.weight_figures())
+                            for name, group in step.groups.items()
+                        },
                         "validation": evaluate(),
                     }
-                    for action in on_epoch:
-                        action(state, record)
+                    for callback in on_epoch:
+                        callback(state, record)
                 seconds, timed = 0.0, 0
             state.stop = step.distribution.any(state.stop)
             if (

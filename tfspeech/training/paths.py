@@ -1,4 +1,4 @@
-"""Where everything is in a run directory."""
+"""Paths within a run directory."""
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +17,53 @@ SMOOTHING_STEPS = 25
 MOST_POINTS = 200
 MOST_LABELS = 10
 
-
-def plot_learning(metrics: Path, target: Path) -> None:
-    """Plots the loss of training and validation, and the validation accuracy."""
-    steps, epochs = _split(metrics)
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    losses, accuracies = figure.subplots(1, 2)
-    _smooth_line(losses, steps, "loss", "training, augmented")
-    at = [record["step"] for record in epochs]
-    for axes, name in ((losses, "loss"), (accuracies, "accuracy")):
-        values = [record["validation"][name] for record in epochs]
-        axes.plot(at, values, ".-", label="validation")
-    losses.set(xlabel="step", ylabel="cross-entropy (nats)", title="Loss")
-    accuracies.set(xlabel="step", ylabel="share correct", title="Accuracy")
-    losses.legend()
-    figure.savefig(target, dpi=120)
+Record = dict[str, Any]
 
 
-def plot_diagnostics(metrics: Path, target: Path) -> None:
+def plot_diagnostics(metrics: Path, folder: Path) -> None:
     """Plots what clipping and regularization did, a panel for every question.
 
     What was not measured is a gap: skipped steps, and the cosine of strategies that
     bound elements, of which dots are left, since it is sampled.
+
+    Args:
+        metrics: The `metrics.jsonl` of the run.
+        folder: Gets `diagnostics.png`, or where there are several groups one for each,
+            such as `diagnostics_discriminator.png`.
     """
-    steps, epochs = _split(metrics)
+    steps, epochs = split_records(read_metrics(metrics))
+    groups = list(dict.fromkeys(record["group"] for record in steps)) or ["none"]
+    for group in groups:
+        name = f"diagnostics_{group}.png" if len(groups) > 1 else "diagnostics.png"
+        own = [record for record in steps if record["group"] == group]
+        weights = [(e["step"], e["weights"][group]) for e in epochs]
+        _plot_group(own, weights, folder / name)
+
+
+def _plot_group(
+    steps: list[Record], weights: list[tuple[int, dict[str, float]]], target: Path
+) -> None:
     figure = Figure(figsize=(12, 11), layout="constrained")
     norms, shares, losses, turns, ratios, sparsity = figure.subplots(3, 2).flat
     norms.set(title="How large is the gradient?", ylabel="L2 norm", yscale="log")
-    _smooth_line(norms, steps, "gradient_norm", "raw")
-    _smooth_line(norms, steps, "clipped_norm", "clipped")
-    _smooth_line(norms, steps, "threshold", "threshold", "--")
-    _smooth_line(shares, steps, "clipped", "steps clipped")
-    _smooth_line(shares, steps, "clipped_tensors", "tensors clipped")
-    _smooth_line(shares, steps, "clipped_elements", "elements clipped")
-    _smooth_line(shares, steps, "skipped", "steps skipped", "--")
+    smooth_line(norms, steps, "gradient_norm", "raw")
+    smooth_line(norms, steps, "clipped_norm", "clipped")
+    smooth_line(norms, steps, "threshold", "threshold", "--")
+    smooth_line(shares, steps, "clipped", "steps clipped")
+    smooth_line(shares, steps, "clipped_tensors", "tensors clipped")
+    smooth_line(shares, steps, "clipped_elements", "elements clipped")
+    smooth_line(shares, steps, "skipped", "steps skipped", "--")
     shares.set(title="How often is it clipped?", ylabel="share", ylim=(-0.02, 1.02))
-    _smooth_line(losses, steps, "cosine", "cosine, clipped to raw")
-    _smooth_line(losses, steps, "retained_energy", "energy retained")
+    smooth_line(losses, steps, "cosine", "cosine, clipped to raw")
+    smooth_line(losses, steps, "retained_energy", "energy retained")
     losses.set(title="What is lost?", ylabel="share or cosine")
-    _smooth_line(turns, steps, "update_cosine", "cosine of successive updates")
-    _smooth_line(turns, steps, "sign_flips", "weights that turn round")
+    smooth_line(turns, steps, "update_cosine", "cosine of successive updates")
+    smooth_line(turns, steps, "sign_flips", "weights that turn round")
     _smooth(turns, steps, _turns(_series(steps, "loss")), "the loss turns round", "--")
     turns.set(title="Does it oscillate?", ylabel="share or cosine")
     ratios.set(title="Is the step sane?", ylabel="|dw| / |w|", yscale="log")
     _draw_update_ratios(ratios, steps)
-    _draw_sparsity(sparsity, epochs)
+    _draw_sparsity(sparsity, weights)
     sparsity.set(title="How sparse are the weights?", ylabel="share of the weights")
     for axes in figure.axes:
         axes.set_xlabel("step")
@@ -69,31 +72,42 @@ def plot_diagnostics(metrics: Path, target: Path) -> None:
     figure.savefig(target, dpi=120)
 
 
-def plot_confusion(scores: dict[str, Any], target: Path) -> None:
-    """Plots which words were taken for which, as shares of what was said."""
-    counts = np.array(scores["confusion"], float)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    labels = scores["labels"]
-    size = max(4.0, 0.35 * len(labels) + 2.0)
-    figure = Figure(figsize=(size, size), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-    figure.colorbar(image, ax=axes, shrink=0.7, label="share of what was said")
-    axes.set_xticks(range(len(labels)), labels, rotation=90)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="recognised", ylabel="said")
-    axes.set_title(f"Accuracy {scores['accuracy']:.2%}")
-    figure.savefig(target, dpi=120)
-
-
-def _split(metrics: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The records of steps and those of epochs."""
-    records = read_metrics(metrics)
+def split_records(records: list[Record]) -> tuple[list[Record], list[Record]]:
+    """The records of steps and those of epochs, of `read_metrics`."""
     epochs = [record for record in records if "validation" in record]
     return [record for record in records if "validation" not in record], epochs
 
 
-def _series(steps: list[dict[str, Any]], name: str) -> np.ndarray:
+def plot_validation(
+    metrics: Path, panels: Sequence[tuple[str, str, Sequence[str]]], target: Path
+) -> None:
+    """Plots scores of all validations of a run, and the training loss beside its own.
+
+    Args:
+        metrics: The `metrics.jsonl` of the run.
+        panels: For every panel a title, the unit, and the names of its scores.
+        target: The PNG.
+    """
+    steps, epochs = split_records(read_metrics(metrics))
+    steps = [record for record in steps if record["group"] == steps[0]["group"]]
+    columns = min(len(panels), 3) if len(panels) % 2 else 2
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.5 * columns, 4 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    at = [record["step"] for record in epochs]
+    for axes, (title, unit, names) in zip(grid.flat, panels, strict=True):
+        for name in names:
+            if name == "loss":
+                smooth_line(axes, steps, "loss", "training")
+            values = [record["validation"][name] for record in epochs]
+            label = "validation" if name == "loss" else name.replace("_", " ")
+            axes.plot(at, values, ".-", label=label)
+        axes.set(xlabel="step", ylabel=unit, title=title)
+        axes.legend()
+    figure.savefig(target, dpi=120)
+
+
+def _series(steps: list[Record], name: str) -> np.ndarray:
     """A metric of every step; NaN where it was not measured."""
     return np.array([record[name] for record in steps], float)  # None becomes NaN.
 
@@ -105,8 +119,8 @@ def _turns(values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(products), np.nan, products < 0)
 
 
-def _smooth_line(
-    axes: Axes, steps: list[dict[str, Any]], name: str, label: str, style: str = "-"
+def smooth_line(
+    axes: Axes, steps: list[Record], name: str, label: str, style: str = "-"
 ) -> None:
     """Draws a metric of every step as means over a few steps."""
     _smooth(axes, steps, _series(steps, name), label, style)
@@ -114,7 +128,7 @@ def _smooth_line(
 
 def _smooth(
     axes: Axes,
-    steps: list[dict[str, Any]],
+    steps: list[Record],
     values: np.ndarray,
     label: str,
     style: str = "-",
@@ -134,7 +148,7 @@ def _smooth(
     axes.plot(places, means, style, marker=".", markersize=3, label=label)
 
 
-def _draw_update_ratios(axes: Axes, steps: list[dict[str, Any]]) -> None:
+def _draw_update_ratios(axes: Axes, steps: list[Record]) -> None:
     """Draws a line per layer, the median over its variables, from input to output.
 
     Of many layers the legend names some, evenly spread.
@@ -156,9 +170,9 @@ def _median(ratios: dict[str, float | None], paths: list[str]) -> float:
     return float(np.median(found)) if found else float("nan")
 
 
-def _draw_sparsity(axes: Axes, epochs: list[dict[str, Any]]) -> None:
+def _draw_sparsity(axes: Axes, weights: list[tuple[int, dict[str, float]]]) -> None:
     """Draws every figure of the weights at the end of every epoch."""
-    at = [record["step"] for record in epochs]
-    for name in epochs[0]["weights"] if epochs else ():
-        values = [record["weights"][name] for record in epochs]
+    at = [step for step, _ in weights]
+    for name in weights[0][1] if weights else ():
+        values = [figures[name] for _, figures in weights]
         axes.plot(at, values, ".-", label=name.replace("_", " "))

@@ -1,188 +1,97 @@
-"""The training step: forward, loss, gradient, strategies, update."""
+"""The training step: the groups of a task, one after the other, over one batch."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tfspeech.strategies import (
-    Clipping,
-    ClippingChain,
-    Gradients,
-    Regularization,
-    RegularizationChain,
-    Run,
-    Update,
-    densify,
-    describe_variables,
-)
-from tfspeech.strategies.variables import WEIGHT_KINDS
-from tfspeech.training.diagnostics import (
-    SpikeMeter,
-    UpdateProbe,
-    WeightFigures,
-    clipping_figures,
-    weight_figures,
-)
+from tfspeech.strategies import Gradients, Update, densify
+from tfspeech.strategies.regularization import substituted
 from tfspeech.training.distribution import Distribution
+from tfspeech.training.group import METRICS, Group
 
 Batch = dict[str, tf.Tensor]
-Loss = Callable[[dict[str, tf.Tensor], Batch], tf.Tensor]
-Weight = Callable[[Batch], tf.Tensor]
-
-METRICS = (
-    "loss",
-    "penalty",
-    "gradient_norm",
-    "norm_zscore",
-    "clipped_norm",
-    "threshold",
-    "clipped",
-    "clipped_tensors",
-    "clipped_elements",
-    "cosine",
-    "retained_energy",
-    "update_cosine",
-    "sign_flips",
-    "skipped",
-    "learning_rate",
-    "loss_scale",
-)
-"""What a step reports, in this order: the loss without penalties and the penalties; the
-norm of the gradient and how unusual it is; what clipping did to it (see
-`clipping_figures`); how the weights moved (see `UpdateProbe`); whether the step was
-skipped, as 0 or 1; the rate and the loss scale it worked with. NaN for what a step did
-not measure."""
+TERM = "loss/"
+"""Begins the names of the metrics that are terms of a loss."""
 
 
-class LossScale:
-    """The factor that keeps half-precision gradients from vanishing.
+class Losses(NamedTuple):
+    """The terms of a group's loss on a batch.
 
-    It doubles after 2,000 finite steps and halves at one that is not. Source:
-    Micikevicius et al. 2018, "Mixed Precision Training" (arXiv 1710.03740), section
-    3.2.
+    Attributes:
+        terms: Name -> mean over the batch, a float32 scalar.
+        weights: Name -> factor in the loss; 1 for a name that is missing.
+        outputs: Of the model, for penalties on activations.
     """
 
-    def __init__(self, initial: float, growth_steps: int = 2000) -> None:
-        self._growth_steps = growth_steps
-        self.scale = tf.Variable(initial, trainable=False)
-        self.finite_steps = tf.Variable(0, trainable=False)
-        self.variables = [self.scale, self.finite_steps]
+    terms: Mapping[str, tf.Tensor]
+    weights: Mapping[str, float] = {}
+    outputs: Mapping[str, Any] = {}
 
-    def update(self, finite: tf.Tensor) -> None:
-        """Adapts the scale to whether the step was finite, a bool scalar."""
-        self.finite_steps.assign(tf.where(finite, self.finite_steps + 1, 0))
-        grow = self.finite_steps >= self._growth_steps
-        factor = tf.where(finite, tf.where(grow, 2.0, 1.0), 0.5)
-        self.scale.assign(tf.clip_by_value(self.scale * factor, 1.0, 2.0**24))
-        self.finite_steps.assign(tf.where(grow, 0, self.finite_steps))
+    @property
+    def total(self) -> tf.Tensor:
+        """The weighted sum of the terms."""
+        return tf.add_n([self.weights.get(n, 1.0) * t for n, t in self.terms.items()])
 
 
-class MovingAverage:
-    """The exponential moving average of weights: a <- m a + (1 - m) w.
+LossFunction = Callable[[str, Batch], Losses]
+"""(name of the group, a replica's batch) -> its losses, with models in training."""
 
-    The momentum starts low and rises to m, min(m, (1 + t) / (10 + t)) after t updates,
-    so that the first weights are soon forgotten.
-    """
+Metrics = dict[str, dict[str, np.ndarray]]
+"""Group -> name of a metric -> its values, float32 [steps]."""
 
-    def __init__(self, weights: Sequence[tf.Variable], momentum: float) -> None:
-        self._weights = tuple(weights)
-        self._momentum = momentum
-        self.averages = [tf.Variable(w, trainable=False) for w in weights]
-
-    def update(self, updates: tf.Tensor) -> None:
-        """Takes in the current weights after `updates` updates, an integer scalar."""
-        t = tf.cast(updates, tf.float32)
-        momentum = tf.minimum(self._momentum, (1.0 + t) / (10.0 + t))
-        for average, weight in zip(self.averages, self._weights, strict=True):
-            average.assign_add((1.0 - momentum) * (weight - average))
+UpdateRatios = dict[str, Mapping[str, float]]
+"""Group -> path of a variable -> |dw| / |w|, not finite where it is not known."""
 
 
 class TrainingStep:
-    """One update of a model's weights, and all state that goes with it.
-
-    A step that is not finite, or that a clipping strategy refuses, leaves weights,
-    optimizer and strategies exactly as they were; it is counted in `skipped`.
+    """An update of every group in turn, each seeing what those before it have done.
 
     Args of the constructor:
-        model: A freshly built model of the zoo, built in the scope of the distribution.
-        loss: (outputs of the model, batch) -> the mean loss, a scalar.
-        optimizer: Built in that scope, but not yet for any weights; without clipping
-            or averaging of its own.
-        clipping: Strategies in the order in which they act.
-        regularization: Likewise.
-        run: What strategies are told about the run.
-        weight: How much a batch counts in the mean that the loss is, where replicas
+        groups: By name, in the order in which they move.
+        losses: Of a group.
+        weight: How much a batch counts in the means that losses are, where replicas
             share a batch; by default its rows.
         accumulate_steps: Batches whose gradients are averaged for one update.
-        ema_momentum: Momentum of the moving average of the weights, 0 for none.
         distribution: The replicas.
-
-    Raises:
-        SpecError: A strategy is not for this model or run.
     """
 
     def __init__(
         self,
-        model: keras.Model,
-        loss: Loss,
-        optimizer: keras.optimizers.Optimizer,
-        clipping: Sequence[Clipping] = (),
-        regularization: Sequence[Regularization] = (),
-        run: Run | None = None,
+        groups: Mapping[str, Group],
+        losses: LossFunction,
         *,
-        weight: Weight | None = None,
+        weight: Callable[[Batch], tf.Tensor] | None = None,
         accumulate_steps: int = 1,
-        ema_momentum: float = 0.0,
         distribution: Distribution | None = None,
     ) -> None:
-        self.model = model
-        self.optimizer = optimizer
+        self.groups = dict(groups)
         self.distribution = distribution or Distribution()
-        self._loss = loss
+        self._losses = losses
         self._weight = weight or _rows
         self._accumulate_steps = accumulate_steps
-        infos = describe_variables(model)
-        run = run or Run(updates=2**31 - 1, examples=1)
-        with self.distribution.strategy.scope():
-            self.regularization = RegularizationChain(regularization, model, infos, run)
-            self._variables = (
-                *model.trainable_variables,
-                *self.regularization.parameters,
-            )
-            optimizer.build(self._variables)
-        self._infos = (*infos, *self.regularization.parameter_infos)
-        self.clipping = ClippingChain(clipping, self._infos)
-        half = model.compute_dtype == "float16"
-        self.loss_scale = LossScale(2.0**15) if half else None
-        self.average = (
-            MovingAverage([v.value for v in self._variables], ema_momentum)
-            if ema_momentum
-            else None
-        )
-        self._probe = UpdateProbe(self._variables, self._infos)
-        self._spikes = SpikeMeter()
+        self._terms: dict[str, tuple[str, ...]] = {}
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.skipped = tf.Variable(0, dtype=tf.int64, trainable=False)
 
-    @tf.function(reduce_retracing=True)
-    def _run(
-        self, batches: Iterator[Batch], steps: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        rows = tf.TensorArray(tf.float32, steps, element_shape=[len(METRICS)])
-        ratios = tf.zeros([len(self._infos)])
-        for index in tf.range(steps):
-            row, ratios = self._step(batches)
-            rows = rows.write(index, row)
-        return rows.stack(), ratios
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        """All state of the step by group and path, the same names in every run."""
+        return {"steps": self.steps} | {
+            f"{name}/{key}": variable
+            for name, group in self.groups.items()
+            for key, variable in group.variables.items()
+        }
 
-    def run(
-        self, batches: Iterator[Batch], steps: int
-    ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    @property
+    def settled_after(self) -> int:
+        """Updates after which models are what the regularization makes of them."""
+        return max(g.regularization.settled_after for g in self.groups.values())
+
+    def run(self, batches: Iterator[Batch], steps: int) -> tuple[Metrics, UpdateRatios]:
         """Runs several steps in one call of a compiled loop.
 
         Args:
@@ -190,191 +99,105 @@ class TrainingStep:
             steps: How many.
 
         Returns:
-            The metrics by name, each float32 [steps]; and |dw| / |w| in the last step,
-            by the path of the variable.
+            The metrics of all steps, and the update ratios in the last one.
         """
         rows, ratios = self._run(batches, tf.constant(steps))
-        metrics = dict(zip(METRICS, rows.numpy().T, strict=True))
-        return metrics, dict(
-            zip(self._probe.paths, ratios.numpy().tolist(), strict=True)
-        )
-
-    @property
-    def variables(self) -> dict[str, tf.Variable]:
-        """All state of a step, by names that are the same in every run.
-
-        Keras counts its names per process ("adam_2"), and TensorFlow's own tracking
-        loses layers that a Keras 3 model keeps in lists, so the places count.
-        """
-        groups = {
-            "model": [v.value for v in self.model.variables],
-            "optimizer": [v.value for v in self.optimizer.variables],
-            "clipping": self.clipping.variables,
-            "regularization": self.regularization.variables,
-            "parameters": [v.value for v in self.regularization.parameters],
-            "average": self.average.averages if self.average else [],
-            "loss_scale": self.loss_scale.variables if self.loss_scale else [],
-            "diagnostics": [*self._probe.variables, *self._spikes.variables],
-            "counters": [self.steps, self.skipped],
-        }
-        return {
-            f"{group}/{index}": variable
-            for group, members in groups.items()
-            for index, variable in enumerate(members)
-        }
+        columns = iter(rows.numpy().T)
+        metrics, moved, first = {}, {}, 0
+        for name, group in self.groups.items():
+            names = (*METRICS, *(TERM + term for term in self._terms[name]))
+            metrics[name] = dict(zip(names, columns, strict=False))
+            last = first + len(group.infos)
+            moved[name] = group.named_ratios(ratios[first:last].numpy().tolist())
+            first = last
+        return metrics, moved
 
     @contextlib.contextmanager
     def evaluation_weights(self) -> Iterator[None]:
-        """Has the model carry the weights it is evaluated with.
-
-        These are their average, if one is kept, after surgery. A weight that is
-        exactly zero stays zero: an average would forget it only slowly.
-        """
-        trained = [variable.numpy() for variable in self._variables]
-        if self.average:
-            for variable, mean in zip(
-                self._variables, self.average.averages, strict=True
-            ):
-                variable.assign(tf.where(variable.value == 0.0, 0.0, mean))
-        for variable, value in self.regularization.evaluated_weights():
-            variable.assign(value)
-        try:
+        """Has all models carry the weights they are evaluated with."""
+        with contextlib.ExitStack() as stack:
+            for group in self.groups.values():
+                stack.enter_context(group.evaluation_weights())
             yield
-        finally:
-            for variable, value in zip(self._variables, trained, strict=True):
-                variable.assign(value)
 
-    def weight_figures(self) -> WeightFigures:
-        """How sparse the weights are that the model carries now."""
-        return weight_figures(self._variables, self._infos)
+    @tf.function(reduce_retracing=True)
+    def _run(
+        self, batches: Iterator[Batch], steps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        rows = tf.TensorArray(tf.float32, steps, element_shape=[None])
+        ratios = tf.zeros([sum(len(g.infos) for g in self.groups.values())])
+        for index in tf.range(steps):
+            row, ratios = self._step(batches)
+            rows = rows.write(index, row)
+        return rows.stack(), ratios
 
     def _step(self, batches: Iterator[Batch]) -> tuple[tf.Tensor, tf.Tensor]:
-        learning_rate = tf.cast(self.optimizer.learning_rate, tf.float32)
-        update = Update(tf.cast(self.optimizer.iterations, tf.int64), learning_rate)
-        loss, penalty, gradients = self._accumulated(batches, update)
-        norm = gradients.global_norm
-        accepted = (
-            tf.math.is_finite(norm)
-            & tf.math.is_finite(loss)
-            & self.clipping.accepts(gradients)
-        )
-        scale = self.loss_scale.scale if self.loss_scale else tf.constant(1.0)
-        scale = tf.identity(scale)
-        figures = {
-            "loss": loss,
-            "penalty": penalty,
-            "gradient_norm": norm,
-            "norm_zscore": self._spikes.measure(norm),
-            "skipped": 1.0 - tf.cast(accepted, tf.float32),
-            "learning_rate": learning_rate,
-            "loss_scale": scale,
-        }
-        left = [name for name in METRICS if name not in figures]
-
-        def make() -> tuple[list[tf.Tensor], tf.Tensor]:
-            clipped = self.clipping(gradients)
-            found = clipping_figures(gradients, clipped, self.steps)
-            self._apply(clipped, update)
-            self._spikes.update(norm)
-            moves, ratios = self._probe.measure()
-            found |= moves
-            return [found[name] for name in left], ratios
-
-        def skip() -> tuple[list[tf.Tensor], tf.Tensor]:
-            self.skipped.assign_add(1)
-            nothing = tf.fill([len(self._infos)], float("nan"))
-            zero = {"clipped_norm", "clipped"}
-            return [
-                tf.constant(0.0 if name in zero else float("nan")) for name in left
-            ], nothing
-
-        measured, ratios = tf.cond(accepted, make, skip)
-        figures |= dict(zip(left, measured, strict=True))
+        taken = [next(batches) for _ in range(self._accumulate_steps)]
+        row, ratios = [], []
+        for name, group in self.groups.items():
+            update = group.next_update()
+            (loss, penalty, *terms), gradients = self._accumulated(name, taken, update)
+            figures, moved = group.step(loss, penalty, gradients, update, self.steps)
+            row += [*(figures[metric] for metric in METRICS), *terms]
+            ratios.append(moved)
         self.steps.assign_add(1)
-        if self.loss_scale:
-            self.loss_scale.update(tf.math.is_finite(norm))
-        return tf.stack([figures[name] for name in METRICS]), ratios
-
-    def _apply(self, gradients: Gradients, update: Update) -> None:
-        """Moves the weights: optimizer, update rules and constraints, average.
-
-        It runs outside the replicas, once, so that it can be skipped; Keras's own
-        `apply` runs inside them and would add up their gradients once more.
-        """
-        decay = self.optimizer.weight_decay
-        places = {info.path: i for i, info in enumerate(self._infos)}
-        for value, info in zip(gradients.values, gradients.infos, strict=True):
-
-            def move(
-                weight: tf.Variable,
-                gradient: tf.Tensor,
-                rate: tf.Tensor,
-                decayed: bool = bool(decay) and info.kind in WEIGHT_KINDS,
-            ) -> None:
-                if decayed:
-                    weight.assign_sub(weight * (decay * rate))
-                self.optimizer.update_step(gradient, weight, rate)
-
-            self.distribution.strategy.extended.update(
-                self._variables[places[info.path]].value,
-                move,
-                args=(value, update.learning_rate),
-                group=False,
-            )
-        self.optimizer.iterations.assign_add(1)
-        self.regularization.update(update)
-        if self.average:
-            self.average.update(self.optimizer.iterations.value)
+        return tf.stack(row), tf.concat(ratios, 0)
 
     def _accumulated(
-        self, batches: Iterator[Batch], update: Update
-    ) -> tuple[tf.Tensor, tf.Tensor, Gradients]:
-        """Mean loss, penalty and gradient over the batches and replicas of one step."""
+        self, name: str, batches: Sequence[Batch], update: Update
+    ) -> tuple[list[tf.Tensor], Gradients]:
+        """Means over batches and replicas: loss, penalty and terms; the gradients."""
+        group = self.groups[name]
         present: list[int] = []
 
         def of_replica(batch: Batch) -> list[tf.Tensor]:
-            loss, penalty, raw = self._gradients(batch, update)
+            measured, raw = self._gradients(name, batch, update)
             present[:] = [i for i, g in enumerate(raw) if g is not None]
-            return [loss, penalty, *(raw[i] for i in present)]
+            return [*measured, *(raw[i] for i in present)]
 
         run = self.distribution.strategy.run
-        totals = run(of_replica, args=(next(batches),))
+        totals = run(of_replica, args=(batches[0],))
         # Unrolled: what Grappler makes of sums of large gradients fails in inner loops.
-        for _ in range(self._accumulate_steps - 1):
+        for batch in batches[1:]:
             # One batch after the other; all of them at once would not fit in memory.
             with tf.control_dependencies(self.distribution.local(totals)):
-                batch = next(batches)
+                batch = {key: tf.identity(value) for key, value in batch.items()}
             more = run(of_replica, args=(batch,))
             totals = run(_added, args=(totals, more))
         sums = self.distribution.sum(totals)
-        if self._accumulate_steps > 1:
-            sums = [total / self._accumulate_steps for total in sums]
-        loss, penalty, *tensors = sums
-        weights = [tf.convert_to_tensor(self._variables[i].value) for i in present]
-        infos = [self._infos[i] for i in present]
-        return loss, penalty, Gradients(tensors, infos, weights)
+        if len(batches) > 1:
+            sums = [total / len(batches) for total in sums]
+        measured = 2 + len(self._terms[name])
+        return sums[:measured], group.gradients(sums[measured:], present)
 
     def _gradients(
-        self, batch: Batch, update: Update
-    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor | None]]:
-        """This replica's share of loss, penalty and gradients, dense and unscaled."""
+        self, name: str, batch: Batch, update: Update
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor | None]]:
+        """This replica's share of loss, penalty, terms and gradients.
+
+        The gradients are dense and unscaled.
+        """
+        group = self.groups[name]
         part = self.distribution.share(batch)
-        share = self._weight(part) / self._weight(batch)
+        share = self.distribution.fraction(self._weight(part))
+        chains = [each.regularization for each in self.groups.values()]
         with tf.GradientTape() as tape:
-            with self.regularization.substituted(update):
-                outputs = self.model(part, training=True)
-            loss = self._loss(outputs, part) * share
-            penalty = self.regularization.penalty(outputs, update)
+            with substituted(chains, update):
+                losses = self._losses(name, part)
+            loss = losses.total * share
+            penalty = group.regularization.penalty(losses.outputs, update)
             penalty /= self.distribution.replicas
             objective = loss + penalty
-            if self.loss_scale:
-                objective *= self.loss_scale.scale
-        raw = tape.gradient(objective, [v.value for v in self._variables])
+            if group.loss_scale:
+                objective *= group.loss_scale.scale
+        raw = tape.gradient(objective, group.values)
         gradients = [densify(gradient) for gradient in raw]
-        if self.loss_scale:
-            inverse = 1.0 / self.loss_scale.scale
+        if group.loss_scale:
+            inverse = 1.0 / group.loss_scale.scale
             gradients = [None if g is None else g * inverse for g in gradients]
-        return loss, penalty, gradients
+        self._terms[name] = tuple(losses.terms)
+        terms = [term * share for term in losses.terms.values()]
+        return [loss, penalty, *terms], gradients
 
 
 def _rows(batch: Batch) -> tf.Tensor:

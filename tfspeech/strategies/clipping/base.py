@@ -1,4 +1,4 @@
-"""What a clipping strategy is, and several of them one after the other."""
+"""The base class of clipping strategies, and chains of them."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class ClippingChain:
 
     Args of the constructor:
         strategies: In the order in which they act.
-        infos: What the model's trainable variables are.
+        infos: Descriptions of the trainable variables.
 
     Attributes:
-        variables: All that the strategies keep from step to step.
+        variables: All that the strategies keep, by names that are always the same.
 
     Raises:
         SpecError: `match` of a strategy selects none of the variables.
@@ -55,7 +55,11 @@ class ClippingChain:
             strategy.create_state([infos[i] for i in selected_indices(strategy, infos)])
             for strategy in strategies
         ]
-        self.variables = [v for state in self._states for v in state.values()]
+        self.variables = {
+            f"{place}/{name}": variable
+            for place, state in enumerate(self._states)
+            for name, variable in state.items()
+        }
 
     def accepts(self, gradients: Gradients) -> tf.Tensor:
         """Whether no strategy refuses the step, a bool scalar."""

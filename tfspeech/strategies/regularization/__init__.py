@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from tfspeech.strategies.regularization.base import (
     ActivationPenalty,
     Regularization,
+    Reparameterization,
     Run,
-    Surgery,
     Update,
 )
 from tfspeech.strategies.regularization.budget import Budget
-from tfspeech.strategies.regularization.chain import RegularizationChain
+from tfspeech.strategies.regularization.chain import RegularizationChain, substituted
 from tfspeech.strategies.regularization.constraints import (
     Box,
     L1Ball,
@@ -30,7 +30,10 @@ from tfspeech.strategies.regularization.penalties import (
     Orthogonal,
 )
 from tfspeech.strategies.regularization.pruning import Prune
-from tfspeech.strategies.regularization.surgery import HardConcreteL0, KLMeanField
+from tfspeech.strategies.regularization.reparameterization import (
+    HardConcreteL0,
+    KLMeanField,
+)
 from tfspeech.strategies.regularization.updates import (
     GroupLasso,
     L1Prox,
@@ -43,10 +46,11 @@ __all__ = [
     "ActivationPenalty",
     "Regularization",
     "RegularizationChain",
+    "Reparameterization",
     "Run",
-    "Surgery",
     "Update",
     "parse_regularization",
+    "substituted",
 ]
 
 

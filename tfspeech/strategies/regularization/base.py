@@ -1,9 +1,9 @@
-"""What a regularization strategy is.
+"""The base classes of regularization strategies.
 
-They act in three places. A *penalty* adds to the loss. An *update rule* or a
+Strategies act at three points. A *penalty* adds to the loss. An *update rule* or a
 *constraint* changes the weights after the optimizer has, on steps that update only.
-*Surgery* changes the model before the optimizer is built: a weight becomes a function
-of itself and of a new trainable parameter.
+*Reparameterization* changes the model before the optimizer is built: a weight becomes a
+function of itself and of a new trainable parameter.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Regularization(Strategy):
         """Selects kernels and embeddings."""
         return info.kind in WEIGHT_KINDS
 
-    def check(self, model: keras.Model, run: Run) -> None:
-        """Raises a `SpecError` for a model or run that the strategy is not for."""
+    def check(self, models: Sequence[keras.Model], run: Run) -> None:
+        """Raises a `SpecError` for models or a run that the strategy is not for."""
 
     def penalty(self, weight: tf.Tensor, info: VariableInfo) -> tf.Tensor | None:
         """Returns what one weight adds to the loss, a float32 scalar, or None."""
@@ -100,11 +100,12 @@ class ActivationPenalty(Regularization, abc.ABC):
         """Whether the strategy acts on a layer."""
         return re.search(self.match, name) is not None
 
-    def check(self, model: keras.Model, run: Run) -> None:
-        """Raises a `SpecError` for a model without such activations."""
-        names = getattr(model, "activation_names", ())
+    def check(self, models: Sequence[keras.Model], run: Run) -> None:
+        """Raises a `SpecError` for models none of which has such activations."""
+        names = [n for m in models for n in getattr(m, "activation_names", ())]
         if not names:
-            raise SpecError(f"the model {model.name} has no activations to penalise")
+            found = ", ".join(model.name for model in models)
+            raise SpecError(f"no activations to penalise in: {found}")
         if not any(self.selects_layer(name) for name in names):
             raise SpecError(f"match={self.match!r} selects none of: {', '.join(names)}")
 
@@ -124,7 +125,7 @@ class ActivationPenalty(Regularization, abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class Surgery(Regularization, abc.ABC):
+class Reparameterization(Regularization, abc.ABC):
     """Base of the strategies that compute a weight from itself and a parameter."""
 
     @abc.abstractmethod

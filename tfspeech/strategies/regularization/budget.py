@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Sequence
 
 import keras
 
@@ -18,9 +19,10 @@ from tfspeech.strategies.variables import VariableInfo
 class Budget(Regularization):
     """Check at build: at most so many layers and trainable parameters.
 
-    It acts once, before the first step, and leaves loss and weights as they are. A
-    layer counts if it has trainable weights of its own; a weight that two layers share
-    counts once. 0 is no limit. `match` has it count the weights that it selects alone.
+    It acts once, before the first step, and leaves loss and weights as they are. All
+    models that are trained together count. A layer counts if it has trainable weights
+    of its own; a weight that two layers share counts once. 0 is no limit. `match` has
+    it count the weights that it selects alone.
     """
 
     layers: int = 0
@@ -41,10 +43,13 @@ class Budget(Regularization):
         """Selects all variables."""
         return True
 
-    def check(self, model: keras.Model, run: Run) -> None:
-        """Raises a `SpecError` that says by how much a model is over the budget."""
+    def check(self, models: Sequence[keras.Model], run: Run) -> None:
+        """Raises a `SpecError` that says by how much models are over the budget."""
         counted = [
-            v for v in model.trainable_variables if re.search(self.match, v.path)
+            variable
+            for model in models
+            for variable in model.trainable_variables
+            if re.search(self.match, variable.path)
         ]
         found = {
             "layers": len({v.path.rpartition("/")[0] for v in counted}),
@@ -56,4 +61,5 @@ class Budget(Regularization):
             if (limit := getattr(self, name)) and count > limit
         ]
         if over:
-            raise SpecError(f"the model {model.name} has {' and '.join(over)}")
+            names = " + ".join(model.name for model in models)
+            raise SpecError(f"{names} has {' and '.join(over)}")

@@ -45,7 +45,7 @@ class Prune(Regularization):
         """The update after which the whole share is zero."""
         return self.end
 
-    def check(self, model: keras.Model, run: Run) -> None:
+    def check(self, models: Sequence[keras.Model], run: Run) -> None:
         """Raises a `SpecError` for a run that ends before pruning does."""
         if self.end > run.updates:
             raise SpecError(

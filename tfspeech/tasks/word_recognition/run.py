@@ -7,23 +7,25 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Self
 
-from models import CATALOGUE
+import keras
+
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig
-from tfspeech.data.config import DataConfig, RecognitionDataConfig
+from tfspeech.data.config import DataConfig
 from tfspeech.tasks.task import RunConfig
-from tfspeech.tasks.word_recognition.scores import describe_scores
-from tfspeech.tasks.word_recognition.task import (
-    Recognition,
-    RecognitionConfig,
+from tfspeech.tasks.word_recognition.data import (
     RecognitionData,
-    RecognitionTraining,
+    RecognitionDataConfig,
 )
-from tfspeech.training.plots import plot_confusion, plot_learning
+from tfspeech.tasks.word_recognition.plots import LEARNING, plot_confusion
+from tfspeech.tasks.word_recognition.scores import describe_scores
+from tfspeech.tasks.word_recognition.task import RecognitionConfig, WordRecognition
+from tfspeech.tasks.word_recognition.training import RecognitionTraining
+from tfspeech.training.plots import plot_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RecognitionRun(RunConfig):
+class WordRecognitionRun(RunConfig):
     """The run of a recogniser.
 
     Attributes:
@@ -54,7 +56,7 @@ class RecognitionRun(RunConfig):
 
     def write_plots(self, scores: dict[str, Any], metrics: Path, folder: Path) -> None:
         """Plots how the run has learned, and which words are taken for which."""
-        plot_learning(metrics, folder / "learning.png")
+        plot_validation(metrics, LEARNING, folder / "learning.png")
         plot_confusion(scores, folder / "confusion.png")
 
     def read_data(self) -> RecognitionData:
@@ -65,31 +67,22 @@ class RecognitionRun(RunConfig):
         """Fills in the rate and the labels."""
         return dataclasses.replace(self, features=data.features, labels=data.labels)
 
-    def build(self) -> Recognition:
+    def build(self, model: type[keras.Model]) -> WordRecognition:
         """Builds the untrained model with its task."""
-        model = CATALOGUE[self.model].model(
+        built = model(
             self.architecture,
             self.features.feature_dim,
             len(self.labels),
             dtype=self.training.precision,
         )
-        return Recognition(model, self.task, self.features, self.labels)
+        return WordRecognition(built, self.task, self.features, self.labels)
 
     def read_training(
-        self, task: Recognition, data: RecognitionData
+        self, task: WordRecognition, data: RecognitionData
     ) -> RecognitionTraining:
         """Prepares the augmented batches and the validation set."""
-        return RecognitionTraining(
-            task,
-            data,
-            self.augment,
-            batch_size=self.training.batch_size,
-            batches_per_step=self.training.accumulate_steps,
-            seed=self.training.seed,
-        )
+        return RecognitionTraining(task, data, self.augment, self.training)
 
     def read_split(self, data: DataConfig, split: str) -> RecognitionData:
         """Reads a corpus whose labels the model knows."""
-        if data.data != self.data.data:
-            data = dataclasses.replace(data, synthetic_per_label=0)
         return RecognitionData(data, self.features, self.labels, split)

@@ -1,0 +1,106 @@
+"""Configurations: frozen dataclasses that are flags on the command line and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from tfspeech.errors import SpecError
+
+Config = TypeVar("Config")
+
+
+def add_flags(
+    parser: argparse.ArgumentParser, config: Any, skip: Collection[str] = ()
+) -> None:
+    """Adds one flag per field of a configuration.
+
+    Args:
+        parser: The parser to extend.
+        config: A dataclass with the defaults, whose fields are declared by
+            `models.config.option`. Tuples become flags that can be repeated, booleans
+            `--x` and `--no-x`.
+        skip: Names of fields that get no flag.
+    """
+    title = (config.__doc__ or "").splitlines()[0].rstrip(".")
+    group = parser.add_argument_group(title)
+    hints = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        if field.name in skip:
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        unit = field.metadata["unit"]
+        default = getattr(config, field.name)
+        if isinstance(default, tuple):
+            default = " ".join(map(str, default)) or "none"
+        help_text = (
+            f"{field.metadata['help']} (default: {default}{unit and ' ' + unit})"
+        )
+        options: dict[str, Any] = {"help": help_text.replace("%", "%%")}
+        if hints[field.name] is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            is_tuple = typing.get_origin(hints[field.name]) is tuple
+            options["type"] = (
+                typing.get_args(hints[field.name])[0] if is_tuple else hints[field.name]
+            )
+            options["action"] = "append" if is_tuple else "store"
+            options["metavar"] = field.metadata["metavar"] or (
+                "{" + ",".join(field.metadata["choices"]) + "}"
+                if field.metadata["choices"]
+                else options["type"].__name__.upper()
+            )
+        group.add_argument(flag, **options)
+
+
+def take_flags(config: Config, given: argparse.Namespace) -> Config:
+    """Returns `config` with the fields that were given on the command line.
+
+    Raises:
+        SpecError: A value is none of the field's choices or out of its range.
+    """
+    values = {
+        field.name: tuple(value) if isinstance(value, list) else value
+        for field in dataclasses.fields(config)
+        if (value := getattr(given, field.name, None)) is not None
+    }
+    try:
+        return dataclasses.replace(config, **values)
+    except ValueError as error:
+        raise SpecError(str(error)) from error
+
+
+def to_flag(name: str, value: Any) -> list[str]:
+    """A field as on the command line; a tuple repeats its flag, if it is not empty."""
+    text = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return [text if value else text.replace("--", "--no-", 1)]
+    values = value if isinstance(value, tuple) else (value,)
+    return [word for v in values for word in (text, str(v))]
+
+
+def differing(config: Any, other: Any, skip: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of a configuration that another of its class has otherwise.
+
+    Args:
+        config: Whose values are returned, by the names of the fields.
+        other: What it is compared with.
+        skip: Names of fields to be left out.
+    """
+    return {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.name not in skip
+        and getattr(config, field.name) != getattr(other, field.name)
+    }
+
+
+def from_json(config: Config, values: dict[str, Any]) -> Config:
+    """Builds a configuration of the class of `config` from what JSON has of it."""
+    # JSON knows lists alone.
+    return type(config)(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    )

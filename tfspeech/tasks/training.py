@@ -1,0 +1,343 @@
+"""A training run: from a configuration to a directory with the best model."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfspeech.console import say
+from tfspeech.data.corpora import absolute_spec
+from tfspeech.errors import RunError, SpecError
+from tfspeech.files import write_text
+from tfspeech.strategies import (
+    Run,
+    VariableInfo,
+    describe_variables,
+    parse_clipping,
+    parse_regularization,
+)
+from tfspeech.tasks.registry import build_task
+from tfspeech.tasks.runs import check_same, has_run, load_config, save_config
+from tfspeech.tasks.task import Data, GroupSpec, RunConfig, Task
+from tfspeech.training.callbacks import (
+    JsonLines,
+    KeepBest,
+    Progress,
+    SkipGuard,
+    TensorBoard,
+)
+from tfspeech.training.checkpoints import (
+    LastCheckpoint,
+    restore_best,
+    save_best,
+    take_best,
+)
+from tfspeech.training.config import TrainingConfig
+from tfspeech.training.diagnostics import weight_figures
+from tfspeech.training.distribution import Distribution, create_distribution
+from tfspeech.training.group import Group
+from tfspeech.training.loop import EpochCallback, LoopState, run_loop
+from tfspeech.training.optimizers import Schedule, build_optimizer
+from tfspeech.training.paths import (
+    CHECKPOINTS,
+    METRICS_FILE,
+    PLOTS,
+    REPORT_FILE,
+    RESULTS_FILE,
+    TENSORBOARD,
+)
+from tfspeech.training.plots import plot_diagnostics
+from tfspeech.training.step import TrainingStep
+
+StopRule = Callable[[LoopState], bool]
+"""Says after every epoch, and before a run goes on, whether it is to end there."""
+
+Infos = Mapping[str, Sequence[VariableInfo]]
+"""Name of a group -> its trainable variables, as they were initialised."""
+
+
+def train(
+    config: RunConfig,
+    run_dir: Path,
+    resume: bool = False,
+    is_over: StopRule = lambda state: False,
+) -> dict[str, Any]:
+    """Trains a model, keeps everything in a run directory and scores the best model.
+
+    Args:
+        config: What to train on what, and how.
+        run_dir: Must not hold a run yet, unless it is to be resumed.
+        resume: Go on where the run in `run_dir` stopped, if it holds one.
+        is_over: Ends the run before its last epoch. What a rule has ended goes on under
+            another one as if it had never stopped.
+
+    Returns:
+        The scores on the test split (on the validation split where there is none), with
+        `split`, `weights` (see `WeightFigures`) and `train_seconds`, the time this call
+        spent in the training loop. Empty in a worker that is not the chief of its
+        cluster: the chief keeps the run.
+
+    Raises:
+        CorpusError: The corpus cannot be read or used.
+        RunError: `run_dir` holds another run, or cannot be written.
+        DivergenceError: Too many steps in a row were not finite, or no validation.
+        KeyboardInterrupt: SIGINT or SIGTERM; the run can be resumed.
+    """
+    distribution = create_distribution(config.training.distribute)
+    config = _absolute(config)
+    if has_run(run_dir) and distribution.is_chief:
+        if not resume:
+            raise RunError(
+                f"{run_dir} holds a run already: go on with it by --resume, or choose "
+                "another --run-dir"
+            )
+        check_same(run_dir, load_config(run_dir), config)
+    data = config.read_data()
+    _report(data, run_dir if distribution.is_chief else None)
+    resolved = config.resolved(data)
+    keras.utils.set_random_seed(config.training.seed)
+    with distribution.strategy.scope():
+        task = build_task(resolved)
+    # Before other weights are taken, which a resumed run does not take again.
+    infos = {name: _describe(task, spec) for name, spec in task.groups.items()}
+    resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS))
+    if config.training.init_from and not resumed:
+        _take_weights(Path(config.training.init_from), task)
+    seconds = _train(resolved, run_dir, task, infos, data, distribution, is_over)
+    if not distribution.is_chief:
+        return {}
+    restore_best(run_dir / CHECKPOINTS, task.models)
+    splits = {utterance.split for utterance in data.corpus.utterances}
+    split = "test" if "test" in splits else "validation"
+    results = task.evaluate_split(data, split)
+    results |= {
+        "split": split,
+        "train_seconds": round(seconds, 1),
+        "weights": _weights(task, infos),
+        "parameters": sum(model.count_params() for model in task.models.values()),
+    }
+    write_text(run_dir / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
+    plots = run_dir / PLOTS
+    plots.mkdir(exist_ok=True)
+    plot_diagnostics(run_dir / METRICS_FILE, plots)
+    config.write_plots(results, run_dir / METRICS_FILE, plots)
+    return results
+
+
+def _absolute(config: RunConfig) -> RunConfig:
+    """Names corpus and other runs so that they are found from everywhere."""
+    data = dataclasses.replace(config.data, data=absolute_spec(config.data.data))
+    training = config.training
+    if training.init_from:
+        start = str(Path(training.init_from).resolve())
+        training = dataclasses.replace(training, init_from=start)
+    return dataclasses.replace(config, data=data, training=training)
+
+
+def _models(task: Task, spec: GroupSpec) -> list[keras.Model]:
+    return [task.models[name] for name in spec.models]
+
+
+def _describe(task: Task, spec: GroupSpec) -> Sequence[VariableInfo]:
+    return describe_variables(*_models(task, spec))
+
+
+def _weights(task: Task, infos: Infos) -> dict[str, float]:
+    """The figures of all trainable weights, as the models carry them now."""
+    models = [m for spec in task.groups.values() for m in _models(task, spec)]
+    variables = [v for model in models for v in model.trainable_variables]
+    described = [info for group in infos.values() for info in group]
+    return dataclasses.asdict(weight_figures(variables, described))
+
+
+def _take_weights(run_dir: Path, task: Task) -> None:
+    """Starts from another run's weights, and says which were not taken.
+
+    Raises:
+        RunError: There is no such run, or it has no weights yet.
+    """
+    load_config(run_dir)
+    left = take_best(run_dir / CHECKPOINTS, task.models)
+    count = sum(len(model.weights) for model in task.models.values())
+    say(f"{count - len(left)} of {count} weights taken from {run_dir}")
+    for line in left:
+        say(f"not taken: {line}")
+
+
+def _report(data: Data, run_dir: Path | None) -> None:
+    """Keeps what is wrong with a corpus in the run directory, if there is one.
+
+    Raises:
+        CorpusError: It cannot be trained on.
+    """
+    if run_dir is None:
+        data.report.raise_if_fatal()
+        return
+    run_dir.mkdir(parents=True, exist_ok=True)
+    report = json.dumps(data.report.to_json(), indent=2) + "\n"
+    write_text(run_dir / REPORT_FILE, report)
+    data.report.raise_if_fatal()
+    if data.report.problems:
+        say(
+            f"{len(data.report.problems)} warnings about the corpus are in "
+            f"{run_dir / REPORT_FILE}"
+        )
+
+
+def _train(
+    config: RunConfig,
+    run_dir: Path,
+    task: Task,
+    infos: Infos,
+    data: Data,
+    distribution: Distribution,
+    is_over: StopRule,
+) -> float:
+    """Trains from the start or from the last checkpoint; returns the seconds taken."""
+    settings = config.training
+    training = config.read_training(task, data)
+    state = LoopState(training.steps_per_epoch, settings.epochs)
+    run = Run(state.total_steps, training.examples, settings.seed)
+    step = build_step(task, settings, run, distribution, infos)
+    folder = run_dir / CHECKPOINTS
+    chief = distribution.is_chief
+    best = KeepBest(
+        lambda: save_best(folder, task.models) if chief else None,
+        task.monitor,
+        settings.patience,
+        step.settled_after,
+    )
+    last = LastCheckpoint(folder, step.variables | _frozen(task) | best.variables)
+    if last.restore():
+        state.step = int(step.steps)
+        state.stop = best.exhausted or is_over(state)
+    else:
+        training.set_statistics()
+    parameters = sum(model.count_params() for model in task.models.values())
+    say(
+        f"{config.model}: {parameters:,} parameters; "
+        f"{state.step} of {state.total_steps} steps done"
+    )
+    # From here on it is a run; what is wrong before leaves the directory free.
+    more: Sequence[EpochCallback] = ()
+    if chief:
+        save_config(run_dir, config)
+        more = config.callbacks(task, training, run_dir)
+    guard = SkipGuard(settings.max_skipped_steps)
+
+    def end(state: LoopState, record: dict[str, Any]) -> None:
+        state.stop = state.stop or is_over(state)
+
+    started = time.monotonic()
+    with _logs(run_dir, state, distribution) as logs:
+        run_loop(
+            step,
+            state,
+            training.batches(state.step, distribution.shard),
+            training.validate,
+            lambda state: last.save(state.step) if chief else None,
+            steps_per_call=settings.steps_per_call,
+            checkpoint_steps=settings.checkpoint_steps,
+            on_steps=[*(log.on_steps for log in logs), guard.on_steps],
+            # Whether it is the last epoch is to be known to those of the kind.
+            on_epoch=[*(log.on_epoch for log in logs), best.on_epoch, end, *more],
+        )
+    if state.interrupted and state.step < state.total_steps:
+        raise KeyboardInterrupt(
+            f"interrupted after step {state.step} of {state.total_steps}; go on with "
+            f"python -m tfspeech.train --run-dir {run_dir} --resume"
+        )
+    best.check()
+    return time.monotonic() - started
+
+
+def _frozen(task: Task) -> dict[str, tf.Variable]:
+    """The weights of models that no group moves, by names that are always the same."""
+    moved = {name for spec in task.groups.values() for name in spec.models}
+    return {
+        f"frozen/{name}/{weight.path}": weight.value
+        for name, model in task.models.items()
+        if name not in moved
+        for weight in model.weights
+    }
+
+
+@contextlib.contextmanager
+def _logs(
+    run_dir: Path, state: LoopState, distribution: Distribution
+) -> Iterator[Sequence[JsonLines | TensorBoard | Progress]]:
+    """What the chief writes while a run goes on.
+
+    Raises:
+        RunError: Another worker is gone.
+    """
+    logs: list[JsonLines | TensorBoard | Progress] = []
+    if distribution.is_chief:
+        logs = [
+            JsonLines(run_dir / METRICS_FILE, state.step),
+            TensorBoard(run_dir / TENSORBOARD),
+            Progress(state),
+        ]
+    try:
+        yield logs
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise RunError(
+            "another worker is gone: start all of them again with --resume. "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    finally:
+        for log in logs:
+            log.close()
+
+
+def build_step(
+    task: Task,
+    settings: TrainingConfig,
+    run: Run,
+    distribution: Distribution,
+    infos: Infos,
+) -> TrainingStep:
+    """Builds the step that a configuration describes, with its optimizers and chains.
+
+    Raises:
+        SpecError: A strategy is not for these models or this run, or a batch is smaller
+            than the number of replicas.
+    """
+    if settings.batch_size < distribution.replicas:
+        raise SpecError(
+            f"--batch-size {settings.batch_size} is less than one utterance for each "
+            f"of {distribution.replicas} replicas"
+        )
+    groups = {}
+    for name, spec in task.groups.items():
+        own = spec.settings or settings
+        schedule = Schedule(
+            own.schedule, own.learning_rate, own.warmup_steps, run.updates
+        )
+        with distribution.strategy.scope():
+            optimizer = build_optimizer(own.optimizer, schedule)
+        groups[name] = Group(
+            _models(task, spec),
+            optimizer,
+            parse_clipping(own.clip),
+            parse_regularization(own.regularize),
+            run,
+            infos=infos[name],
+            ema_momentum=own.ema_momentum,
+            distribution=distribution,
+        )
+    return TrainingStep(
+        groups,
+        task.losses,
+        weight=task.weight,
+        accumulate_steps=settings.accumulate_steps,
+        distribution=distribution,
+    )

@@ -1,0 +1,136 @@
+"""The data of word recognition: a corpus whose texts are the labels to tell apart."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import tensorflow as tf
+
+from models.config import option
+from tfspeech.audio.features import FeatureConfig
+from tfspeech.data.config import DataConfig
+from tfspeech.data.corpora import load_corpus
+from tfspeech.data.manifest import Corpus
+from tfspeech.data.pipeline import evaluation_batches
+from tfspeech.data.spoken_words import english_voices, spoken_words
+from tfspeech.data.store import prepare
+
+EVALUATION_BATCH_SIZE = 128
+SYNTHETIC_SEED = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class RecognitionDataConfig(DataConfig):
+    """Data."""
+
+    data: str = option(
+        "spoken_digits",
+        "corpus: spoken_digits, fsdd:PATH, folder:PATH or manifest:FILE",
+        metavar="CORPUS[:PATH]",
+    )
+    synthetic_per_label: int = option(
+        600,
+        "utterances of every label that eSpeak NG speaks in many voices, as company "
+        "for recordings in training; 0 for none",
+    )
+    synthetic_share: float = option(
+        0.5, "share of an epoch that is drawn from the synthetic utterances"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, valid, wanted in (
+            ("synthetic_per_label", self.synthetic_per_label >= 0, "0 or more"),
+            ("synthetic_share", 0 <= self.synthetic_share < 1, "in [0, 1)"),
+        ):
+            if not valid:
+                raise ValueError(
+                    f"{name} must be {wanted}. Received: {getattr(self, name)}"
+                )
+
+    def of_corpus(self, spec: str) -> Self:
+        """Returns what holds for another corpus, which gets no synthetic voices."""
+        return dataclasses.replace(super().of_corpus(spec), synthetic_per_label=0)
+
+
+class RecognitionData:
+    """A checked corpus whose texts are the labels to be told apart.
+
+    Args of the constructor:
+        data: The corpus.
+        features: Its `sample_rate_hz` may be 0, for that of the corpus.
+        labels: Those of a trained model; by default all of the training split.
+        split: Check this split alone, for an evaluation.
+
+    Attributes:
+        corpus: The utterances, those of synthetic voices behind the corpus's own.
+        synthetic: How many utterances of synthetic voices there are.
+        synthetic_share: What share of an epoch they are to be.
+        store: Their waveforms.
+        features: The features with the rate of the store.
+        labels: Sorted.
+        report: What the check of the corpus found.
+
+    Raises:
+        CorpusError: The corpus cannot be read or used.
+    """
+
+    def __init__(
+        self,
+        data: RecognitionDataConfig,
+        features: FeatureConfig,
+        labels: Sequence[str] | None = None,
+        split: str | None = None,
+    ) -> None:
+        corpus = load_corpus(data.data, data.held_out)
+        found = sorted({u.text for u in corpus.split("train") if u.text.strip()})
+        own = len(corpus.utterances)
+        corpus = add_synthetic_voices(corpus, found, data.synthetic_per_label)
+        self.corpus = corpus
+        self.synthetic = len(corpus.utterances) - own
+        self.synthetic_share = data.synthetic_share
+        self.store, self.report = prepare(
+            corpus,
+            features.sample_rate_hz,
+            max_seconds=data.max_seconds,
+            labels=labels,
+            split=split,
+        )
+        self.labels = tuple(found if labels is None else labels)
+        self.features = dataclasses.replace(
+            features, sample_rate_hz=self.store.sample_rate_hz
+        )
+
+    def targets(self, indices: np.ndarray) -> np.ndarray:
+        """The classes of the utterances at these places."""
+        places = {label: place for place, label in enumerate(self.labels)}
+        return np.array([places[self.corpus.utterances[i].text] for i in indices])
+
+
+def evaluation_set(data: RecognitionData, indices: np.ndarray) -> tf.data.Dataset:
+    """Batches of the utterances at these places, as they are."""
+    return evaluation_batches(
+        data.store, indices, data.targets(indices), data.features, EVALUATION_BATCH_SIZE
+    )
+
+
+def speakers_of(corpus: Corpus, indices: np.ndarray) -> list[str]:
+    """The speakers of the utterances at these places."""
+    return [corpus.utterances[i].speaker for i in indices]
+
+
+def add_synthetic_voices(
+    corpus: Corpus, labels: Sequence[str], per_label: int
+) -> Corpus:
+    """Adds synthetic voices to the training split of a corpus of recordings.
+
+    A synthetic corpus has its own voices, and holds others back for its test.
+    """
+    if not any(isinstance(u.audio, Path) for u in corpus.split("train")):
+        return corpus
+    spoken = spoken_words(labels, english_voices(), per_label, SYNTHETIC_SEED, "train")
+    return dataclasses.replace(corpus, utterances=corpus.utterances + spoken)

@@ -1,0 +1,87 @@
+"""The training of a recogniser of words: its batches and its validation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfspeech.audio.augment import AugmentConfig
+from tfspeech.data.pipeline import (
+    Batch,
+    augmented_words,
+    feature_statistics,
+    noise_energies,
+)
+from tfspeech.errors import CorpusError
+from tfspeech.tasks.task import Training
+from tfspeech.tasks.word_recognition.data import (
+    RecognitionData,
+    evaluation_set,
+    speakers_of,
+)
+from tfspeech.tasks.word_recognition.task import WordRecognition
+from tfspeech.training.config import TrainingConfig
+
+STATISTICS_UTTERANCES = 20_000
+"""A mean over more would change in no digit that matters."""
+
+
+class RecognitionTraining(Training):
+    """The data of a training run, in the form in which its loop asks for them.
+
+    Args of the constructor:
+        task: The model and its task.
+        data: Of the run, with labels and features as the model has them.
+        augment: The augmentation of the training set.
+        settings: Of the run.
+
+    Raises:
+        CorpusError: There is no training or no validation split, only one label, or
+            background noise that cannot be read.
+    """
+
+    def __init__(
+        self,
+        task: WordRecognition,
+        data: RecognitionData,
+        augment: AugmentConfig,
+        settings: TrainingConfig,
+    ) -> None:
+        if len(data.labels) < 2:
+            raise CorpusError(
+                f"{data.corpus.name} has nothing to tell apart: all its training "
+                f"utterances have the label {data.labels[0]!r}"
+            )
+        train = data.corpus.indices("train")
+        self._own = train[: len(train) - data.synthetic]
+        share = data.synthetic_share
+        drawn = round(len(self._own) * share / (1.0 - share))
+        lengths = data.store.lengths[train]
+        super().__init__(lengths, settings, data.synthetic, min(data.synthetic, drawn))
+        self._task = task
+        self._data = data
+        noise = noise_energies(data.corpus.noises, data.features)
+        self._load = augmented_words(
+            data.store, train, data.targets(train), data.features, augment, noise
+        )
+        validation = data.corpus.indices("validation")
+        # Asked for once per epoch, and never changed.
+        self._validation = evaluation_set(data, validation).cache()
+        self._validation_speakers = speakers_of(data.corpus, validation)
+
+    def load(self, rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
+        """Reads, augments and analyses utterances; see `augmented_words`."""
+        return self._load(rows, seeds)
+
+    def validate(self) -> dict[str, Any]:
+        """Scores the model on the validation split."""
+        return self._task.evaluate(self._validation, self._validation_speakers)
+
+    def set_statistics(self) -> None:
+        """Has the model normalise by the corpus's own training utterances."""
+        shuffled = np.random.default_rng(0).permutation(self._own)
+        chosen = np.sort(shuffled[:STATISTICS_UTTERANCES])
+        statistics = feature_statistics(evaluation_set(self._data, chosen))
+        self._task.model.normalization.set_statistics(*statistics)
