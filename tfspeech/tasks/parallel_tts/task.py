@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from tfspeech.tasks.speech.evaluation import (
     compare_with_recordings,
     comparison_table,
 )
+from tfspeech.tasks.speech.lite import LiteSpeech
 from tfspeech.tasks.speech.scores import frame_pairs
 from tfspeech.tasks.speech.task import Speech, SpeechTask
 from tfspeech.text.front_end import TextFrontEnd
@@ -335,6 +337,22 @@ class ParallelTts(SpeechTask):
     def server(self) -> ParallelTtsServer:
         """The module that is exported."""
         return ParallelTtsServer(self, self.durations, self.frames, self._read_texts())
+
+    def lite(self) -> LiteSpeech:
+        """The part that TFLite runs: segments to `frames`, and `durations` of each."""
+
+        def predict(
+            symbols: tf.Tensor,
+            rate: tf.Tensor,
+            semitones: tf.Tensor | Sequence[float] = (0.0,),
+        ) -> dict[str, tf.Tensor]:
+            lengths = tf.shape(symbols)[1:]
+            durations = self.durations(symbols, lengths, rate)
+            frames, _ = self.frames(symbols, lengths, durations, semitones)
+            return {"frames": frames, "durations": durations}
+
+        encode = functools.partial(encode_segments, self.front_end)
+        return LiteSpeech(self, predict, encode)
 
 
 def whole_durations(
