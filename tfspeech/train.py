@@ -192,7 +192,6 @@ def _train(
         lambda model: save_best(folder, model) if distribution.is_chief else None,
         task.model,
         task.monitor,
-        task.higher_is_better,
         settings.patience,
         step.regularization.settled_after,
     )

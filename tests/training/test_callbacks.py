@@ -9,6 +9,7 @@ from tfspeech.errors import DivergenceError
 from tfspeech.training.callbacks import (
     JsonLines,
     KeepBest,
+    Monitor,
     Progress,
     SkipGuard,
     TensorBoard,
@@ -102,10 +103,11 @@ def test_skipped_steps_in_a_row_end_the_run():
         guard.on_steps(state, {"skipped": np.ones(3)}, {})
 
 
+SCORE = Monitor("score", higher_is_better=True)
+
+
 def keep_best(saved, patience=0):
-    return KeepBest(
-        lambda model: saved.append(model), ToyModel(), "score", True, patience
-    )
+    return KeepBest(lambda model: saved.append(model), ToyModel(), SCORE, patience)
 
 
 def test_the_best_model_is_kept_and_a_later_one_wins_a_tie():
@@ -127,7 +129,7 @@ def test_patience_ends_a_run_that_gets_no_better(capsys):
 
 def test_a_model_that_regularization_has_not_finished_is_not_kept():
     saved = []
-    best = KeepBest(saved.append, ToyModel(), "score", True, 0, first_step=3)
+    best = KeepBest(saved.append, ToyModel(), SCORE, 0, first_step=3)
     for step, score in ((1, 0.9), (2, 0.8), (3, 0.5), (4, 0.6)):
         best.on_epoch(LoopState(1, 5, step=step), record({"score": score}))
     assert len(saved) == 2

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfspeech.data.checks import Report
 from tfspeech.data.config import DataConfig
 from tfspeech.data.manifest import Corpus
+from tfspeech.training.callbacks import Monitor
 from tfspeech.training.config import TrainingConfig
 from tfspeech.training.loop import EpochAction
 
@@ -58,12 +59,10 @@ class Task(Protocol):
     Attributes:
         model: The model.
         monitor: The score by which models are chosen.
-        higher_is_better: Whether more of it is better.
     """
 
     model: keras.Model
-    monitor: str
-    higher_is_better: bool
+    monitor: Monitor
 
     def loss(
         self, outputs: dict[str, tf.Tensor], batch: dict[str, tf.Tensor]

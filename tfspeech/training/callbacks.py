@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -195,6 +195,23 @@ class SkipGuard:
                 )
 
 
+class Monitor(NamedTuple):
+    """The validation score by which the best model of a run is chosen.
+
+    Attributes:
+        name: As in the records of epochs.
+        higher_is_better: Whether more of it is better.
+    """
+
+    name: str
+    higher_is_better: bool
+
+    @property
+    def sign(self) -> float:
+        """The factor with which more of the score is better: 1 or -1."""
+        return 1.0 if self.higher_is_better else -1.0
+
+
 class KeepBest:
     """Saves the model when a validation metric is best, and stops when it stays worse.
 
@@ -203,8 +220,7 @@ class KeepBest:
     Args of the constructor:
         save: Saves a model.
         model: What to save.
-        monitor: The name of the metric.
-        higher_is_better: Whether more of it is better.
+        monitor: The metric.
         patience: Epochs without a better value before the run stops, 0 for never.
         first_step: Models of fewer steps do not count: they are not yet what the
             regularization is to make of them.
@@ -214,8 +230,7 @@ class KeepBest:
         self,
         save: Callable[[keras.Model], None],
         model: keras.Model,
-        monitor: str,
-        higher_is_better: bool,
+        monitor: Monitor,
         patience: int,
         first_step: int = 0,
     ) -> None:
@@ -223,7 +238,6 @@ class KeepBest:
         self._save = save
         self._model = model
         self._monitor = monitor
-        self._sign = 1.0 if higher_is_better else -1.0
         self._patience = patience
         self._best = tf.Variable(-np.inf, dtype=tf.float64, trainable=False)
         self._epochs_since = tf.Variable(0, trainable=False)
@@ -238,7 +252,7 @@ class KeepBest:
         """Compares the metric with the best so far."""
         if state.step < self._first_step:
             return
-        value = self._sign * record["validation"][self._monitor]
+        value = self._monitor.sign * record["validation"][self._monitor.name]
         best = float(self._best)
         if value >= best:
             self._save(self._model)
@@ -246,8 +260,8 @@ class KeepBest:
         self._epochs_since.assign(0 if value > best else self._epochs_since + 1)
         if self.exhausted:
             say(
-                f"stopped: no better {self._monitor} than "
-                f"{self._sign * float(self._best):.4g} "
+                f"stopped: no better {self._monitor.name} than "
+                f"{self._monitor.sign * float(self._best):.4g} "
                 f"for {self._patience} epochs"
             )
             state.stop = True

@@ -5,18 +5,20 @@ import json
 import numpy as np
 import pytest
 
+from models.config import Range
 from tfspeech.errors import RunError
 from tfspeech.tasks.registry import default_config
+from tfspeech.training.callbacks import Monitor
 from tfspeech.training.loop import LoopState
-from tuning.figures import Monitor
-from tuning.limits import NO_LIMITS, Ending, Limits
-from tuning.search.engines import SearchTuner, build_oracle
+from tuning.limits import NO_LIMITS, LimitRule, Limits
+from tuning.search.dimensions import Dimension
 from tuning.search.importance import find_importance
+from tuning.search.oracles import build_oracle
 from tuning.search.plan import measure_norms
 from tuning.search.plots import plot_search
 from tuning.search.space import declare
-from tuning.search.spaces import Dimension, Range
 from tuning.search.trials import SeedResult, TrialRecord
+from tuning.search.tuner import SearchTuner
 
 ACCURACY = Monitor("accuracy", True)
 LOSS = Monitor("loss", False)
@@ -32,9 +34,9 @@ def write_epochs(run_dir, *scores):
 
 
 def over(run_dir, limits, step):
-    ending = Ending(default_config("rnn_recognizer"), run_dir, limits)
-    assert ending(LoopState(10, 4, step)) == bool(ending.reason)
-    return ending.reason
+    rule = LimitRule(default_config("rnn_recognizer"), run_dir, limits)
+    assert rule(LoopState(10, 4, step)) == bool(rule.reason)
+    return rule.reason
 
 
 def test_a_budget_ends_a_run_after_its_last_epoch(tmp_path):
@@ -53,7 +55,7 @@ def test_a_run_below_the_bar_is_hopeless_by_its_best_so_far(monitor, tmp_path):
     limits = Limits(0, monitor, (None, *bars[1:]))
     assert over(tmp_path, limits, 10) == ""
     assert over(tmp_path, limits, 25) == ""
-    assert "hopeless after epoch 3" in over(tmp_path, limits, 30)
+    assert "stopped after epoch 3" in over(tmp_path, limits, 30)
     assert over(tmp_path, limits, 40) == ""
     assert Limits.from_json(limits.to_json()) == limits
     assert Limits.from_json(NO_LIMITS.to_json()) == NO_LIMITS

@@ -28,6 +28,7 @@ from tfspeech.tasks.speech.scores import (
 )
 from tfspeech.tasks.speech.task import SpeechTask
 from tfspeech.text.front_end import TextFrontEnd
+from tfspeech.training.callbacks import Monitor
 
 FRAME_LOSSES = {"l1": (1.0, 0.0), "l2": (0.0, 1.0), "l1_l2": (1.0, 1.0)}
 """Name -> what the absolute and the squared error count."""
@@ -96,12 +97,10 @@ class Synthesis(SpeechTask):
 
     Attributes:
         monitor: The score by which models are chosen.
-        higher_is_better: Whether more of it is better.
         vocoder: From frames to waveforms.
     """
 
-    monitor = "mcd_db"
-    higher_is_better = False
+    monitor = Monitor("mcd_db", higher_is_better=False)
 
     def __init__(
         self,

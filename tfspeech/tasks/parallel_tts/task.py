@@ -37,6 +37,7 @@ from tfspeech.text.linguistic import (
     segment_features,
 )
 from tfspeech.text.phonemes import PHONEMES
+from tfspeech.training.callbacks import Monitor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,13 +78,11 @@ class ParametricSynthesis(SpeechTask):
 
     Attributes:
         monitor: The score by which models are chosen.
-        higher_is_better: Whether more of it is better.
         targets: Which of the values of a frame are predicted.
         vocoder: From frames to waveforms.
     """
 
-    monitor = "aligned_mcd_db"
-    higher_is_better = False
+    monitor = Monitor("aligned_mcd_db", higher_is_better=False)
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ from tfspeech.data.store import prepare
 from tfspeech.errors import CorpusError
 from tfspeech.tasks.word_recognition.scores import recognition_scores
 from tfspeech.tasks.word_recognition.server import RecognitionServer
+from tfspeech.training.callbacks import Monitor
 
 EVALUATION_BATCH_SIZE = 128
 SYNTHETIC_SEED = 0
@@ -117,11 +118,9 @@ class Recognition:
 
     Attributes:
         monitor: The score by which models are chosen.
-        higher_is_better: Whether more of it is better.
     """
 
-    monitor = "accuracy"
-    higher_is_better = True
+    monitor = Monitor("accuracy", higher_is_better=True)
 
     def __init__(
         self,
