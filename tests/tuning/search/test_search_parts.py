@@ -128,32 +128,57 @@ def test_the_picture_takes_any_number_of_trials(count, tmp_path):
     assert target.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.filterwarnings(
-    # Keras Tuner's locks.
+KIND = Dimension("clip.kind", ("none", "norm", "value"))
+LAMBDA = Dimension("l2.lambda", Range(1e-6, 1e-2))
+
+
+def bayesian(space, tmp_path):
+    """An oracle that goes on with its saved state, if it has any."""
+    options = {"max_trials": 12, "epochs": 5, "seed": 0}
+    path = tmp_path / "search.json"
+    oracle = build_oracle("bayesian", declare(space), ACCURACY, **options, path=path)
+    SearchTuner(oracle, None, space, tmp_path)
+    return oracle
+
+
+def propose(oracle):
+    """Has a trial of an oracle scored; best is an `l2.lambda` of 1e-4 under `norm`."""
+    trial = oracle.create_trial("tuner0")
+    values = trial.hyperparameters.values
+    score = -abs(np.log10(values["l2.lambda"]) / 4 + 1)
+    score += 0.1 * (values.get("clip.kind") == "norm")
+    oracle.update_trial(trial.trial_id, {"accuracy": float(score)})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    return values
+
+
+keras_tuners_locks = pytest.mark.filterwarnings(
     "ignore:(currentThread|getName)\\(\\) is deprecated:DeprecationWarning"
 )
+
+
+@keras_tuners_locks
 def test_the_bayesian_oracle_proposes_nothing_that_was_nearly_tried(tmp_path):
     """Left to itself it would, once its best is known well."""
-    space = (
-        Dimension("clip.kind", ("none", "norm", "value")),
-        Dimension("l2.lambda", Range(1e-6, 1e-2)),
-    )
-    path = tmp_path / "search.json"
-    options = {"max_trials": 12, "epochs": 5, "seed": 0, "path": path}
-    oracle = build_oracle("bayesian", declare(space), ACCURACY, **options)
-    SearchTuner(oracle, None, space, tmp_path)
-    found = []
+    oracle, found = bayesian((KIND, LAMBDA), tmp_path), []
     for _ in range(12):
-        trial = oracle.create_trial("tuner0")
-        values = trial.hyperparameters.values
+        values = propose(oracle)
         place = np.log10(values["l2.lambda"]) / 4
         assert all(
             kind != values["clip.kind"] or abs(place - other) > 0.029
             for kind, other in found
         )
         found.append((values["clip.kind"], place))
-        score = -abs(place + 1) + 0.1 * (values["clip.kind"] == "norm")
-        oracle.update_trial(trial.trial_id, {"accuracy": float(score)})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
     assert min(abs(place + 1) for _, place in found) < 0.1
+
+
+@keras_tuners_locks
+def test_the_bayesian_oracle_proposes_the_same_when_it_was_stopped_before(tmp_path):
+    """To the last digit: the search for the best point begins at random ones."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    oracle = bayesian((LAMBDA,), tmp_path / "whole")
+    for _ in range(8):
+        again = bayesian((LAMBDA,), tmp_path / "stopped")
+        assert propose(again) == propose(oracle)
