@@ -7,7 +7,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from models.config import check_choices, option
+from models.config import Range, check_choices, half_to_double, option
 from models.layers import (
     AttentionPooling,
     Dropout,
@@ -29,11 +29,15 @@ class RnnRecognizerConfig:
     """
 
     cell: str = option("gru", "recurrent cell", choices=("elman", "lstm", "gru"))
-    layers: int = option(1, "recurrent layers")
-    units: int = option(128, "units of a recurrent layer and direction")
+    layers: int = option(1, "recurrent layers", search=(1, 2))
+    units: int = option(
+        128, "units of a recurrent layer and direction", search=half_to_double
+    )
     bidirectional: bool = option(True, "run each recurrent layer in both directions")
     conv_layers: int = option(2, "convolutions in front, 0 for none")
-    conv_filters: int = option(128, "filters of each convolution")
+    conv_filters: int = option(
+        128, "filters of each convolution", search=half_to_double
+    )
     conv_kernel_size: int = option(5, "width of each convolution", unit="frames")
     conv_stride: int = option(2, "stride of each convolution", unit="frames")
     tied_convolutions: bool = option(
@@ -42,7 +46,9 @@ class RnnRecognizerConfig:
     pooling: str = option(
         "attention", "from frames to one vector", choices=("last", "mean", "attention")
     )
-    dropout: float = option(0.2, "share of activations dropped in training")
+    dropout: float = option(
+        0.2, "share of activations dropped in training", search=Range(0.0, 0.5)
+    )
 
     def __post_init__(self) -> None:
         check_choices(self)
