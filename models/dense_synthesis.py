@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import check_choices, option
+from models.config import check_choices, half_to_double, option
 from models.layers import FeatureNormalization, mask_frames
 
 # Percent of the training set below and above the range, and where that is.
@@ -27,13 +27,20 @@ class DenseSynthesisConfig:
     """
 
     hidden_units: tuple[int, ...] = option(
-        (128, 64), "units of a hidden layer of the acoustic net; repeat it for more"
+        (128, 64),
+        "units of a hidden layer of the acoustic net; repeat it for more",
+        search=half_to_double,
     )
     duration_units: tuple[int, ...] = option(
-        (64, 32), "units of a hidden layer of the duration net; repeat it for more"
+        (64, 32),
+        "units of a hidden layer of the duration net; repeat it for more",
+        search=half_to_double,
     )
     hidden_activation: str = option(
-        "relu", "what hidden layers apply", choices=ACTIVATIONS
+        "relu",
+        "what hidden layers apply",
+        choices=ACTIVATIONS,
+        search=("relu", "tanh", "silu"),
     )
     output_activation: str = option(
         "tanh", "what output layers apply", choices=("tanh", "linear")

@@ -7,9 +7,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from models.config import check_choices, option
+from models.config import Range, check_choices, half_to_double, option
 from models.layers import (
     AttentionPooling,
+    Dropout,
     FeatureNormalization,
     LastPooling,
     MaskedConv1D,
@@ -28,11 +29,15 @@ class RnnRecognizerConfig:
     """
 
     cell: str = option("gru", "recurrent cell", choices=("elman", "lstm", "gru"))
-    layers: int = option(1, "recurrent layers")
-    units: int = option(128, "units of a recurrent layer and direction")
+    layers: int = option(1, "recurrent layers", search=(1, 2))
+    units: int = option(
+        128, "units of a recurrent layer and direction", search=half_to_double
+    )
     bidirectional: bool = option(True, "run each recurrent layer in both directions")
     conv_layers: int = option(2, "convolutions in front, 0 for none")
-    conv_filters: int = option(128, "filters of each convolution")
+    conv_filters: int = option(
+        128, "filters of each convolution", search=half_to_double
+    )
     conv_kernel_size: int = option(5, "width of each convolution", unit="frames")
     conv_stride: int = option(2, "stride of each convolution", unit="frames")
     tied_convolutions: bool = option(
@@ -41,7 +46,9 @@ class RnnRecognizerConfig:
     pooling: str = option(
         "attention", "from frames to one vector", choices=("last", "mean", "attention")
     )
-    dropout: float = option(0.2, "share of activations dropped in training")
+    dropout: float = option(
+        0.2, "share of activations dropped in training", search=Range(0.0, 0.5)
+    )
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -110,7 +117,16 @@ class RnnRecognizer(keras.Model):
             )
             for index in range(config.layers)
         ]
-        self.dropout = keras.layers.Dropout(config.dropout, dtype=policy)
+        self.conv_dropouts, self.recurrent_dropouts = (
+            [
+                Dropout(config.dropout, dtype=policy, name=f"{kind}_dropout_{index}")
+                for index in range(count)
+            ]
+            for kind, count in (
+                ("conv", config.conv_layers),
+                ("recurrent", config.layers),
+            )
+        )
         if config.pooling == "attention":
             self.pooling = AttentionPooling(config.units, dtype=policy, name="pooling")
         elif config.pooling == "mean":
@@ -138,25 +154,30 @@ class RnnRecognizer(keras.Model):
 
         Args:
             inputs: `features` float32 [batch, frames, feature_dim] and `lengths` int32
-                [batch], in frames.
+                [batch], in frames; and `seeds` int64 [batch] of the dropout, drawn
+                where they are not given.
             training: Whether dropout is on.
 
         Returns:
-            `logits`, float32 [batch, num_classes]; `activations`, what the recurrent
-            layers say before dropout, within (-1, 1), by layer, [batch, frames, units];
-            `activation_lengths`, by layer, int32 [batch], in frames.
+            `logits`, float32 [batch, num_classes]; `activations`, the outputs of the
+            recurrent layers before dropout, within (-1, 1), by layer, [batch, frames,
+            units]; `activation_lengths`, by layer, int32 [batch], in frames.
         """
-        lengths = inputs["lengths"]
+        lengths, seeds = inputs["lengths"], inputs.get("seeds")
         frames = self.normalization(inputs["features"])
         frames = tf.cast(frames, self.compute_dtype)
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+        for convolution, norm, dropout in zip(
+            self.convolutions, self.norms, self.conv_dropouts, strict=True
+        ):
             frames, lengths = convolution(frames, lengths)
-            frames = self.dropout(tf.nn.silu(norm(frames)), training=training)
+            frames = dropout(tf.nn.silu(norm(frames)), seeds, training=training)
         activations = {}
-        for recurrent in self.recurrent:
-            frames = recurrent(frames, lengths, training=training)
+        for recurrent, dropout in zip(
+            self.recurrent, self.recurrent_dropouts, strict=True
+        ):
+            frames = recurrent(frames, lengths)
             activations[recurrent.name] = frames
-            frames = self.dropout(frames, training=training)
+            frames = dropout(frames, seeds, training=training)
         pooled = self.pooling(frames, lengths)
         return {
             "logits": tf.cast(self.classifier(pooled), tf.float32),

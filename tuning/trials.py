@@ -1,4 +1,4 @@
-"""Training runs in processes of their own, each with a record of what became of it.
+"""Training runs in processes of their own, each with a record of its outcome.
 
 A process per run costs the seconds that TensorFlow takes to start. It gives back all of
 a run's memory, of which TensorFlow keeps some 60 MB per run however small the model,
@@ -16,13 +16,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from tfspeech.console import USER_ERROR
 from tfspeech.errors import RunError
 from tfspeech.tasks.task import RunConfig
 from tuning.limits import NO_LIMITS, Limits
 
+RUNS = "runs"
+"""The folder of all runs, below the directory of a search or comparison."""
 OUTCOME_FILE = "outcome.json"
 LOG_FILE = "log.txt"
 FINISHED = "finished"
@@ -33,7 +35,7 @@ STOPPED = "stopped"
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a run.
+    """The outcome of a run.
 
     Attributes:
         status: `FINISHED`, `DIVERGED`, `CRASHED`, or `STOPPED` by its limits.
@@ -45,7 +47,7 @@ class Outcome:
 
 
 def load_outcome(run_dir: Path) -> Outcome | None:
-    """What became of a run that finished, diverged or was stopped; None for any other.
+    """The outcome of a run that finished, diverged or was stopped; None for any other.
 
     Raises:
         RunError: The record is damaged.
@@ -70,9 +72,9 @@ def run_trial(config: RunConfig, run_dir: Path, limits: Limits = NO_LIMITS) -> O
         RunError: The run could not be started; the others cannot either.
         KeyboardInterrupt: SIGINT; the run has saved its state.
     """
-    known = load_outcome(run_dir)
-    if known is not None and known.status != STOPPED:
-        return known
+    outcome = load_outcome(run_dir)
+    if outcome is not None and outcome.status != STOPPED:
+        return outcome
     run_dir.mkdir(parents=True, exist_ok=True)
     log = run_dir / LOG_FILE
     with log.open("a") as stream:
@@ -83,10 +85,16 @@ def run_trial(config: RunConfig, run_dir: Path, limits: Limits = NO_LIMITS) -> O
             raise RunError(last.removeprefix("error: "))
         return Outcome(CRASHED, f"{_describe_exit(code)}, see {log}: {last}")
     outcome = Outcome(**json.loads(answer.splitlines()[-1]))
-    partial = run_dir / f"{OUTCOME_FILE}.partial"
-    partial.write_text(json.dumps(dataclasses.asdict(outcome)) + "\n")
-    os.replace(partial, run_dir / OUTCOME_FILE)
+    write_json(run_dir / OUTCOME_FILE, dataclasses.asdict(outcome))
     return outcome
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Writes a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    partial.write_text(json.dumps(values, indent=1) + "\n")
+    os.replace(partial, path)
 
 
 def _train_apart(

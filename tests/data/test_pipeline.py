@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 import soundfile
 
+from models.layers.random import fold_in
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig, extract_features, frame_energies
 from tfspeech.data.batches import BatchPlan
 from tfspeech.data.manifest import Corpus, Utterance
 from tfspeech.data.pipeline import (
+    augmented_words,
     evaluation_batches,
     feature_statistics,
     noise_energies,
-    training_batches,
+    planned_batches,
 )
 from tfspeech.data.store import prepare
+from tfspeech.errors import SpecError
 
 CONFIG = FeatureConfig(sample_rate_hz=8000)
 
@@ -33,19 +36,17 @@ def store(tmp_path_factory):
     return prepare(Corpus("bursts", tuple(utterances)))[0]
 
 
-def training(store, first_batch=0, seed=0, augment=None):
+def training(store, first_batch=0, seed=0, augment=None, shard=(0, 1), size=4):
     chosen = list(range(3, 20))
-    plan = BatchPlan(store.lengths[chosen], 4, seed=seed)
-    return training_batches(
+    load = augmented_words(
         store,
         chosen,
         [i % 5 for i in chosen],
-        plan,
         CONFIG,
-        augment or AugmentConfig(noise_share=1.0),
-        seed=seed,
-        first_batch=first_batch,
+        augment or AugmentConfig(noise_share=1.0, room_share=1.0),
     )
+    plan = BatchPlan(store.lengths[chosen], size, seed=seed)
+    return planned_batches(plan, load, first_batch, seed=seed, shard=shard)
 
 
 def take(dataset, count):
@@ -74,6 +75,56 @@ def test_the_seed_decides_order_and_augmentation(store):
         a["features"].shape != b["features"].shape
         for a, b in zip(batches, others, strict=True)
     )
+
+
+def test_every_row_has_a_seed_by_run_batch_and_utterance(store):
+    chosen = store.lengths[list(range(3, 20))]
+    for run in (0, 7):
+        plan = BatchPlan(chosen, 4, seed=run)
+        order = np.concatenate([plan.epoch(0), plan.epoch(1)])
+        for number, batch in enumerate(take(training(store, seed=run), 10)):
+            wanted = [fold_in(np.int64(run), number, row) for row in order[number]]
+            np.testing.assert_array_equal(batch["seeds"], wanted)
+
+
+@pytest.mark.parametrize("workers", [2, 3, 4])
+def test_shards_are_together_the_rows_of_the_whole_batch(store, workers):
+    wholes = take(training(store, first_batch=1, size=7), 5)
+    shards = [
+        take(training(store, first_batch=1, size=7, shard=(index, workers)), 5)
+        for index in range(workers)
+    ]
+    for number, whole in enumerate(wholes):
+        for row in range(7):
+            part = shards[row % workers][number]
+            own = row // workers
+            for name in ("seeds", "targets", "lengths"):
+                assert part[name][own] == whole[name][row]
+            length = whole["lengths"][row]
+            np.testing.assert_allclose(
+                part["features"][own][:length],
+                whole["features"][row][:length],
+                rtol=1e-4,
+                atol=1e-4,
+            )
+        assert sum(len(each[number]["seeds"]) for each in shards) == 7
+
+
+def test_a_worker_reads_no_rows_but_its_own(store, monkeypatch):
+    read = []
+    batch = store.batch
+    monkeypatch.setattr(store, "batch", lambda rows: read.extend(rows) or batch(rows))
+    take(training(store, size=7, shard=(1, 3)), 1)
+    plan = BatchPlan(store.lengths[list(range(3, 20))], 7)
+    own = np.concatenate([plan.epoch(epoch)[:, 1::3] + 3 for epoch in range(20)])
+    # Two batches are read at a time.
+    first = [tuple(read[i : i + 2]) for i in range(0, 6, 2)]
+    assert set(first) <= {tuple(batch) for batch in own[:8].tolist()}
+
+
+def test_more_workers_than_rows_are_an_error(store):
+    with pytest.raises(SpecError, match=r"batch_size=4, workers=5"):
+        training(store, shard=(0, 5))
 
 
 def test_every_epoch_augments_anew(store):

@@ -86,8 +86,8 @@ def test_every_group_has_diagnostics_of_its_own(tmp_path, figures):
     lines = [*records(group="generator"), *records(skipped=(), group="discriminator")]
     for record in lines:
         if "weights" in record:
-            figures_of = dict.fromkeys(("generator", "discriminator"), {"zeros": 0.5})
-            record["weights"] = figures_of
+            groups = ("generator", "discriminator")
+            record["weights"] = {group: {"zeros": 0.5} for group in groups}
     plot_diagnostics(write(tmp_path, lines), tmp_path)
     names = {path.name for path in tmp_path.glob("*.png")}
     assert names == {"diagnostics_generator.png", "diagnostics_discriminator.png"}

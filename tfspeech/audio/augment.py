@@ -2,17 +2,20 @@
 
 What moves in time acts on waveforms. What colours acts on the energies of frames (see
 `frame_energies`), where a room, a microphone and noise are sums and products, at a
-hundredth of the cost. The same seed changes a batch in the same way.
+hundredth of the cost. Every utterance has a seed, which alone decides what happens to
+it, whatever else is in its batch and however far that is padded.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from models.config import option
+from models.layers.random import bernoulli, normal, uniform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +76,7 @@ class AugmentConfig:
 def augment_waveforms(
     waveforms: tf.Tensor,
     lengths: tf.Tensor,
-    seed: tf.Tensor,
+    seeds: tf.Tensor,
     config: AugmentConfig,
     sample_rate_hz: int,
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -85,33 +88,33 @@ def augment_waveforms(
     Args:
         waveforms: float32 [batch, samples].
         lengths: int32 [batch], in samples.
-        seed: int64 [2].
+        seeds: int64 [batch].
         config: What to change, and by how much at most.
         sample_rate_hz: The rate of the waveforms.
 
     Returns:
         Waveforms, zero beyond the lengths, and lengths, both changed.
     """
-    seeds = tf.unstack(tf.random.split(seed, 4))
     shift = config.time_shift_ms * sample_rate_hz / 1000
-    before = tf.round(_uniform(lengths, seeds[0], 0.0, shift))
-    behind = tf.round(_uniform(lengths, seeds[1], 0.0, shift))
-    factor = _factor(lengths, seeds[2], config.speed)
-    gain_db = _uniform(lengths, seeds[3], -config.gain_db, config.gain_db)
-    spoken = tf.floor(tf.cast(lengths, tf.float32) / factor)
-    new_lengths = tf.cast(before + spoken + behind, tf.int32)
+    before = tf.round(_uniform(seeds, "silence_before", 0.0, shift))
+    behind = tf.round(_uniform(seeds, "silence_behind", 0.0, shift))
+    factor = _factor(seeds, "speed", config.speed)
+    gain_db = _uniform(seeds, "gain", -config.gain_db, config.gain_db)
+    stretched = tf.floor(tf.cast(lengths, tf.float32) / factor)
+    new_lengths = tf.cast(before + stretched + behind, tf.int32)
     samples = tf.reduce_max(new_lengths)
     place = tf.range(samples, dtype=tf.float32) - before[:, tf.newaxis]
-    heard = (place >= 0.0) & (place < spoken[:, tf.newaxis])
-    changed = _interpolate(waveforms, tf.maximum(place * factor[:, tf.newaxis], 0.0))
+    audible = (place >= 0.0) & (place < stretched[:, tf.newaxis])
+    place = tf.maximum(place * factor[:, tf.newaxis], 0.0)
+    changed = _interpolate(waveforms, lengths, place)
     gain = tf.pow(10.0, gain_db / 20.0)[:, tf.newaxis]
-    return tf.where(heard, changed * gain, 0.0), new_lengths
+    return tf.where(audible, changed * gain, 0.0), new_lengths
 
 
 def augment_energies(
     energies: tf.Tensor,
     lengths: tf.Tensor,
-    seed: tf.Tensor,
+    seeds: tf.Tensor,
     config: AugmentConfig,
     hop_length_ms: float,
     noise: tf.Tensor | None = None,
@@ -121,7 +124,7 @@ def augment_energies(
     Args:
         energies: float32 [batch, frames, bands], linear in power.
         lengths: int32 [batch], in frames.
-        seed: int64 [2].
+        seeds: int64 [batch].
         config: What to change, and by how much at most.
         hop_length_ms: From one frame to the next.
         noise: Energies of recorded background noise, float32 [frames, bands]; half of
@@ -130,28 +133,28 @@ def augment_energies(
     Returns:
         Energies and lengths, both changed. What is beyond the lengths is arbitrary.
     """
-    seeds = tf.unstack(tf.random.split(seed, 5))
-    energies, lengths = change_tempo(energies, lengths, seeds[0], config.tempo)
-    energies = change_dynamics(energies, lengths, seeds[1], config.dynamics)
-    energies = change_room(energies, lengths, seeds[2], config, hop_length_ms)
-    energies = change_microphone(energies, seeds[3], config)
-    return add_noise(energies, lengths, seeds[4], config, noise), lengths
+    energies, lengths = change_tempo(energies, lengths, seeds, config.tempo)
+    energies = change_dynamics(energies, lengths, seeds, config.dynamics)
+    energies = change_room(energies, seeds, config, hop_length_ms)
+    energies = change_microphone(energies, seeds, config)
+    return add_noise(energies, lengths, seeds, config, noise), lengths
 
 
 def change_tempo(
-    energies: tf.Tensor, lengths: tf.Tensor, seed: tf.Tensor, change: float
+    energies: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor, change: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Plays each utterance up to `change` faster or slower at the same pitch."""
     if not change:
         return energies, lengths
-    factor = _factor(lengths, seed, change)
-    lengths = tf.maximum(tf.cast(tf.cast(lengths, tf.float32) / factor, tf.int32), 1)
-    place = tf.range(tf.reduce_max(lengths), dtype=tf.float32) * factor[:, tf.newaxis]
-    return _interpolate(energies, place), lengths
+    factor = _factor(seeds, "tempo", change)
+    changed = tf.cast(tf.cast(lengths, tf.float32) / factor, tf.int32)
+    changed = tf.maximum(changed, 1)
+    place = tf.range(tf.reduce_max(changed), dtype=tf.float32) * factor[:, tf.newaxis]
+    return _interpolate(energies, lengths, place), changed
 
 
 def change_dynamics(
-    energies: tf.Tensor, lengths: tf.Tensor, seed: tf.Tensor, change: float
+    energies: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor, change: float
 ) -> tf.Tensor:
     """Compresses or expands: frames at level e below the loudest go to e^(1 + x).
 
@@ -161,16 +164,12 @@ def change_dynamics(
     level = tf.reduce_mean(energies, axis=2, keepdims=True)
     loudest = tf.reduce_max(tf.where(speech, level, 0.0), axis=1, keepdims=True)
     relative = tf.clip_by_value(level / tf.maximum(loudest, 1e-30), 1e-4, 1.0)
-    exponent = _uniform(lengths, seed, -change, change)[:, tf.newaxis, tf.newaxis]
-    return energies * tf.pow(relative, exponent)
+    exponent = _uniform(seeds, "dynamics", -change, change)
+    return energies * tf.pow(relative, exponent[:, tf.newaxis, tf.newaxis])
 
 
 def change_room(
-    energies: tf.Tensor,
-    lengths: tf.Tensor,
-    seed: tf.Tensor,
-    config: AugmentConfig,
-    hop_length_ms: float,
+    energies: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig, hop_length_ms: float
 ) -> tf.Tensor:
     """Adds the diffuse sound of a room, whose energy decays exponentially.
 
@@ -179,8 +178,7 @@ def change_room(
     """
     if not config.room_share or not config.room_decay_ms:
         return energies
-    seeds = tf.unstack(tf.random.split(seed, 4))
-    share = _uniform(lengths, seeds[0], 0.2, 1.0)[:, tf.newaxis, tf.newaxis]
+    share = _uniform(seeds, "room_decay", 0.2, 1.0)[:, tf.newaxis, tf.newaxis]
     per_frame = tf.exp(-math.log(1e6) * hop_length_ms / (share * config.room_decay_ms))
     # Sums over 1, 2, 4, ... frames, each from the one before.
     diffuse, power = _later(energies, 1) * per_frame, per_frame
@@ -189,24 +187,21 @@ def change_room(
     ):
         diffuse += power * _later(diffuse, 2**doubling)
         power = tf.square(power)
-    ratio_db = _uniform(lengths, seeds[1], -3.0, 12.0)
-    in_room = _uniform(lengths, seeds[2], 0.0, 1.0) < config.room_share
+    ratio_db = _uniform(seeds, "room_ratio", -3.0, 12.0)
+    in_room = _uniform(seeds, "room", 0.0, 1.0) < config.room_share
     amount = tf.where(in_room, tf.pow(10.0, -ratio_db / 10.0), 0.0)
     total = per_frame / (1.0 - per_frame)
-    ripple = tf.random.stateless_uniform(tf.shape(energies), seeds[3], 0.3, 1.7)
+    ripple = _uniform(seeds, "room_ripple", 0.3, 1.7, _row_shape(energies))
     return energies + amount[:, tf.newaxis, tf.newaxis] / total * diffuse * ripple
 
 
 def change_microphone(
-    energies: tf.Tensor, seed: tf.Tensor, config: AugmentConfig
+    energies: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig
 ) -> tf.Tensor:
     """Filters by a random response: a smooth curve through 7 points, and a tilt."""
-    seeds = tf.unstack(tf.random.split(seed, 2))
-    batch, bands = tf.shape(energies)[0], energies.shape[2]
-    curve_db = _smooth_curves(batch, bands, seeds[0]) * config.equalizer_db
-    tilt_db = tf.random.stateless_uniform(
-        [batch, 1], seeds[1], -config.tilt_db, config.tilt_db
-    )
+    bands = energies.shape[2]
+    curve_db = _smooth_curves(seeds, "microphone", bands) * config.equalizer_db
+    tilt_db = _uniform(seeds, "tilt", -config.tilt_db, config.tilt_db, [1])
     response_db = curve_db + tilt_db * tf.linspace(-1.0, 1.0, bands)
     return energies * tf.pow(10.0, response_db / 10.0)[:, tf.newaxis]
 
@@ -214,7 +209,7 @@ def change_microphone(
 def add_noise(
     energies: tf.Tensor,
     lengths: tf.Tensor,
-    seed: tf.Tensor,
+    seeds: tf.Tensor,
     config: AugmentConfig,
     noise: tf.Tensor | None = None,
 ) -> tf.Tensor:
@@ -224,26 +219,24 @@ def add_noise(
     the phase p being random. Synthetic noise is Gaussian with a smooth, random
     spectrum; its energies have the exponential distribution.
     """
-    seeds = tf.unstack(tf.random.split(seed, 6))
-    shape, bands = tf.shape(energies), energies.shape[2]
-    colour_db = 6.0 * _smooth_curves(shape[0], bands, seeds[0])
-    uniform = tf.random.stateless_uniform(shape, seeds[1], 1e-6, 1.0)
-    added = tf.pow(10.0, colour_db / 10.0)[:, tf.newaxis] * -tf.math.log(uniform)
+    shape = _row_shape(energies)
+    color_db = 6.0 * _smooth_curves(seeds, "noise_color", energies.shape[2])
+    level = -tf.math.log(_uniform(seeds, "noise", 1e-6, 1.0, shape))
+    added = tf.pow(10.0, color_db / 10.0)[:, tf.newaxis] * level
     if noise is not None:
-        recorded = _random_pieces(noise, shape[0], shape[1], seeds[2])
-        every_other = (tf.range(shape[0]) % 2 == 0)[:, tf.newaxis, tf.newaxis]
-        added = tf.where(every_other, recorded, added)
-    snr_db = _uniform(lengths, seeds[3], config.snr_min_db, config.snr_max_db)
-    chosen = _uniform(lengths, seeds[4], 0.0, 1.0) < config.noise_share
+        recorded = bernoulli(seeds, [1, 1], "noise_is_recorded", 0.5)
+        added = tf.where(recorded, _random_pieces(noise, seeds, shape[0]), added)
+    snr_db = _uniform(seeds, "snr", config.snr_min_db, config.snr_max_db)
+    chosen = _uniform(seeds, "noisy", 0.0, 1.0) < config.noise_share
     ratio = _mean_energy(energies, lengths) / _mean_energy(added, lengths)
     gain = tf.where(chosen, ratio * tf.pow(10.0, -snr_db / 10.0), 0.0)
     added *= gain[:, tf.newaxis, tf.newaxis]
-    cosine = tf.cos(tf.random.stateless_uniform(shape, seeds[5], 0.0, math.pi))
+    cosine = tf.cos(_uniform(seeds, "noise_phase", 0.0, math.pi, shape))
     return energies + added + 2.0 * tf.sqrt(energies * added) * cosine
 
 
 def augment_features(
-    features: tf.Tensor, lengths: tf.Tensor, seed: tf.Tensor, config: AugmentConfig
+    features: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig
 ) -> tf.Tensor:
     """SpecAugment: hides random stretches of time and bands of features.
 
@@ -253,20 +246,21 @@ def augment_features(
     Args:
         features: float32 [batch, frames, dim], zero beyond the lengths.
         lengths: int32 [batch], in frames.
-        seed: int64 [2].
+        seeds: int64 [batch].
         config: How much to hide.
 
     Returns:
         float32 [batch, frames, dim].
     """
-    seeds = tf.unstack(tf.random.split(seed, 2))
     frames, dim = tf.shape(features)[1], features.shape[2]
     bands = tf.fill(tf.shape(lengths), dim)
     in_time = _random_spans(
-        lengths, frames, seeds[0], config.time_masks, config.time_mask_share
+        *(seeds, "time_mask", lengths, frames),
+        *(config.time_masks, config.time_mask_share),
     )
     in_frequency = _random_spans(
-        bands, dim, seeds[1], config.frequency_masks, config.frequency_mask_share
+        *(seeds, "frequency_mask", bands, dim),
+        *(config.frequency_masks, config.frequency_mask_share),
     )
     hidden = in_time[:, :, tf.newaxis] | in_frequency[:, tf.newaxis, :]
     count = tf.cast(tf.maximum(lengths, 1), tf.float32)[:, tf.newaxis, tf.newaxis]
@@ -275,16 +269,20 @@ def augment_features(
     return tf.where(hidden & speech, mean, features)
 
 
-def _interpolate(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Values [batch, time, ...] at places [batch, new time] >= 0, linear between."""
+def _interpolate(values: tf.Tensor, lengths: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Values [batch, time, ...] at places [batch, new time] >= 0, linear between.
+
+    Beyond the lengths, int32 [batch], each row goes on as it ends.
+    """
     batch, time = tf.shape(values)[0], tf.shape(values)[1]
+    last = tf.maximum(lengths, 1)[:, tf.newaxis] - 1
     before = tf.floor(places)
     share = tf.reshape(
         places - before,
         tf.concat([tf.shape(places), tf.ones_like(tf.shape(values)[2:])], 0),
     )
-    first = tf.minimum(tf.cast(before, tf.int32), time - 1)
-    second = tf.minimum(first + 1, time - 1)
+    first = tf.minimum(tf.cast(before, tf.int32), last)
+    second = tf.minimum(first + 1, last)
     # One flat gather is faster than one with batch dimensions.
     flat = tf.reshape(values, tf.concat([[batch * time], tf.shape(values)[2:]], 0))
     row = (tf.range(batch) * time)[:, tf.newaxis]
@@ -298,20 +296,22 @@ def _later(values: tf.Tensor, frames: int) -> tf.Tensor:
     return padded[:, : tf.shape(values)[1]]
 
 
-def _smooth_curves(batch: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
-    """Random curves [batch, size], linear between 7 points of deviation 1."""
-    points = tf.random.stateless_normal([batch, 7], seed)
-    places = tf.tile(tf.linspace(0.0, 6.0, size)[tf.newaxis], [batch, 1])
-    return _interpolate(points, places)
+def _smooth_curves(seeds: tf.Tensor, name: str, size: int) -> tf.Tensor:
+    """Random curves [batch, size], linear between 7 points of standard deviation 1."""
+    points = normal(seeds, [7], name)
+    places = tf.zeros_like(points[:, :1]) + tf.linspace(0.0, 6.0, size)
+    return _interpolate(points, tf.fill(tf.shape(seeds), 7), places)
 
 
-def _random_pieces(
-    noise: tf.Tensor, batch: tf.Tensor, frames: tf.Tensor, seed: tf.Tensor
-) -> tf.Tensor:
+def _random_pieces(noise: tf.Tensor, seeds: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
     """Pieces of [all frames, bands] from random places, [batch, frames, bands]."""
     total = tf.shape(noise)[0]
-    starts = tf.random.stateless_uniform([batch], seed, 0, total, tf.int32)
-    return tf.gather(noise, (starts[:, tf.newaxis] + tf.range(frames)) % total)
+    start = uniform(seeds, [1], "noise_place") * tf.cast(total, tf.float32)
+    return tf.gather(noise, (tf.cast(start, tf.int32) + tf.range(frames)) % total)
+
+
+def _row_shape(energies: tf.Tensor) -> list[int | tf.Tensor]:
+    return [tf.shape(energies)[1], energies.shape[2]]
 
 
 def _mean_energy(energies: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
@@ -323,22 +323,35 @@ def _mean_energy(energies: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
 
 
 def _random_spans(
-    lengths: tf.Tensor, size: tf.Tensor, seed: tf.Tensor, count: int, share: float
+    seeds: tf.Tensor,
+    name: str,
+    lengths: tf.Tensor,
+    size: tf.Tensor | int,
+    count: int,
+    share: float,
 ) -> tf.Tensor:
     """Bool [batch, size], true in random spans of up to a share of `lengths`."""
-    draws = tf.random.stateless_uniform([2, tf.size(lengths), count, 1], seed)
     total = tf.cast(lengths, tf.float32)[:, tf.newaxis, tf.newaxis]
-    span = draws[0] * share * total
-    start = draws[1] * (total - span)
+    span = uniform(seeds, [count, 1], f"{name}_length") * share * total
+    start = uniform(seeds, [count, 1], f"{name}_start") * (total - span)
     place = tf.range(tf.cast(size, tf.float32))
     return tf.reduce_any((place >= start) & (place < start + span), axis=1)
 
 
-def _factor(lengths: tf.Tensor, seed: tf.Tensor, change: float) -> tf.Tensor:
+def _factor(seeds: tf.Tensor, name: str, change: float) -> tf.Tensor:
     """A random factor per utterance between 1 / (1 + change) and 1 + change."""
-    return tf.exp(_uniform(lengths, seed, -math.log1p(change), math.log1p(change)))
+    log_factor = _uniform(seeds, name, -math.log1p(change), math.log1p(change))
+    # Vector instructions, which only some rows of a batch meet, round `exp` in another
+    # way; a place late in an utterance would multiply that.
+    return tf.cast(tf.exp(tf.cast(log_factor, tf.float64)), tf.float32)
 
 
-def _uniform(lengths: tf.Tensor, seed: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """One random float32 per utterance, [batch]."""
-    return tf.random.stateless_uniform(tf.shape(lengths), seed, low, high)
+def _uniform(
+    seeds: tf.Tensor,
+    name: str,
+    low: float,
+    high: float,
+    shape: Sequence[int | tf.Tensor] = (),
+) -> tf.Tensor:
+    """Uniform draws of this shape per utterance, float32 [batch, *shape]."""
+    return low + (high - low) * uniform(seeds, shape, name)

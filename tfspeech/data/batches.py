@@ -23,6 +23,7 @@ class BatchPlan:
         drawn: How many of the pool take part in an epoch.
 
     Attributes:
+        batch_size: As given.
         batches_per_epoch: Batches in every epoch.
     """
 
@@ -36,7 +37,7 @@ class BatchPlan:
         drawn: int = 0,
     ) -> None:
         self._lengths = np.asarray(lengths)
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._seed = seed
         self._always = len(self._lengths) - pool
         self._drawn = drawn
@@ -49,13 +50,13 @@ class BatchPlan:
         pool = np.arange(self._always, len(self._lengths))
         drawn = rng.permutation(pool)[: self._drawn]
         taking_part = rng.permutation(np.append(np.arange(self._always), drawn))
-        size = self.batches_per_epoch * self._batch_size
+        size = self.batches_per_epoch * self.batch_size
         order = np.resize(taking_part, size).astype(np.int64)
-        pool_size = self._batch_size * _BATCHES_PER_POOL
+        pool_size = self.batch_size * _BATCHES_PER_POOL
         pools = np.split(order, range(pool_size, len(order), pool_size))
         # Sorted within pools, neighbours are of similar length but not always the same.
         by_length = [p[np.argsort(self._lengths[p], kind="stable")] for p in pools]
-        batches = np.concatenate(by_length).reshape(-1, self._batch_size)
+        batches = np.concatenate(by_length).reshape(-1, self.batch_size)
         return batches[rng.permutation(len(batches))]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from models.layers.random import fold_in
 from tfspeech.audio.augment import (
     AugmentConfig,
     augment_energies,
@@ -24,6 +25,7 @@ from tfspeech.audio.features import (
 from tfspeech.audio.resample import resample
 from tfspeech.data.batches import BatchPlan, ordered_batches
 from tfspeech.data.store import AudioStore
+from tfspeech.errors import SpecError
 
 Batch = dict[str, tf.Tensor]
 
@@ -32,27 +34,57 @@ def planned_batches(
     plan: BatchPlan,
     load: Callable[[tf.Tensor, tf.Tensor], Batch],
     first_batch: int = 0,
+    *,
+    seed: int,
+    shard: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Endless batches, epoch after epoch, as a plan says.
 
+    Every row has a seed, derived from `seed`, the number of the batch and the place of
+    the utterance. Whatever is random in training is to be drawn from it (see
+    `models.layers.random`), so that it is the same wherever a row is worked on.
+
     Args:
         plan: Which utterances make a batch.
-        load: (number of the batch, its utterances), int64 scalar and [batch], to the
-            batch.
+        load: (places of utterances, their seeds), both int64 [rows], to a batch, whose
+            rows do not depend on one another but for the padding.
         first_batch: The batch to begin with; each is the same from wherever it is asked
             for.
+        seed: Of the run.
+        shard: (index, count): of the rows of each batch only those of one of `count`
+            workers are loaded, rows index, index + count and so on.
+
+    Returns:
+        What `load` returns, and `seeds` int64 [rows].
+
+    Raises:
+        SpecError: There are more workers than rows.
     """
+    index, count = shard
+    if count > plan.batch_size:
+        raise SpecError(
+            "every worker needs at least one utterance of a batch; use a larger "
+            f"batch_size or fewer workers. Received: batch_size={plan.batch_size}, "
+            f"workers={count}"
+        )
     per_epoch = plan.batches_per_epoch
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        chosen = tf.numpy_function(lambda e: plan.epoch(int(e)), [epoch], tf.int64)
+        chosen = tf.numpy_function(
+            lambda e: plan.epoch(int(e))[:, index::count], [epoch], tf.int64
+        )
         chosen = tf.ensure_shape(chosen, [per_epoch, None])
         numbers = epoch * per_epoch + tf.range(per_epoch, dtype=tf.int64)
-        return tf.data.Dataset.from_tensor_slices((numbers, chosen))
+        seeds = fold_in(tf.constant(seed, tf.int64), numbers[:, tf.newaxis], chosen)
+        return tf.data.Dataset.from_tensor_slices((chosen, seeds))
+
+    def load_seeded(rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
+        return load(rows, seeds) | {"seeds": seeds}
 
     epochs = tf.data.Dataset.range(first_batch // per_epoch, np.iinfo(np.int64).max)
-    numbers = epochs.flat_map(epoch_batches).skip(first_batch % per_epoch)
-    return numbers.map(load, num_parallel_calls=2, deterministic=True).prefetch(4)
+    batches = epochs.flat_map(epoch_batches).skip(first_batch % per_epoch)
+    batches = batches.map(load_seeded, num_parallel_calls=2, deterministic=True)
+    return batches.prefetch(4)
 
 
 def ordered_rows(
@@ -71,60 +103,50 @@ def ordered_rows(
     return rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 
-def training_batches(
+def augmented_words(
     store: AudioStore,
     utterances: Sequence[int],
     targets: Sequence[int],
-    plan: BatchPlan,
     config: FeatureConfig,
     augment: AugmentConfig,
-    *,
     noise: tf.Tensor | None = None,
-    seed: int,
-    first_batch: int = 0,
-) -> tf.data.Dataset:
-    """Endless augmented batches of a training set of labelled words.
-
-    Batch `i` is the same from wherever it is asked for: `plan` says which utterances
-    it has, and `(seed, i)` is the seed of its augmentation.
+) -> Callable[[tf.Tensor, tf.Tensor], Batch]:
+    """Returns what loads augmented batches of labelled words, for `planned_batches`.
 
     Args:
         store: The waveforms.
         utterances: Places of the training set in the store.
         targets: The class of each of these utterances.
-        plan: Made for these utterances.
         config: The features.
         augment: The augmentation.
         noise: Energies of background noise, as of `noise_energies`.
-        seed: Of the augmentation.
-        first_batch: The batch to begin with.
 
     Returns:
-        Batches of `features` float32 [batch, frames, dim], `lengths` int32 [batch] in
-        frames and `targets` int32 [batch].
+        A function of places in `utterances` and seeds, int64 [batch], to `features`
+        float32 [batch, frames, dim], `lengths` int32 [batch] in frames and `targets`
+        int32 [batch].
     """
     utterances = np.asarray(utterances)
     target_table = tf.constant(targets, tf.int32)
 
-    def load(number: tf.Tensor, chosen: tf.Tensor) -> Batch:
-        waveforms, lengths = read_waveforms(store, tf.gather(utterances, chosen))
-        seeds = tf.random.split([tf.constant(seed, tf.int64), number], 3)
+    def load(rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
+        waveforms, lengths = read_waveforms(store, tf.gather(utterances, rows))
         waveforms, lengths = augment_waveforms(
-            waveforms, lengths, seeds[0], augment, config.sample_rate_hz
+            waveforms, lengths, seeds, augment, config.sample_rate_hz
         )
         energies, lengths = frame_energies(waveforms, lengths, config)
         energies, lengths = augment_energies(
-            energies, lengths, seeds[1], augment, config.hop_length_ms, noise
+            energies, lengths, seeds, augment, config.hop_length_ms, noise
         )
         features, lengths = energies_to_features(energies, lengths, config)
-        features = augment_features(features, lengths, seeds[2], augment)
+        features = augment_features(features, lengths, seeds, augment)
         return {
             "features": features,
             "lengths": lengths,
-            "targets": tf.gather(target_table, chosen),
+            "targets": tf.gather(target_table, rows),
         }
 
-    return planned_batches(plan, load, first_batch)
+    return load
 
 
 def evaluation_batches(
@@ -144,7 +166,7 @@ def evaluation_batches(
         batch_size: The most utterances in a batch.
 
     Returns:
-        Batches as of `training_batches`, with `rows` int64 [batch], the places of the
+        Batches as of `augmented_words`, with `rows` int64 [batch], the places of the
         utterances in `utterances`.
     """
     utterances = np.asarray(utterances, np.int64)
