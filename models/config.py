@@ -1,4 +1,4 @@
-"""How the fields of configuration dataclasses are declared."""
+"""Declaration of the fields of configuration dataclasses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def option(
         help: What the field does, in a few words.
         unit: The unit of the value, such as `"Hz"`; empty where there is none.
         choices: The only values allowed, where they can be listed.
-        metavar: What a value is called in `--help`; by default its type.
+        metavar: Name of the value in `--help`; by default its type.
 
     Returns:
         A `dataclasses.field` whose metadata holds all but the default.

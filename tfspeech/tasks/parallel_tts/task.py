@@ -209,7 +209,7 @@ class ParametricSynthesis(SpeechTask):
         log_durations = self.model.predict_log_durations(features, lengths)
         is_phoneme = tf.gather(self._is_phoneme, segments)
         # The mean of what is log-normal is above the exponential of the mean logarithm.
-        more = 0.5 * tf.square(self.model.duration_deviation)
+        more = 0.5 * tf.square(self.model.duration_std)
         log_durations += tf.where(is_phoneme, more, 0.0)
         durations = tf.math.expm1(log_durations) / rate[:, tf.newaxis]
         return whole_durations(durations, is_phoneme, lengths)
@@ -246,7 +246,7 @@ class ParametricSynthesis(SpeechTask):
         )
         predicted = self.model.predict_frames(features, frame_lengths)
         frames = most_likely_trajectory(
-            predicted, tf.square(self.model.deviation), frame_lengths
+            predicted, tf.square(self.model.prediction_std), frame_lengths
         )
         around = [self.targets.start, self.features.frame_dim - self.targets.stop]
         frames = tf.pad(frames, [[0, 0], [0, 0], around])
@@ -272,7 +272,7 @@ class ParametricSynthesis(SpeechTask):
         errors -= log_duration(durations)
         heard = tf.boolean_mask(errors, tf.gather(self._is_phoneme, segments))
         deviation = tf.sqrt(tf.reduce_mean(tf.square(heard)))
-        self.model.duration_deviation.assign(deviation)
+        self.model.duration_std.assign(deviation)
         squares, count = 0.0, 0.0
         for batch in batches:
             frames = self.model.predict_frames(
@@ -281,7 +281,7 @@ class ParametricSynthesis(SpeechTask):
             error = tf.square(frames - batch["frames"])
             squares += tf.reduce_sum(error, [0, 1]).numpy().astype(np.float64)
             count += float(self.weight(batch))
-        self.model.deviation.assign(np.sqrt(np.maximum(squares / count, 1e-10)))
+        self.model.prediction_std.assign(np.sqrt(np.maximum(squares / count, 1e-10)))
 
     def duration_rmse_frames(
         self, segments: tf.Tensor, wanted: tf.Tensor, found: tf.Tensor
