@@ -111,16 +111,14 @@ class RnnRecognizer(keras.Model):
             )
             for index in range(config.layers)
         ]
-        self.conv_dropouts, self.recurrent_dropouts = (
-            [
-                Dropout(config.dropout, dtype=policy, name=f"{kind}_dropout_{index}")
-                for index in range(count)
-            ]
-            for kind, count in (
-                ("conv", config.conv_layers),
-                ("recurrent", config.layers),
-            )
-        )
+        self.conv_dropouts = [
+            Dropout(config.dropout, dtype=policy, name=f"conv_dropout_{index}")
+            for index in range(config.conv_layers)
+        ]
+        self.recurrent_dropouts = [
+            Dropout(config.dropout, dtype=policy, name=f"recurrent_dropout_{index}")
+            for index in range(config.layers)
+        ]
         if config.pooling == "attention":
             self.pooling = AttentionPooling(config.units, dtype=policy, name="pooling")
         elif config.pooling == "mean":
