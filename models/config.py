@@ -1,4 +1,4 @@
-"""How the fields of configuration dataclasses are declared."""
+"""Declarations of the fields of configuration dataclasses."""
 
 from __future__ import annotations
 
