@@ -169,13 +169,14 @@ def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
 
 def _add_own(parser: Parser) -> None:
     group = parser.add_argument_group("Comparison")
-    for name in ("clip", "regularize"):
+    clip, regularize = "centralize() + quantile(0.9)", "l1(1e-5) + box()"
+    for name, example in (("clip", clip), ("regularize", regularize)):
         group.add_argument(
             f"--{name}",
             action="append",
             metavar="CHAIN",
-            help="candidate, such as 'centralize() + quantile(0.9)'; repeat it for "
-            "more (default: that of training)",
+            help=f"candidate, such as '{example}'; repeat it for more (default: that "
+            "of training)",
         )
     group.add_argument(
         "--vary",

@@ -78,7 +78,7 @@ class CandidateResult:
         return self.candidate.label
 
     def count(self, status: str) -> int:
-        """How many runs ended with a status."""
+        """Number of runs that ended with a status."""
         return sum(run.outcome.status == status for run in self.runs)
 
     @property

@@ -35,8 +35,8 @@ split has no part in the choice; its score is given for the best trial and the d
 - *steps clipped*, *cosine*: the share of steps that clipping changed, and the mean
   cosine between the raw gradient and the clipped one. *median norm*: of the raw one.
 - *stopped*: after a third of the epochs or later, because its best score so far was
-  below that of three quarters of the runs before it; or, with Hyperband, because its
-  budget was used up. It keeps the score that it had.
+  worse than that of three quarters of the runs before it; or, with Hyperband, because
+  its budget was used up. It keeps the score that it had.
 - *diverged*, *crashed*: it has no score. The worst score known was reported to the
   oracle in its place.
 - *importance*: how much less of the variance of the scores a random forest explains

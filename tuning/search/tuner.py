@@ -22,7 +22,7 @@ class SearchTuner(keras_tuner.Tuner):
     """Trains every trial of an oracle by our loop, in processes of their own.
 
     To the oracle no trial fails: one that diverges, crashes or runs out of memory gets
-    the worst score known, so that the search goes on and avoids its neighbourhood.
+    the worst score known, so that the search continues and avoids its vicinity.
 
     Args of the constructor:
         oracle: The oracle, with its state restored.
@@ -51,7 +51,7 @@ class SearchTuner(keras_tuner.Tuner):
         """Trains a trial, and returns its score.
 
         Raises:
-            FatalError: The search cannot go on; its cause is the original error.
+            FatalError: The search cannot continue; its cause is the original error.
         """
         chosen = trial.hyperparameters.values
         values = {

@@ -107,7 +107,7 @@ def test_a_crash_is_a_failure_too_and_the_default_may_be_the_best(fakes, tmp_pat
     given = ("--fix", "clip.kind=value", "--tune", "clip.threshold=0.5,0.7")
     report = search.run(parse(tmp_path, *given, "--engine", "grid"))
     assert [record.status for record in report.records] == ["crashed", "finished"]
-    assert "want of memory" in report.records[0].reason
+    assert "out of memory" in report.records[0].reason
     other = parse(tmp_path / "b", "--tune", "l2.lambda=1e3,1e4", "--engine", "grid")
     report = search.run(other)
     assert report.ranked == []

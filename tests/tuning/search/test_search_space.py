@@ -204,6 +204,7 @@ def test_ranges_around_a_value():
     assert decade_around(0.5) == Range(0.05, 5.0)
     log, linear = decade_around(0.5), Range(0.5, 4.9)
     assert (log.log, linear.log, Range(0.0, 1.0).log) == (True, False, False)
+    assert Range(0.5, 5.0).log
     assert [log.at(f) for f in (0.0, 0.5, 1.0)] == pytest.approx([0.05, 0.5, 5.0])
     assert [linear.at(f) for f in (0.0, 0.5, 1.0)] == pytest.approx([0.5, 2.7, 4.9])
 
