@@ -8,17 +8,16 @@ import tensorflow as tf
 from models import RnnRecognizer, RnnRecognizerConfig
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig
-from tfspeech.data.config import RecognitionDataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.espeak import SpokenText
 from tfspeech.errors import CorpusError
-from tfspeech.tasks.word_recognition.task import (
-    Recognition,
-    RecognitionConfig,
+from tfspeech.tasks.word_recognition.data import (
     RecognitionData,
-    RecognitionTraining,
+    RecognitionDataConfig,
     add_synthetic_voices,
 )
+from tfspeech.tasks.word_recognition.task import RecognitionConfig, WordRecognition
+from tfspeech.tasks.word_recognition.training import RecognitionTraining
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def build(data, smoothing=0.0):
     architecture = RnnRecognizerConfig(units=4, conv_filters=4)
     model = RnnRecognizer(architecture, data.features.feature_dim, len(data.labels))
     task = RecognitionConfig(label_smoothing=smoothing)
-    return Recognition(model, task, data.features, data.labels)
+    return WordRecognition(model, task, data.features, data.labels)
 
 
 def test_labels_are_the_words_of_the_training_split(config):

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from search_fakes import parse
 
-from models import CATALOGUE
 from models.config import Range, decade_around, half_to_double, option
 from tfspeech.errors import SpecError
 from tfspeech.flags import with_settings
 from tfspeech.strategies import CLIPPINGS, parse_clipping, parse_regularization
-from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.registry import MODELS, default_config
 from tuning.search import dimensions
 from tuning.search.dimensions import Dimension, Norms, option_ranges, with_norms
 from tuning.search.space import build_space, declare
@@ -29,7 +28,7 @@ def names(space):
     return [dimension.name for dimension in space]
 
 
-@pytest.mark.parametrize("model", CATALOGUE)
+@pytest.mark.parametrize("model", MODELS)
 def test_every_declared_range_contains_the_default_and_can_be_trained(model):
     config = default_config(model)
     space = with_norms(build_space(config, [], []), NORMS)
