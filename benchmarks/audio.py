@@ -12,8 +12,8 @@ import tensorflow as tf
 from benchmarks.timing import interleaved, print_table, ratios
 from tfspeech.audio.features import FeatureConfig, extract_features
 from tfspeech.strategies import Run
-from tfspeech.tasks.registry import default_config
-from tfspeech.train import build_step
+from tfspeech.tasks.registry import build_task, default_config
+from tfspeech.tasks.training import build_step, describe_groups
 from tfspeech.training.distribution import Distribution
 
 SECONDS, BATCH, RATE_HZ = 4.0, 32, 16000
@@ -73,7 +73,7 @@ def benchmark_pipeline() -> None:
     config = default_config("rnn_recognizer")
     data = config.read_data()
     config = config.resolved(data)
-    recognition = config.build()
+    recognition = build_task(config)
     settings = config.training
     training = config.read_training(recognition, data)
     batches = training.batches(0)
@@ -81,7 +81,9 @@ def benchmark_pipeline() -> None:
     # One batch over and over costs the pipeline nothing, and the step as much.
     few = iter(batches.take(PIPELINE_BATCHES).cache().repeat())
     run = Run(10_000, training.examples)
-    step = build_step(recognition, settings, run, Distribution())
+    step = build_step(
+        recognition, settings, run, Distribution(), describe_groups(recognition)
+    )
 
     def read() -> None:
         for _ in itertools.islice(iterator, PIPELINE_BATCHES):
