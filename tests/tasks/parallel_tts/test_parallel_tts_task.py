@@ -1,4 +1,4 @@
-"""The task of duration-based synthesis: durations, loss, data, and what must not change a result."""
+"""Duration-based synthesis: durations, loss, data, what must not change a result."""
 
 import numpy as np
 import pytest
