@@ -10,7 +10,7 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.tasks.attention_tts.server import AttentionTtsServer
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 
-SCALE = 128
+SCALE = 256
 LACKING = "f"
 
 

@@ -11,11 +11,11 @@ from tfspeech.tasks.conditions import CONDITIONS
 
 
 class Meaning(NamedTuple):
-    """What an input or output holds.
+    """Contents of an input or output.
 
     Attributes:
         dims: Its dimensions by name, outermost first.
-        text: What it is.
+        text: Its values in words.
         unit: Of its values; empty where they have none.
     """
 
@@ -65,7 +65,7 @@ TENSORS = {
 
 
 def meaning(name: str) -> Meaning:
-    """What the inputs and outputs of this name hold.
+    """Returns the contents of the inputs and outputs of this name.
 
     Raises:
         RunError: No model has had one so far.

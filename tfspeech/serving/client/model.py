@@ -72,7 +72,7 @@ class Speech(NamedTuple):
 
     @property
     def length_s(self) -> float:
-        """How long the waveform is, in seconds."""
+        """Length of the waveform in seconds."""
         return len(self.waveform) / self.sample_rate_hz
 
 
@@ -145,7 +145,7 @@ class RemoteModel:
 
     @property
     def recognizes(self) -> bool:
-        """Whether the model takes audio and names words; see `signatures`."""
+        """True for models that take audio and name words; see `signatures`."""
         return _TRANSCRIBE in self.signatures
 
     def predict(
@@ -294,7 +294,7 @@ class RemoteModel:
             left, wait_s = left - 1, wait_s * 2
 
     def _explained(self, error: StatusError) -> ServerError:
-        """The error with what was asked for and what helps."""
+        """Adds to an error what was asked for and what helps."""
         reason = _reason(error.message)
         if error.code == UNAVAILABLE:
             return ServerError(

@@ -53,7 +53,7 @@ class Signature(NamedTuple):
 
 
 class Transport(Protocol):
-    """How requests reach a server; all methods raise `StatusError`."""
+    """Connection to a server; all methods raise `StatusError`."""
 
     def signatures(self, target: Target, timeout_s: float) -> dict[str, Signature]:
         """Asks for the signatures of a model."""

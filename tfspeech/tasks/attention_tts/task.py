@@ -27,6 +27,7 @@ from tfspeech.tasks.speech.evaluation import (
     compare_with_recordings,
     comparison_table,
 )
+from tfspeech.tasks.speech.lite import LiteSpeech
 from tfspeech.tasks.speech.scores import attention_scores
 from tfspeech.tasks.speech.task import Speech, SpeechTask
 from tfspeech.text.front_end import TextFrontEnd
@@ -131,7 +132,7 @@ class AttentionSynthesis(SpeechTask):
     def _frame_loss(self, frames: tf.Tensor, batch: Batch) -> tf.Tensor:
         absolute, squared = FRAME_LOSSES[self._config.frame_loss]
         # Both are 0 beyond the lengths.
-        error = (frames - batch["frames"]) / self.model.normalization.deviation
+        error = (frames - batch["frames"]) / self.model.normalization.std
         errors = absolute * tf.abs(error) + squared * tf.square(error)
         return tf.reduce_sum(tf.reduce_mean(errors, 2)) / self.weight(batch)
 
@@ -239,6 +240,15 @@ class AttentionSynthesis(SpeechTask):
     def server(self) -> AttentionTtsServer:
         """The module that is exported."""
         return AttentionTtsServer(self, self.synthesize)
+
+    def lite(self) -> LiteSpeech:
+        """The part that TFLite runs: `symbols` to `frames`, and `stopped` bool [1]."""
+
+        def predict(symbols: tf.Tensor) -> dict[str, tf.Tensor]:
+            spoken = self.synthesize(symbols, tf.shape(symbols)[1:])
+            return {name: spoken[name] for name in ("frames", "stopped")}
+
+        return LiteSpeech(self, predict, self.front_end.encode)
 
 
 def mean_attention(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,7 @@ from tfspeech.tasks.speech.evaluation import (
     compare_with_recordings,
     comparison_table,
 )
+from tfspeech.tasks.speech.lite import LiteSpeech
 from tfspeech.tasks.speech.scores import frame_pairs
 from tfspeech.tasks.speech.task import Speech, SpeechTask
 from tfspeech.text.front_end import TextFrontEnd
@@ -189,7 +191,7 @@ class ParallelTts(SpeechTask):
         log_durations = self.model.predict_log_durations(features, lengths)
         is_phoneme = tf.gather(self._is_phoneme, segments)
         # The mean of what is log-normal is above the exponential of the mean logarithm.
-        more = 0.5 * tf.square(self.model.duration_deviation)
+        more = 0.5 * tf.square(self.model.duration_std)
         log_durations += tf.where(is_phoneme, more, 0.0)
         durations = tf.math.expm1(log_durations) / rate[:, tf.newaxis]
         return whole_durations(durations, is_phoneme, lengths)
@@ -226,7 +228,7 @@ class ParallelTts(SpeechTask):
         )
         predicted = self.model.predict_frames(features, frame_lengths)
         frames = most_likely_trajectory(
-            predicted, tf.square(self.model.deviation), frame_lengths
+            predicted, tf.square(self.model.prediction_std), frame_lengths
         )
         around = [self.targets.start, self.features.frame_dim - self.targets.stop]
         frames = tf.pad(frames, [[0, 0], [0, 0], around])
@@ -256,8 +258,8 @@ class ParallelTts(SpeechTask):
             audible = tf.boolean_mask(errors, self._audible(batch["segments"]))
             of_durations += float(tf.reduce_sum(tf.square(audible)))
             segments += len(audible)
-        self.model.deviation.assign(np.sqrt(np.maximum(squares / frames, 1e-10)))
-        self.model.duration_deviation.assign(np.sqrt(of_durations / segments))
+        self.model.prediction_std.assign(np.sqrt(np.maximum(squares / frames, 1e-10)))
+        self.model.duration_std.assign(np.sqrt(of_durations / segments))
 
     def duration_errors(
         self, segments: tf.Tensor, wanted: tf.Tensor, found: tf.Tensor
@@ -335,6 +337,22 @@ class ParallelTts(SpeechTask):
     def server(self) -> ParallelTtsServer:
         """The module that is exported."""
         return ParallelTtsServer(self, self.durations, self.frames, self._read_texts())
+
+    def lite(self) -> LiteSpeech:
+        """The part that TFLite runs: segments to `frames`, and `durations` of each."""
+
+        def predict(
+            symbols: tf.Tensor,
+            rate: tf.Tensor,
+            semitones: tf.Tensor | Sequence[float] = (0.0,),
+        ) -> dict[str, tf.Tensor]:
+            lengths = tf.shape(symbols)[1:]
+            durations = self.durations(symbols, lengths, rate)
+            frames, _ = self.frames(symbols, lengths, durations, semitones)
+            return {"frames": frames, "durations": durations}
+
+        encode = functools.partial(encode_segments, self.front_end)
+        return LiteSpeech(self, predict, encode)
 
 
 def whole_durations(

@@ -1,4 +1,4 @@
-"""What the exported graphs of all synthesisers have in common."""
+"""Exported graphs of synthesisers: signatures, checks and vocoder."""
 
 from __future__ import annotations
 
