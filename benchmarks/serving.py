@@ -56,10 +56,11 @@ def _requests(version: Path) -> Iterator[tuple[str, dict[str, tf.Tensor]]]:
 def _distinct(
     version: Path, description: dict[str, Any]
 ) -> Iterator[tuple[str, dict[str, tf.Tensor]]]:
-    """The requests, without those of signatures that are others by another name."""
+    """The requests for speech, each signature's under one of its names."""
     first = {}
     for name, signature in description["signatures"].items():
-        first.setdefault(str(signature), name)
+        if name != "symbol_table":
+            first.setdefault(str(signature), name)
     for name, inputs in _requests(version):
         if name in first.values():
             yield name, inputs

@@ -1,4 +1,4 @@
-"""A synthesiser that reads text by attention, after Tacotron 2."""
+"""Attention-based text-to-speech, after Tacotron 2."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from models.config import check_choices, option
+from models.config import check_choices, half_to_double, option
 from models.layers import (
     AdditiveAttention,
     Attention,
@@ -49,60 +49,66 @@ ATTENTIONS: dict[str, Callable[..., Attention]] = {
 class AttentionTtsConfig:
     """Attention TTS: encoder of symbols, attention, LSTM decoder, postnet.
 
-    The network of the founding documents, from LSTM to LSTM with s = h + c, is
+    One LSTM as encoder and one as decoder, dot attention and s = h + c are
     `AttentionTtsConfig(encoder="lstm", encoder_layers=1, attention="dot",
     context="residual", postnet_layers=0)`.
     """
 
-    encoder: str = option("conv_lstm", "what reads the symbols", choices=ENCODERS)
+    encoder: str = option("conv_lstm", "encoder architecture", choices=ENCODERS)
     encoder_layers: int = option(
-        2, "convolutions of conv_lstm, LSTMs of lstm or blocks of self_attention"
+        2, "convolutions of conv_lstm, layers of lstm or blocks of self_attention"
     )
-    encoder_units: int = option(256, "size of an encoded symbol")
-    encoder_kernel_size: int = option(5, "width of each convolution", unit="symbols")
+    encoder_units: int = option(
+        256, "channels of the encoder's output", search=half_to_double
+    )
+    encoder_kernel_size: int = option(5, "kernel size of the encoder", unit="symbols")
     encoder_heads: int = option(4, "heads of the encoder's self-attention")
     encoder_top_k: int = option(
-        0, "weights that the encoder's self-attention keeps, 0 for all"
+        0, "largest weights kept by the encoder's self-attention, 0 for all"
     )
     tied_convolutions: bool = option(
-        False, "tie the channel matrices of encoder and postnet to the identity"
+        False, "depthwise convolutions in encoder and postnet"
     )
     attention: str = option(
-        "location_sensitive", "what the decoder finds its place by", choices=ATTENTIONS
+        "location_sensitive", "decoder attention mechanism", choices=ATTENTIONS
     )
-    attention_units: int = option(128, "size of queries and keys")
+    attention_units: int = option(
+        128, "size of queries and keys", search=half_to_double
+    )
     attention_heads: int = option(4, "heads of multi_head attention")
     attention_top_k: int = option(
-        0, "largest weights kept in each decoder step, 0 for all"
+        0, "largest attention weights kept per decoder step, 0 for all"
     )
     attention_window: int = option(
         3,
-        "in synthesis the attention moves ahead by at most so much per step, and back "
-        "by one; 0: freely",
+        "largest advance of the attention per decoder step in synthesis, with at most "
+        "one symbol back; 0 for no limit",
         unit="symbols",
     )
     location_filters: int = option(8, "filters of location_sensitive attention")
     location_kernel_size: int = option(
-        15, "width of the filters of location_sensitive attention", unit="symbols"
+        15, "kernel size of location_sensitive attention", unit="symbols"
     )
     local_width: int = option(
-        6, "half the width of the window of local attention", unit="symbols"
+        6, "half width of the window of local attention", unit="symbols"
     )
     context: str = option(
         "appended",
-        "how the decoder's output sees the context: [h; c], or h + c",
+        "combination of decoder output and context: [h; c] or h + c",
         choices=("appended", "residual"),
     )
-    prenet_units: int = option(128, "units of both layers of the prenet")
-    prenet_dropout: float = option(0.5, "share of the prenet dropped in training")
-    decoder_layers: int = option(1, "LSTMs of the decoder")
-    decoder_units: int = option(256, "units of each LSTM of the decoder")
-    zoneout: float = option(0.1, "probability that an LSTM unit stays as it was")
-    reduction_factor: int = option(4, "spoken per decoder step", unit="frames")
-    postnet_layers: int = option(0, "convolutions after the decoder, 0 for none")
-    postnet_filters: int = option(128, "filters of the postnet")
-    postnet_kernel_size: int = option(5, "width of its convolutions", unit="frames")
-    dropout: float = option(0.1, "share dropped in encoder and postnet in training")
+    prenet_units: int = option(128, "units of each prenet layer", search=half_to_double)
+    prenet_dropout: float = option(0.5, "dropout rate of the prenet")
+    decoder_layers: int = option(1, "number of decoder LSTM layers")
+    decoder_units: int = option(
+        256, "units of each decoder LSTM layer", search=half_to_double
+    )
+    zoneout: float = option(0.1, "zoneout probability of the decoder LSTM layers")
+    reduction_factor: int = option(4, "output of each decoder step", unit="frames")
+    postnet_layers: int = option(0, "number of postnet convolutions, 0 for none")
+    postnet_filters: int = option(128, "filters per postnet convolution")
+    postnet_kernel_size: int = option(5, "kernel size of the postnet", unit="frames")
+    dropout: float = option(0.1, "dropout rate of encoder and postnet")
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -146,11 +152,11 @@ class AttentionTtsConfig:
 
 
 class AttentionTts(keras.Model):
-    """Speaks a padded batch of symbol sequences.
+    """Predicts the acoustic frames of a padded batch of symbol sequences.
 
     Args of the constructor:
         config: The architecture.
-        num_symbols: Symbols there are; 0 is the padding.
+        num_symbols: Number of symbols, with 0 for padding.
         frame_dim: Size of an acoustic frame.
     """
 
@@ -227,7 +233,8 @@ class AttentionTts(keras.Model):
         Args:
             inputs: `symbols` int32 [batch, symbols] with `symbol_lengths` int32
                 [batch]; `frames` float32 [batch, frames, frame_dim] with
-                `frame_lengths` int32 [batch].
+                `frame_lengths` int32 [batch]; and `seeds` int64 [batch] of dropout and
+                zoneout, drawn where they are not given.
             training: Whether dropout and zoneout are on.
 
         Returns:
@@ -236,17 +243,17 @@ class AttentionTts(keras.Model):
             `alignment` float32 [batch, steps, symbols], steps being ceil(frames /
             reduction_factor).
         """
-        lengths = inputs["frame_lengths"]
+        lengths, seeds = inputs["frame_lengths"], inputs.get("seeds")
         frames = mask_frames(self.normalization(inputs["frames"]), lengths)
         encoded = self.encoder(
-            inputs["symbols"], inputs["symbol_lengths"], training=training
+            inputs["symbols"], inputs["symbol_lengths"], seeds, training=training
         )
-        spoken, stop_logits, alignment = self.decoder(
-            encoded, inputs["symbol_lengths"], frames, training=training
+        outputs, stop_logits, alignment = self.decoder(
+            encoded, inputs["symbol_lengths"], frames, seeds, training=training
         )
-        spoken = spoken[:, : tf.shape(frames)[1]]
+        outputs = outputs[:, : tf.shape(frames)[1]]
         return {
-            **self._finish(spoken, lengths, training),
+            **self._refine(outputs, lengths, seeds, training),
             "stop_logits": stop_logits,
             "alignment": alignment,
         }
@@ -255,7 +262,7 @@ class AttentionTts(keras.Model):
     def synthesize(
         self, symbols: tf.Tensor, symbol_lengths: tf.Tensor, max_frames: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Speaks freely, as one compiled loop.
+        """Synthesizes free-running, as one compiled loop.
 
         Args:
             symbols: int32 [batch, symbols].
@@ -267,17 +274,17 @@ class AttentionTts(keras.Model):
             `frames` float32 [batch, frames, frame_dim], 0 beyond `frame_lengths` int32
             [batch]; `alignment` float32 [batch, steps, symbols], 0 beyond frame_lengths
             / reduction_factor; and `stopped` bool [batch], whether the decoder itself
-            found the end.
+            predicted the stop.
         """
         factor = self.config.reduction_factor
         max_steps = -(-tf.broadcast_to(max_frames, tf.shape(symbol_lengths)) // factor)
         encoded = tf.cast(self.encoder(symbols, symbol_lengths), tf.float32)
-        spoken, steps, alignment, stopped = self.decoder.synthesize(
+        outputs, steps, alignment, stopped = self.decoder.synthesize(
             encoded, symbol_lengths, max_steps, self.config.attention_window
         )
         lengths = steps * factor
         return {
-            "frames": self._finish(spoken, lengths, False)["frames_refined"],
+            "frames": self._refine(outputs, lengths)["frames_refined"],
             "frame_lengths": lengths,
             "alignment": alignment,
             "stopped": stopped,
@@ -285,26 +292,30 @@ class AttentionTts(keras.Model):
 
     @property
     def parameters_saved(self) -> int:
-        """How many weights more there were if no convolution were tied."""
+        """Number of weights that tied convolutions save."""
         blocks = [*self.encoder.blocks, *(self.postnet.blocks if self.postnet else ())]
         return sum(getattr(block, "parameters_saved", 0) for block in blocks)
 
     def summary(self, *args: object, **kwargs: object) -> None:
-        """Prints what Keras does, and what tied convolutions save."""
+        """Prints the summary of Keras, and the weights that tied convolutions save."""
         super().summary(*args, **kwargs)
         if self.config.tied_convolutions:
             write = kwargs.get("print_fn") or print
             write(f" Saved by tied convolutions: {self.parameters_saved:,}")
 
-    def _finish(
-        self, spoken: tf.Tensor, lengths: tf.Tensor, training: bool
+    def _refine(
+        self,
+        outputs: tf.Tensor,
+        lengths: tf.Tensor,
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
     ) -> dict[str, tf.Tensor]:
         """Frames with and without the postnet, no longer normalised."""
-        refined = spoken
+        refined = outputs
         if self.postnet is not None:
-            refined = self.postnet(spoken, lengths, training=training)
+            refined = self.postnet(outputs, lengths, seeds, training=training)
         frames, refined = (
             mask_frames(self.normalization(x, invert=True), lengths)
-            for x in (spoken, refined)
+            for x in (outputs, refined)
         )
         return {"frames": frames, "frames_refined": refined}

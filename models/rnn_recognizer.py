@@ -1,4 +1,4 @@
-"""A recurrent recogniser of isolated words."""
+"""Recurrent recogniser of isolated words."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from models.config import check_choices, option
+from models.config import Range, check_choices, half_to_double, option
 from models.layers import (
     AttentionPooling,
+    Dropout,
     FeatureNormalization,
     LastPooling,
     MaskedConv1D,
@@ -22,26 +23,28 @@ from models.layers import (
 class RnnRecognizerConfig:
     """RNN recogniser: optional convolutions, recurrent layers, pooling, softmax.
 
-    The network of the founding documents, 128 -> 256 -> 10 from the last step, is
+    A plain Elman network, 128 features -> 256 units -> 10 words from the last step, is
     `RnnRecognizerConfig(cell="elman", units=256, layers=1, bidirectional=False,
     conv_layers=0, pooling="last", dropout=0.0)` on 128 features.
     """
 
     cell: str = option("gru", "recurrent cell", choices=("elman", "lstm", "gru"))
-    layers: int = option(1, "recurrent layers")
-    units: int = option(128, "units of a recurrent layer and direction")
-    bidirectional: bool = option(True, "run each recurrent layer in both directions")
-    conv_layers: int = option(2, "convolutions in front, 0 for none")
-    conv_filters: int = option(128, "filters of each convolution")
-    conv_kernel_size: int = option(5, "width of each convolution", unit="frames")
+    layers: int = option(1, "number of recurrent layers", search=(1, 2))
+    units: int = option(
+        128, "units per recurrent layer and direction", search=half_to_double
+    )
+    bidirectional: bool = option(True, "bidirectional recurrent layers")
+    conv_layers: int = option(2, "convolutions before the recurrent layers, 0 for none")
+    conv_filters: int = option(128, "filters per convolution", search=half_to_double)
+    conv_kernel_size: int = option(5, "kernel size of each convolution", unit="frames")
     conv_stride: int = option(2, "stride of each convolution", unit="frames")
     tied_convolutions: bool = option(
-        False, "one filter per channel where as many channels come in as go out"
+        False, "depthwise convolutions where input and output channels are as many"
     )
     pooling: str = option(
-        "attention", "from frames to one vector", choices=("last", "mean", "attention")
+        "attention", "pooling over time", choices=("last", "mean", "attention")
     )
-    dropout: float = option(0.2, "share of activations dropped in training")
+    dropout: float = option(0.2, "dropout rate", search=Range(0.0, 0.5))
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -57,15 +60,15 @@ class RnnRecognizerConfig:
 
 
 class RnnRecognizer(keras.Model):
-    """Scores the words a padded batch of feature sequences may be.
+    """Classifier of padded batches of feature sequences into words.
 
     Args of the constructor:
         config: The architecture.
         feature_dim: Features per frame.
-        num_classes: Words to tell apart.
+        num_classes: Number of words.
 
     Attributes:
-        output_layers: Those whose units are words.
+        output_layers: The layers whose units are words.
         activation_names: The keys of `activations`.
     """
 
@@ -110,7 +113,14 @@ class RnnRecognizer(keras.Model):
             )
             for index in range(config.layers)
         ]
-        self.dropout = keras.layers.Dropout(config.dropout, dtype=policy)
+        self.conv_dropouts = [
+            Dropout(config.dropout, dtype=policy, name=f"conv_dropout_{index}")
+            for index in range(config.conv_layers)
+        ]
+        self.recurrent_dropouts = [
+            Dropout(config.dropout, dtype=policy, name=f"recurrent_dropout_{index}")
+            for index in range(config.layers)
+        ]
         if config.pooling == "attention":
             self.pooling = AttentionPooling(config.units, dtype=policy, name="pooling")
         elif config.pooling == "mean":
@@ -138,25 +148,30 @@ class RnnRecognizer(keras.Model):
 
         Args:
             inputs: `features` float32 [batch, frames, feature_dim] and `lengths` int32
-                [batch], in frames.
+                [batch], in frames; and `seeds` int64 [batch] of the dropout, drawn
+                where they are not given.
             training: Whether dropout is on.
 
         Returns:
-            `logits`, float32 [batch, num_classes]; `activations`, what the recurrent
-            layers say before dropout, within (-1, 1), by layer, [batch, frames, units];
-            `activation_lengths`, by layer, int32 [batch], in frames.
+            `logits`, float32 [batch, num_classes]; `activations`, the outputs of the
+            recurrent layers before dropout, within (-1, 1), by layer, [batch, frames,
+            units]; `activation_lengths`, by layer, int32 [batch], in frames.
         """
-        lengths = inputs["lengths"]
+        lengths, seeds = inputs["lengths"], inputs.get("seeds")
         frames = self.normalization(inputs["features"])
         frames = tf.cast(frames, self.compute_dtype)
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+        for convolution, norm, dropout in zip(
+            self.convolutions, self.norms, self.conv_dropouts, strict=True
+        ):
             frames, lengths = convolution(frames, lengths)
-            frames = self.dropout(tf.nn.silu(norm(frames)), training=training)
+            frames = dropout(tf.nn.silu(norm(frames)), seeds, training=training)
         activations = {}
-        for recurrent in self.recurrent:
-            frames = recurrent(frames, lengths, training=training)
+        for recurrent, dropout in zip(
+            self.recurrent, self.recurrent_dropouts, strict=True
+        ):
+            frames = recurrent(frames, lengths)
             activations[recurrent.name] = frames
-            frames = self.dropout(frames, training=training)
+            frames = dropout(frames, seeds, training=training)
         pooled = self.pooling(frames, lengths)
         return {
             "logits": tf.cast(self.classifier(pooled), tf.float32),

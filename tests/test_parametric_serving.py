@@ -107,11 +107,11 @@ def test_what_is_beyond_the_symbols_changes_nothing(served, task):
         ({"symbols_length": [2, 2]}, "must have as many rows"),
         ({"symbols": [[2, -4]]}, "symbols must not be negative"),
         ({"symbols": [[2, 999]]}, "symbols"),
-        ({"rate": [0.0]}, "rate must be between"),
-        ({"rate": [float("nan")]}, "rate must be between"),
+        ({"rate": [0.0]}, "rate must be between 0.25 and 4"),
+        ({"rate": [float("nan")]}, "rate must be between 0.25 and 4"),
         ({"rate": [1.0, 1.0]}, "must have as many rows"),
-        ({"semitones": [25.0]}, "semitones must be within"),
-        ({"semitones": [float("nan")]}, "semitones must be within"),
+        ({"semitones": [25.0]}, "semitones must be between -24 and 24"),
+        ({"semitones": [float("nan")]}, "semitones must be between -24 and 24"),
     ],
 )
 def test_what_is_out_of_range_is_refused_with_the_reason(served, changed, reason):

@@ -14,6 +14,7 @@ from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import ServerError, SpecError
 from tfspeech.serving.client import RemoteModel, Speech, wav_contents
 from tfspeech.synthesize import output_paths
+from tfspeech.tasks.conditions import CONDITIONS, add_conditions, given_conditions
 
 
 def transcribe(model: RemoteModel, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -46,26 +47,26 @@ def transcribe(model: RemoteModel, files: Sequence[Path]) -> Iterator[dict[str, 
 
 
 def synthesize(
-    model: RemoteModel, texts: Sequence[str], rate: float = 1.0, semitones: float = 0.0
+    model: RemoteModel, texts: Sequence[str], **conditions: float
 ) -> Iterator[tuple[Speech, float]]:
     """Speaks texts, in a request each.
 
     Args:
         model: A synthesiser.
         texts: English.
-        rate: 2 for twice as fast as usual.
-        semitones: Above the usual pitch.
+        **conditions: See `RemoteModel.synthesize`.
 
     Yields:
         The speech, and the seconds from request to answer.
 
     Raises:
         TextError: A text has a symbol that is unknown, or nothing to say.
+        SpecError: The model does not have one of the conditions.
         ServerError: The server does not answer, or refuses a text.
     """
     for text in texts:
         started = time.perf_counter()
-        (speech,) = model.synthesize([text], rate, semitones)
+        (speech,) = model.synthesize([text], **conditions)
         yield speech, time.perf_counter() - started
 
 
@@ -85,8 +86,9 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _print_words(model: RemoteModel, given: argparse.Namespace) -> list[dict[str, Any]]:
-    for flag in ("output", "rate", "pitch"):
-        if flag in given:
+    flags = {condition.name: condition.flag for condition in CONDITIONS}
+    for name, flag in {"output": "output", **flags}.items():
+        if name in given:
             raise SpecError(f"{model.name} does not speak: leave out --{flag}")
     report = []
     for each in transcribe(model, [Path(name) for name in given.inputs]):
@@ -101,8 +103,7 @@ def _write_speech(
 ) -> list[dict[str, Any]]:
     output = getattr(given, "output", Path("speech.wav"))
     paths = output_paths(output, len(given.inputs))
-    prosody = getattr(given, "rate", 1.0), getattr(given, "pitch", 0.0)
-    answers = synthesize(model, given.inputs, *prosody)
+    answers = synthesize(model, given.inputs, **given_conditions(given))
     report = []
     for path, text, (speech, seconds) in zip(paths, given.inputs, answers, strict=True):
         write_wav(path, speech.waveform, speech.sample_rate_hz)
@@ -161,18 +162,7 @@ def _parser() -> Parser:
         help="how often a request is sent again while the server is unavailable, after "
         "waits that double from 0.1 s on (default: 4)",
     )
-    parser.add_argument(
-        "--rate",
-        type=float,
-        metavar="FACTOR",
-        help="speak faster or slower, where the model can (default: 1)",
-    )
-    parser.add_argument(
-        "--pitch",
-        type=float,
-        metavar="SEMITONES",
-        help="speak higher or lower, where the model can (default: 0)",
-    )
+    add_conditions(parser)
     parser.add_argument(
         "--output",
         type=Path,

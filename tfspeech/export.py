@@ -83,7 +83,7 @@ def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> 
     sizes = (1, MAX_BATCH_SIZE)
     write_warmup(folder, config.model, signatures, server.examples, sizes)
     lite = write_lite(folder, config, task, kinds) if kinds else {}
-    description = describe(config.model, signatures, server.facts)
+    description = describe(config.model, signatures, server.metadata)
     write_description(folder, {**description, "tflite": lite})
 
 

@@ -9,6 +9,7 @@ from models.layers.attention import (
 )
 from models.layers.attention_decoder import AttentionDecoder
 from models.layers.convolution import MaskedConv1D
+from models.layers.dropout import Dropout
 from models.layers.masking import mask_frames, sequence_mask
 from models.layers.normalization import FeatureNormalization
 from models.layers.pooling import AttentionPooling, LastPooling, MeanPooling
@@ -23,6 +24,7 @@ __all__ = [
     "AttentionDecoder",
     "AttentionPooling",
     "DotAttention",
+    "Dropout",
     "FeatureNormalization",
     "LastPooling",
     "LocalAttention",

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from models.layers.convolution import MaskedConv1D
+from models.layers.dropout import Dropout
 
 
 class ConvolutionBlock(keras.layers.Layer):
@@ -38,7 +39,7 @@ class ConvolutionBlock(keras.layers.Layer):
             filters, kernel_size, tied=tied, dtype=policy, name="conv"
         )
         self.norm = keras.layers.LayerNormalization(dtype=policy, name="norm")
-        self.dropout = keras.layers.Dropout(dropout, dtype=policy)
+        self.dropout = Dropout(dropout, dtype=policy, name="dropout")
         self.filters = filters
         self.kernel_size = kernel_size
         self.tied = tied
@@ -47,19 +48,29 @@ class ConvolutionBlock(keras.layers.Layer):
         """Creates the weights for [batch, frames, channels]."""
         self.convolution.build(input_shape)
         self.norm.build((*input_shape[:-1], self.filters))
+        self.dropout.build()
 
     @property
     def parameters_saved(self) -> int:
-        """How many weights more a convolution had that was not tied."""
+        """Number of weights that tying the convolution saves."""
         if not self.tied:
             return 0
         free = self.kernel_size * self.filters**2 + self.filters
         return free - self.convolution.count_params()
 
     def call(
-        self, frames: tf.Tensor, lengths: tf.Tensor, training: bool = False
+        self,
+        frames: tf.Tensor,
+        lengths: tf.Tensor,
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tf.Tensor:
-        """[batch, frames, channels] with int32 [batch] -> [batch, frames, filters]."""
+        """[batch, frames, channels], with lengths int32 and seeds int64 [batch].
+
+        Returns:
+            [batch, frames, filters].
+        """
         frames, _ = self.convolution(frames, lengths)
         # Normalised first, one bias for all channels would have no effect.
-        return self.dropout(self.norm(self.activation(frames)), training=training)
+        frames = self.norm(self.activation(frames))
+        return self.dropout(frames, seeds, training=training)

@@ -1,4 +1,4 @@
-"""Convolutions that refine the frames a decoder has spoken."""
+"""Convolutions that refine the frames of a decoder."""
 
 from __future__ import annotations
 
@@ -59,10 +59,18 @@ class Postnet(keras.layers.Layer):
         self.last.build(input_shape)
 
     def call(
-        self, frames: tf.Tensor, lengths: tf.Tensor, training: bool = False
+        self,
+        frames: tf.Tensor,
+        lengths: tf.Tensor,
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tf.Tensor:
-        """[batch, frames, frame_dim] with int32 [batch] -> the same shape."""
+        """[batch, frames, frame_dim], with lengths int32 and seeds int64 [batch].
+
+        Returns:
+            The shape of `frames`.
+        """
         hidden = frames
         for block in self.blocks:
-            hidden = block(hidden, lengths, training=training)
+            hidden = block(hidden, lengths, seeds, training=training)
         return frames + self.last(hidden, lengths)[0]

@@ -1,15 +1,17 @@
-"""The bottleneck through which a decoder sees what it said last."""
+"""The bottleneck between a decoder's last frame and its next step."""
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
 
+from models.layers.dropout import Dropout
+
 
 class Prenet(keras.layers.Layer):
     """Two dense ReLU layers with strong dropout.
 
-    A decoder that saw its last frame clearly would copy it and never learn to listen to
+    A decoder that saw its last frame clearly would copy it and never learn to attend to
     the text. Source: Wang et al. 2017, "Tacotron" (arXiv 1703.10135), section 3.2.
 
     Args of the constructor:
@@ -25,16 +27,22 @@ class Prenet(keras.layers.Layer):
             )
             for i in range(2)
         ]
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.dropouts = [
+            Dropout(dropout, dtype=self.dtype_policy, name=f"dropout_{i}")
+            for i in range(2)
+        ]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates kernels [channels, units], [units, units] and biases [units]."""
-        for dense in self.dense:
+        for dense, dropout in zip(self.dense, self.dropouts, strict=True):
             dense.build(input_shape)
+            dropout.build()
             input_shape = (*input_shape[:-1], dense.units)
 
-    def call(self, frames: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[..., channels] -> [..., units]."""
-        for dense in self.dense:
-            frames = self.dropout(dense(frames), training=training)
+    def call(
+        self, frames: tf.Tensor, seeds: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
+        """[batch, ..., channels], with seeds int64 [batch] -> [batch, ..., units]."""
+        for dense, dropout in zip(self.dense, self.dropouts, strict=True):
+            frames = dropout(dense(frames), seeds, training=training)
         return frames

@@ -38,9 +38,7 @@ class Recurrent(keras.layers.Layer):
         """Creates kernels, recurrent kernels and biases of the cells."""
         self.layer.build(input_shape)
 
-    def call(
-        self, frames: tf.Tensor, lengths: tf.Tensor, training: bool | None = None
-    ) -> tf.Tensor:
+    def call(self, frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Runs over [batch, frames, channels] with int32 lengths [batch].
 
         Returns:
@@ -48,4 +46,4 @@ class Recurrent(keras.layers.Layer):
         """
         mask = sequence_mask(lengths, frames)
         # Keras hangs its mask on the result; lengths are what the next layer goes by.
-        return tf.identity(self.layer(frames, mask=mask, training=training))
+        return tf.identity(self.layer(frames, mask=mask))

@@ -6,20 +6,21 @@ import keras
 import tensorflow as tf
 
 from models.layers.attention import masked_softmax
+from models.layers.dropout import Dropout
 from models.layers.masking import sequence_mask
 
 
 def add_positions(frames: tf.Tensor) -> tf.Tensor:
-    """Adds sines and cosines of the place to [batch, frames, channels].
+    """Adds sines and cosines of the position to [batch, frames, channels].
 
     Channel i of the first half turns at the rate 10000^(-i / half). Source: Vaswani et
     al. 2017 (arXiv 1706.03762), section 3.5, with sines and cosines side by side.
     """
     half = frames.shape[-1] // 2
     rates = 10000.0 ** (-tf.range(half, dtype=tf.float32) / half)
-    places = tf.range(tf.shape(frames)[1], dtype=tf.float32)[:, tf.newaxis] * rates
-    positions = tf.concat([tf.sin(places), tf.cos(places)], axis=1)
-    return frames + tf.cast(positions, frames.dtype)
+    phases = tf.range(tf.shape(frames)[1], dtype=tf.float32)[:, tf.newaxis] * rates
+    encodings = tf.concat([tf.sin(phases), tf.cos(phases)], axis=1)
+    return frames + tf.cast(encodings, frames.dtype)
 
 
 class SelfAttentionBlock(keras.layers.Layer):
@@ -49,22 +50,36 @@ class SelfAttentionBlock(keras.layers.Layer):
         self.mixer = keras.layers.Dense(units, dtype=policy, name="mixer")
         self.hidden = keras.layers.Dense(2 * units, "relu", dtype=policy, name="hidden")
         self.output_layer = keras.layers.Dense(units, dtype=policy, name="output")
-        self.dropout = keras.layers.Dropout(dropout, dtype=policy)
+        self.dropouts = [
+            Dropout(dropout, dtype=policy, name=f"dropout_{index}")
+            for index in range(2)
+        ]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates the weights for [batch, frames, units]."""
         for layer in (*self.norms, self.projection, self.mixer, self.hidden):
             layer.build(input_shape)
         self.output_layer.build((*input_shape[:-1], 2 * self.units))
+        for dropout in self.dropouts:
+            dropout.build()
 
     def call(
-        self, frames: tf.Tensor, lengths: tf.Tensor, training: bool = False
+        self,
+        frames: tf.Tensor,
+        lengths: tf.Tensor,
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tf.Tensor:
-        """[batch, frames, units] with int32 [batch] -> the same shape."""
+        """[batch, frames, units], with lengths int32 and seeds int64 [batch].
+
+        Returns:
+            The shape of `frames`.
+        """
         mixed = self._attend(self.norms[0](frames), lengths)
-        frames += self.dropout(mixed, training=training)
+        frames += self.dropouts[0](mixed, seeds, training=training)
         hidden = self.hidden(self.norms[1](frames))
-        return frames + self.dropout(self.output_layer(hidden), training=training)
+        outputs = self.output_layer(hidden)
+        return frames + self.dropouts[1](outputs, seeds, training=training)
 
     def _attend(self, frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         batch, length, _ = tf.unstack(tf.shape(frames))

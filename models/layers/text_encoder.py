@@ -1,4 +1,4 @@
-"""From symbols to vectors that a decoder attends to."""
+"""Encoders from symbols to vectors that a decoder attends to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENCODERS = ("conv_lstm", "lstm", "self_attention")
 
 
 class TextEncoder(keras.layers.Layer):
-    """Embedding and what reads it.
+    """Embedding of symbols, then an encoder of one of three architectures.
 
     - `conv_lstm`: convolutions, then an LSTM in both directions (Tacotron 2, arXiv
       1712.05884, section 2.2);
@@ -52,6 +52,7 @@ class TextEncoder(keras.layers.Layer):
             num_symbols, units, dtype=policy, name="embedding"
         )
         self.has_positions = kind == "self_attention"
+        self.blocks, self.recurrent = [], []
         if kind == "conv_lstm":
             self.blocks = [
                 ConvolutionBlock(
@@ -65,11 +66,11 @@ class TextEncoder(keras.layers.Layer):
                 )
                 for index in range(layers)
             ]
-            self.blocks.append(
+            self.recurrent = [
                 Recurrent("lstm", units // 2, True, dtype=policy, name="lstm")
-            )
+            ]
         elif kind == "lstm":
-            self.blocks = [
+            self.recurrent = [
                 Recurrent("lstm", units, dtype=policy, name=f"lstm_{index}")
                 for index in range(layers)
             ]
@@ -84,16 +85,26 @@ class TextEncoder(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates the weights for symbols [batch, symbols]."""
         self.embedding.build(input_shape)
-        for block in self.blocks:
+        for block in (*self.blocks, *self.recurrent):
             block.build((*input_shape, self.embedding.output_dim))
 
     def call(
-        self, symbols: tf.Tensor, lengths: tf.Tensor, training: bool = False
+        self,
+        symbols: tf.Tensor,
+        lengths: tf.Tensor,
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
     ) -> tf.Tensor:
-        """int32 [batch, symbols] with lengths int32 [batch] -> [..., units]."""
+        """int32 [batch, symbols], with lengths int32 and seeds int64 [batch].
+
+        Returns:
+            [batch, symbols, units].
+        """
         encoded = self.embedding(symbols)
         if self.has_positions:
             encoded = add_positions(encoded)
         for block in self.blocks:
-            encoded = block(encoded, lengths, training=training)
+            encoded = block(encoded, lengths, seeds, training=training)
+        for recurrent in self.recurrent:
+            encoded = recurrent(encoded, lengths)
         return encoded

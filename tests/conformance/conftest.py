@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from phoneme_models import export_phoneme_models
 
 from tfspeech import export
 from tfspeech.tasks.runs import load_task
@@ -38,10 +39,11 @@ def serve(folder, tmp_path):
 
 @pytest.fixture(scope="session")
 def exports(small_run, small_voice, small_dense, tmp_path_factory):
-    """One folder with a model of every kind."""
+    """One folder with a model of every kind, and some of other symbols."""
     folder = tmp_path_factory.mktemp("exports")
     for run_dir in (small_run, small_voice, small_dense):
         export.run(run_dir, folder)
+    export_phoneme_models(folder)
     return folder
 
 

@@ -129,9 +129,11 @@ def test_voice_reads_symbols(spoken, url, voice):
         np.testing.assert_allclose(mel, each.frames[:, :16], atol=1e-3)
 
 
-@pytest.fixture(scope="module", params=[(1.0, 0.0), (1.5, 3.0)])
+@pytest.fixture(
+    scope="module",
+    params=[{"rate": 1.0, "semitones": 0.0}, {"rate": 1.5, "semitones": 3.0}],
+)
 def prosody(request):
-    """Rate and semitones."""
     return request.param
 
 
@@ -143,14 +145,14 @@ def phrases(size, prosody, dense):
         ", ".join(f"the {rng.choice(COLOURS)} {rng.choice(THINGS)}" for _ in range(n))
         for n in rng.integers(1, 5, size)
     ]
-    speech = dense.speak(texts, *prosody)
+    speech = dense.speak(texts, **prosody)
     return texts, speech, [dense.waveform(each.frames) for each in speech]
 
 
 def test_dense_speaks_texts(phrases, prosody, url):
     texts, _, waveforms = phrases
     with RemoteModel(url, "dense_synthesis") as model:
-        answers = model.synthesize(texts, *prosody)
+        answers = model.synthesize(texts, **prosody)
     for answer, waveform in zip(answers, waveforms, strict=True):
         assert answer.sample_rate_hz == 8000
         assert answer.stopped
@@ -162,7 +164,7 @@ def test_dense_reads_symbols(phrases, prosody, url, dense):
     encoded = [encode_segments(dense.front_end, text) for text in texts]
     lengths, symbols = padded(encoded)
     inputs = {"symbols": symbols, "symbols_length": lengths}
-    for name, value in zip(("rate", "semitones"), prosody, strict=True):
+    for name, value in prosody.items():
         inputs[name] = np.full(len(texts), value, np.float32)
     with RemoteModel(url, "dense_synthesis") as model:
         answer = model.predict("acoustic", inputs)

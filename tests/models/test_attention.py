@@ -113,13 +113,27 @@ def test_a_window_keeps_the_attention_close_to_where_it_was():
     assert not np.allclose(free, alignments)
 
 
-def test_dot_attention_is_its_formula():
+@pytest.mark.parametrize("window", [0, 1, 3])
+def test_dot_attention_is_its_formula(window):
     attention = build("dot")
-    encoded, queries = inputs(steps=1)
-    w, v = attention.query_kernel.numpy(), attention.key_kernel.numpy()
-    energies = np.einsum("bu,bnu->bn", queries[0] @ w, encoded @ v) / np.sqrt(8)
-    alignments = run(attention, encoded, np.array([9, 9], np.int32), queries)[1]
-    np.testing.assert_allclose(alignments[0], softmax(energies), atol=1e-5)
+    encoded, queries = inputs(steps=6)
+    w, v = (
+        kernel.numpy().astype(np.float64)
+        for kernel in (attention.query_kernel, attention.key_kernel)
+    )
+    position, wanted = np.zeros(2, int), []
+    for query in queries:
+        energies = np.einsum("bu,bnu->bn", query @ w, encoded @ v) / np.sqrt(8)
+        for row, length in enumerate(LENGTHS):
+            energies[row, length:] = -np.inf
+            if window:
+                energies[row, : max(position[row] - 1, 0)] = -np.inf
+                energies[row, position[row] + window + 1 :] = -np.inf
+        wanted.append(softmax(energies))
+        position = wanted[-1].argmax(-1)
+    alignments = run(attention, encoded, LENGTHS, queries, window)[1]
+    np.testing.assert_allclose(alignments, wanted, atol=1e-5)
+    assert len(set(np.argmax(wanted, -1)[:, 0])) > 1  # It moved, back as well.
 
 
 def test_heads_look_on_their_own_and_are_averaged():
@@ -141,20 +155,27 @@ def location_features(attention, alignment, total):
     return np.stack(features, 1) @ attention.location_kernel.numpy()
 
 
-@pytest.mark.parametrize("kind", ["additive", "location_sensitive"])
+@pytest.mark.parametrize("kind", ["additive", "location_sensitive", "local"])
 def test_additive_attention_is_its_formula(kind):
     attention = build(kind)
     attention.bias.assign(np.linspace(-1, 1, 8))
     encoded, queries = inputs(steps=3)
     w, v = attention.query_kernel.numpy(), attention.key_kernel.numpy()
-    alignment, total = np.eye(9)[[0, 0]], np.zeros((2, 9))
+    alignment, total, center = np.eye(9)[[0, 0]], np.zeros((2, 9)), np.zeros((2, 1))
     wanted = []
     for query in queries:
         sums = (query @ w)[:, np.newaxis] + encoded @ v + attention.bias.numpy()
         total = total + alignment
         if kind == "location_sensitive":
             sums = sums + location_features(attention, alignment, total)
-        alignment = softmax((np.tanh(sums) @ attention.score_kernel.numpy())[..., 0])
+        energies = (np.tanh(sums) @ attention.score_kernel.numpy())[..., 0]
+        if kind == "local":
+            move = query @ w @ attention.move_kernel.numpy()
+            center = np.minimum(center + np.log1p(np.exp(move)), 8)
+            distance = np.arange(9) - center
+            energies -= distance**2 / (2 * (2 / 2) ** 2)
+            energies[abs(distance) > 2] = -np.inf
+        alignment = softmax(energies)
         wanted.append(alignment)
     alignments = run(attention, encoded, np.array([9, 9], np.int32), queries)[1]
     np.testing.assert_allclose(alignments, wanted, atol=1e-5)

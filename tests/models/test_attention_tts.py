@@ -166,6 +166,7 @@ def test_the_window_holds_in_synthesis():
         inputs["symbols"], inputs["symbol_lengths"], tf.constant(9)
     )
     assert np.all(spoken["alignment"][:, 0, 2:] == 0)
+    assert np.all(spoken["alignment"][:2, 0, :2] > 0)
 
 
 def set_stop_bias(model, value):
@@ -196,6 +197,16 @@ def test_the_recording_is_heard_only_after_its_step():
     after = model(later)["frames"].numpy()
     np.testing.assert_allclose(after[0, :6], before[0, :6], atol=1e-5)
     assert np.all(np.any(np.abs(after[0, 6:9] - before[0, 6:9]) > 1e-4, axis=-1))
+
+
+def test_what_is_drawn_belongs_to_the_row(config):
+    model, inputs = build(config), batch()
+    inputs["seeds"] = np.array([4, 2**40, -1])
+    together = model(inputs, training=True)
+    for index, frames in enumerate(inputs["frame_lengths"]):
+        alone = model(row(inputs, index), training=True)["frames_refined"][0]
+        found = together["frames_refined"][index, :frames]
+        np.testing.assert_allclose(found, alone, atol=1e-4)
 
 
 def test_dropout_and_zoneout_are_seeded():
@@ -254,7 +265,7 @@ def test_a_saved_model_speaks_the_same(tmp_path):
         )
 
 
-def test_the_network_of_the_documents_is_one_configuration():
+def test_plain_lstms_with_dot_attention_are_one_configuration():
     config = AttentionTtsConfig(
         encoder="lstm",
         encoder_layers=1,

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from models import CATALOGUE
 from models.config import option
+from models.layers.dropout import RandomLayer
 from tfspeech.strategies import parse_clipping
 from tfspeech.training.checkpoints import restore_best, save_best
 from tfspeech.training.step import TrainingStep
@@ -168,6 +169,57 @@ def test_neighbours_in_a_batch_change_nothing(name):
     together = output(name, model, inputs)
     alone = output(name, model, {key: value[2:3] for key, value in inputs.items()})
     np.testing.assert_allclose(alone, together[2:3], atol=1e-5)
+
+
+def train_outputs(model, inputs):
+    return tf.nest.map_structure(lambda x: x.numpy(), model(inputs, training=True))
+
+
+def test_what_dropout_and_zoneout_draw_belongs_to_the_row_of_the_batch(name):
+    model, inputs = build(name), batch(name)
+    inputs["seeds"] = np.arange(6) * 2**40 + 7
+    together = train_outputs(model, inputs)
+    for first, more in ((0, 5), (1, 16)):
+        half = {key: value[first::2] for key, value in inputs.items()}
+        half_outputs = train_outputs(model, padded(half, more))
+        for found, wanted in zip(
+            tf.nest.flatten(half_outputs), tf.nest.flatten(together), strict=True
+        ):
+            wanted = wanted[first::2]
+            found = found[tuple(slice(size) for size in wanted.shape)]
+            np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def drawing_layers(model):
+    return [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, RandomLayer) and layer.rate
+    ]
+
+
+def test_other_seeds_draw_otherwise_and_without_seeds_so_does_every_call(name):
+    model, inputs = build(name), batch(name)
+    if not drawing_layers(model):
+        pytest.skip("no layer of it draws anything by default")
+    key = KINDS[CATALOGUE[name].kind].output
+    seeds = [{"seeds": np.arange(6) + shift} for shift in (0, 0, 1)]
+    one, same, other = (train_outputs(model, inputs | s)[key] for s in seeds)
+    np.testing.assert_array_equal(one, same)
+    assert np.all(np.any(one != other, axis=tuple(range(1, one.ndim))))
+    first, second = (train_outputs(model, inputs)[key] for _ in range(2))
+    assert np.all(np.any(first != second, axis=tuple(range(1, one.ndim))))
+
+
+def test_every_layer_that_draws_has_a_path_of_its_own(name):
+    models = [build(name) for _ in range(2)]
+    paths, again = ([x.path for x in drawing_layers(model)] for model in models)
+    assert paths == again
+    assert len(set(paths)) == len(paths)
+    assert all(path.startswith(f"{name}/") for path in paths)
+    assert not any(
+        isinstance(layer, keras.layers.Dropout) for layer in models[0]._flatten_layers()
+    )
 
 
 def test_every_weight_gets_a_gradient_and_the_model_learns_one_batch(name):

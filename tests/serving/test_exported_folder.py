@@ -50,6 +50,17 @@ def test_every_signature_is_warmed_up_with_requests_that_it_answers(exported, se
     assert dict(sizes) == {name: [1, 16] for name in served}
 
 
+def test_every_signature_refuses_requests_without_rows(exported, served):
+    for request in read_warmup(exported):
+        inputs = {k: tf.make_ndarray(v)[:0] for k, v in request.inputs.items()}
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="with at least one row"
+        ):
+            served[request.model_spec.signature_name](
+                **{k: tf.constant(v) for k, v in inputs.items()}
+            )
+
+
 def test_all_inputs_and_outputs_are_described(exported, served):
     described = read_description(exported)
     assert described["model"] == exported.parent.name

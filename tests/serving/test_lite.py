@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from tfspeech import export, train
 from tfspeech.errors import RunError
 from tfspeech.serving.description import read_description
 from tfspeech.serving.lite import convert, select_operations, summarize, write_lite
-from tfspeech.serving.lite_tasks import LiteParametric, LiteRecogniser, LiteSynthesiser
 from tfspeech.tasks.registry import default_config
 from tfspeech.tasks.runs import load_task
 
@@ -86,21 +86,20 @@ def test_the_command_says_what_a_lite_synthesiser_is_worth(
 
 
 @pytest.mark.parametrize(
-    ("run_name", "kind", "select"),
+    ("run_name", "select"),
     [
         (
             "small_voice",
-            LiteSynthesiser,
             ["TensorListReserve", "TensorListSetItem", "TensorListStack"],
         ),
-        ("small_dense", LiteParametric, ["UpperBound"]),
+        ("small_dense", ["UpperBound"]),
     ],
 )
 def test_a_lite_synthesiser_predicts_the_frames_of_the_python_model(
-    run_name, kind, select, request
+    run_name, select, request
 ):
-    config, task = load_task(request.getfixturevalue(run_name))
-    lite = kind(config, task)
+    _, task = load_task(request.getfixturevalue(run_name))
+    lite = task.lite()
     model = convert(lite, "float32")
     assert select_operations(model) == select
     speak = runner(model)
@@ -112,8 +111,9 @@ def test_a_lite_synthesiser_predicts_the_frames_of_the_python_model(
 
 def test_a_model_without_a_lite_form_is_one_clear_line(tmp_path):
     config = default_config("rnn_recognizer")
+    task = SimpleNamespace(lite=lambda: None)
     with pytest.raises(RunError, match="rnn_recognizer has no TFLite form"):
-        write_lite(tmp_path, config, object(), ["int8"])
+        write_lite(tmp_path, config, task, ["int8"])
 
 
 def test_what_cannot_be_converted_is_one_clear_line():
@@ -150,8 +150,7 @@ def recogniser(architecture, features):
     ],
 )
 def test_all_recognisers_need_builtin_operations_alone(architecture, features):
-    config = recogniser(architecture, features)
-    lite = LiteRecogniser(config, config.build())
+    lite = recogniser(architecture, features).build().lite()
     for kind, tolerance in (("float32", 1e-4), ("float16", 0.02), ("int8", 0.2)):
         model = convert(lite, kind)
         assert select_operations(model) == []

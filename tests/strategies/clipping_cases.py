@@ -102,7 +102,7 @@ def quantile(n, before):
 
 
 def moments(values, decay):
-    """Weighted mean and deviation from their definition: weights, then one sum."""
+    """Weighted mean and std from their definition: weights, then one sum."""
     weights = np.zeros(0)
     for count in range(len(values)):
         rate = max(1 / (count + 1), 1 - decay)
@@ -116,10 +116,10 @@ def zscore(n, before):
     for past in [*before, n]:
         usual = np.inf
         if len(taken) >= 3:
-            mean, deviation = moments(np.array(taken), 0.6)
-            deviation = max(deviation, 0.01 * mean)
-            usual = mean + deviation
-            c = usual if past <= usual else mean + deviation**2 / (past - mean)
+            mean, std = moments(np.array(taken), 0.6)
+            std = max(std, 0.01 * mean)
+            usual = mean + std
+            c = usual if past <= usual else mean + std**2 / (past - mean)
         taken.append(min(past, usual))
     return c
 
@@ -130,10 +130,10 @@ def skip_spikes():
     def step(values, infos, weights):
         value = np.log(norm(values))
         if len(taken) >= 3:
-            mean, deviation = moments(np.array(taken), 0.7)
-            if value > mean + max(deviation, 0.1):
+            mean, std = moments(np.array(taken), 0.7)
+            if value > mean + max(std, 0.1):
                 return None
-            value = max(value, mean - max(deviation, 0.1))
+            value = max(value, mean - max(std, 0.1))
         taken.append(value)
         return values
 

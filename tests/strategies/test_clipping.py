@@ -181,9 +181,13 @@ def test_skipped_steps_touch_nothing_and_state_is_all_there_is(name):
             assert not bool(done)
         if seed == 3:
             stopped, eager = eager, chain_of(spec)
-            for new, old in zip(eager.variables, stopped.variables, strict=True):
+            for new, old in zip(
+                eager.variables.values(), stopped.variables.values(), strict=True
+            ):
                 new.assign(old)
-    for ours, theirs in zip(chain.variables, eager.variables, strict=True):
+    for ours, theirs in zip(
+        chain.variables.values(), eager.variables.values(), strict=True
+    ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
 
 

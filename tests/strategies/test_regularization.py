@@ -18,7 +18,7 @@ from regularized import (
     values,
 )
 
-from tfspeech.strategies import REGULARIZATIONS, Update, describe_variables
+from tfspeech.strategies import REGULARIZATIONS, Update
 
 
 def per_unit(w, function):
@@ -34,8 +34,9 @@ def shrink_units(columns):
 
 
 def kl_gaussian(w, prior):
-    ratio = (w.var() + w.mean() ** 2) / prior
-    return 0.5 * 0.5 * (ratio - 1 - np.log(w.var() / prior))
+    """0.5 KL(N(m, v) || N(0, v0)) in the form with two standard deviations."""
+    distance = (w.var() + w.mean() ** 2) / (2 * prior) - 0.5
+    return 0.5 * (np.log(np.sqrt(prior) / w.std()) + distance)
 
 
 def orthogonality(w):
@@ -92,7 +93,7 @@ ELSEWHERE = {
     # In test_pruning.py and test_regularization_specs.py.
     "prune",
     "budget",
-    # In test_surgery.py and test_activation_penalties.py.
+    # In test_reparameterization.py and test_activation_penalties.py.
     "kl_mean_field",
     "hard_concrete_l0",
     "kl_sparsity",
@@ -114,7 +115,8 @@ def test_the_tables_name_every_strategy():
 
 @pytest.mark.parametrize("name", REGULARIZATIONS)
 def test_a_docstring_says_which_kind_a_strategy_is(name):
-    kinds = "Penalty|Update rule|Constraint|Surgery and penalty|Check at build|Leaves"
+    kinds = "Penalty|Update rule|Constraint|Check at build|Leaves"
+    kinds += "|Reparameterization and penalty"
     assert re.match(kinds, REGULARIZATIONS[name].__doc__)
 
 
@@ -122,12 +124,18 @@ def test_a_docstring_says_which_kind_a_strategy_is(name):
 def test_penalties_are_those_of_numpy_and_leave_the_rest_alone(name):
     spec, acted_on, formula = PENALTIES[name]
     model = make_model()
-    infos = describe_variables(model)
+    priors = [np.var(value.astype(float)) for value in values(model)]
+    chain = make_chain(spec, model)
+    # The weights have moved since: other means and variances than at the start.
+    for variable, scale in zip(
+        model.trainable_variables, (0.2, 1.0, 3.0, 0.6), strict=True
+    ):
+        variable.assign(variable * scale + 0.3)
     wanted = sum(
-        formula(values(model)[i].astype(float), infos[i].initial_variance)
-        for i in ACTED_ON[acted_on]
+        formula(values(model)[i].astype(float), priors[i]) for i in ACTED_ON[acted_on]
     )
-    assert float(penalty(spec, model)) == pytest.approx(wanted, rel=2e-6)
+    found = chain.penalty({}, Update(tf.constant(0), tf.constant(RATE)))
+    assert float(found) == pytest.approx(wanted, rel=2e-6)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.0, 1e-20, 1e4])

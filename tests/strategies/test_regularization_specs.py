@@ -14,6 +14,7 @@ from tfspeech.strategies import (
     describe_variables,
     parse_regularization,
 )
+from tfspeech.strategies.regularization import substituted
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_a_model_within_its_budget_is_left_alone(spec):
     model = make_model()
     before = [v.tobytes() for v in values(model)]
     chain = update(spec, model)
-    assert chain.variables == []
+    assert chain.variables == {}
     assert [v.tobytes() for v in values(model)] == before
 
 
@@ -123,7 +124,7 @@ def test_what_the_layers_of_several_models_assign_is_kept():
         model.add(keras.layers.BatchNormalization(momentum=0.0))
     chain = make_chain_of(models, "kl_mean_field()")
     first = Update(tf.constant(0, tf.int64), tf.constant(RATE))
-    with chain.substituted(first):
+    with substituted([chain], first):
         for model in models:
             model(np.ones((4, 2), np.float32), training=True)
     for model in models:

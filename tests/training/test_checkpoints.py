@@ -37,8 +37,8 @@ def values(model):
 
 def test_a_model_of_the_same_shape_takes_everything(tmp_path):
     theirs, ours = model(0, a=4, b=2), model(1, a=4, b=2)
-    save_best(tmp_path, theirs)
-    assert take_best(tmp_path, ours) == []
+    save_best(tmp_path, {"model": theirs})
+    assert take_best(tmp_path, {"model": ours}) == []
     for path, value in values(theirs).items():
         np.testing.assert_array_equal(values(ours)[path], value)
     x = tf.ones([1, 3])
@@ -48,8 +48,8 @@ def test_a_model_of_the_same_shape_takes_everything(tmp_path):
 def test_what_does_not_fit_is_named_with_its_reason_and_left_alone(tmp_path):
     theirs, ours = model(0, a=4, b=2), model(1, a=4, b=5, c=2)
     before = values(ours)
-    save_best(tmp_path, theirs)
-    assert take_best(tmp_path, ours) == [
+    save_best(tmp_path, {"model": theirs})
+    assert take_best(tmp_path, {"model": ours}) == [
         "b/kernel: (4, 2) there, (4, 5) here",
         "b/bias: (2,) there, (5,) here",
         "c/kernel: the other model has no such weight",
@@ -63,7 +63,7 @@ def test_what_does_not_fit_is_named_with_its_reason_and_left_alone(tmp_path):
 @pytest.mark.parametrize("use", [take_best, restore_best])
 def test_weights_that_are_missing_or_damaged_are_one_clear_error(use, tmp_path):
     with pytest.raises(RunError, match=r"no checkpoint of a whole epoch yet.*--resume"):
-        use(tmp_path / "checkpoints", model(0, a=4))
+        use(tmp_path / "checkpoints", {"model": model(0, a=4)})
     (tmp_path / "best.npz").write_bytes(b"PK damaged")
     with pytest.raises(RunError, match=r"best\.npz is damaged"):
-        use(tmp_path, model(0, a=4))
+        use(tmp_path, {"model": model(0, a=4)})

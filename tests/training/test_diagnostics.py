@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from toy import ToyModel, toy_data, toy_step
+from toy import ToyModel, group_of, model_of, run, toy_data, toy_step
 
 from tfspeech.strategies import Gradients, describe_variables, parse_clipping
 from tfspeech.strategies.clipping import ClippingChain
@@ -16,7 +16,7 @@ from tfspeech.training.diagnostics import (
     clipping_figures,
     weight_figures,
 )
-from tfspeech.training.step import METRICS
+from tfspeech.training.group import METRICS
 
 MODEL = ToyModel()
 INFOS = describe_variables(MODEL)
@@ -269,12 +269,11 @@ def test_equal_weights_are_all_effective_and_zeros_are_none(value, zeros):
 
 def metrics_of(clip, steps=SAMPLING_STEPS + 10, **settings):
     step = toy_step(clip=clip, **settings)
-    metrics, ratios = step.run(iter(toy_data(bad=[5])), steps)
-    return step, metrics, ratios
+    return step, run(step, toy_data(bad=[5]), steps)
 
 
 def test_a_step_reports_a_cosine_of_one_for_a_bound_of_the_global_norm():
-    _, metrics, _ = metrics_of(["global_norm(0.1)"])
+    _, metrics = metrics_of(["global_norm(0.1)"])
     made = metrics["skipped"] == 0
     assert made.sum() == made.size - 1
     np.testing.assert_array_equal(metrics["cosine"][made], 1.0)
@@ -288,7 +287,7 @@ def test_a_step_reports_a_cosine_of_one_for_a_bound_of_the_global_norm():
 
 
 def test_a_step_samples_what_value_clipping_does():
-    _, metrics, _ = metrics_of(["value(0.05)"])
+    _, metrics = metrics_of(["value(0.05)"])
     for name in ONCE_IN_A_WHILE:
         measured = np.flatnonzero(np.isfinite(metrics[name]))
         assert measured.tolist() == [0, SAMPLING_STEPS]
@@ -306,7 +305,8 @@ def test_a_step_reports_how_its_weights_moved():
     weights, found, ratios = [[v.numpy() for v in variables]], [], {}
     for _ in range(4):
         metrics, ratios = step.run(iterator, 1)
-        found.append({name: float(values[0]) for name, values in metrics.items()})
+        figures = metrics["model"].items()
+        found.append({name: float(values[0]) for name, values in figures})
         weights.append([v.numpy() for v in variables])
     moves = np.diff([flat(w) for w in weights], axis=0)
     assert np.isnan([found[0]["update_cosine"], found[0]["sign_flips"]]).all()
@@ -317,26 +317,27 @@ def test_a_step_reports_how_its_weights_moved():
         assert found[number]["sign_flips"] == pytest.approx(np.mean(now * last < 0))
     for variable, new, old in zip(variables, weights[-1], weights[-2], strict=True):
         ratio = np.linalg.norm(new - old) / np.linalg.norm(old)
-        assert ratios[variable.path] == pytest.approx(ratio, rel=1e-4)
+        assert ratios["model"][variable.path] == pytest.approx(ratio, rel=1e-4)
 
 
 def test_of_a_skipped_step_only_the_gradient_is_known():
-    step, metrics, _ = metrics_of(["quantile(0.5)"], steps=6)
+    step, metrics = metrics_of(["quantile(0.5)"], steps=6)
     assert metrics["skipped"].tolist() == [0, 0, 0, 0, 0, 1]
     known = {name for name in METRICS if np.isfinite(metrics[name][5])}
     counted = {"clipped_norm", "clipped", "skipped", "learning_rate", "loss_scale"}
     assert known == counted | {"loss", "penalty"}  # tanh hides the infinity.
-    before = [v.numpy() for v in step._probe.variables]
+    probe = group_of(step)._probe
+    before = [v.numpy() for v in probe.variables]
     step.run(iter(toy_data(bad=[0])), 1)
-    for value, variable in zip(before, step._probe.variables, strict=True):
+    for value, variable in zip(before, probe.variables, strict=True):
         np.testing.assert_array_equal(value, variable.numpy())
 
 
 def test_a_spike_stands_out():
     step = toy_step(clip=["none()"], learning_rate=1e-4)
     data = toy_data(batches=60)
-    metrics, _ = step.run(iter(data), 40)
+    metrics = run(step, data, 40)
     usual = metrics["norm_zscore"][SPIKE_WARMUP_STEPS:]
     assert np.abs(usual).max() < 6.0
     large = data.map(lambda b: {"x": 100.0 * b["x"], "y": 100.0 * b["y"]})
-    assert step.run(iter(large), 1)[0]["norm_zscore"][0] > 8.0
+    assert run(step, large, 1)["norm_zscore"][0] > 8.0

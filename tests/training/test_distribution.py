@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from specs import CLIP, REGULARIZE
-from toy import ToyModel, all_values, toy_data, toy_loss, toy_step
+from toy import (
+    ToyModel,
+    all_values,
+    model_of,
+    run,
+    toy_data,
+    toy_loss,
+    toy_step,
+)
 
 from tfspeech.errors import SpecError
 from tfspeech.training.distribution import Distribution, create_distribution
@@ -30,7 +38,7 @@ def two_replicas():
 
 def trained(distribution=None, data=None, **settings):
     step = toy_step(**SETTINGS | settings, distribution=distribution)
-    metrics, _ = step.run(iter(toy_data() if data is None else data), STEPS)
+    metrics = run(step, toy_data() if data is None else data, STEPS)
     return step, metrics
 
 
@@ -98,7 +106,7 @@ def test_a_value_that_is_not_finite_on_one_replica_skips_the_step_on_both(two_re
     )
     before = all_values(step)
     # Row 0 alone is infinite, and the first replica alone has it.
-    metrics, _ = step.run(iter(toy_data(bad=[0])), 1)
+    metrics = run(step, toy_data(bad=[0]), 1)
     after = all_values(step)
     assert metrics["skipped"].tolist() == [1.0]
     assert {k for k in after if after[k] != before[k]} == {"steps", "model/skipped"}
@@ -145,13 +153,15 @@ sys.path[:0] = sys.argv[1:2]
 from tfspeech.training.distribution import create_distribution
 distribution = create_distribution("multi_worker")
 import numpy as np
-from toy import toy_data, toy_step
+from toy import run, toy_data, toy_step
 clip, regularize = sys.argv[3:]
 step = toy_step(
     clip=[clip], regularize=[regularize], optimizer="sgd(0.9)", learning_rate=0.05,
     ema_momentum=0.9, distribution=distribution,
 )
-metrics, _ = step.run(iter(toy_data(bad=[3])), 8)
+index, count = distribution.shard
+mine = lambda batch: {k: v[index::count] for k, v in batch.items()}
+metrics = run(step, toy_data(bad=[3]).map(mine), 8)
 assert metrics["skipped"].tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
 assert distribution.any(not distribution.is_chief)
 name = "chief" if distribution.is_chief else "other"

@@ -4,7 +4,7 @@ import signal
 import numpy as np
 import pytest
 import tensorflow as tf
-from toy import all_values, toy_data, toy_step
+from toy import all_values, run, toy_data, toy_step
 
 from tfspeech.training.checkpoints import LastCheckpoint
 from tfspeech.training.loop import LoopState, run_loop
@@ -23,7 +23,9 @@ def train(step, state, batches=None, checkpoint_steps=1000, **kwargs):
         steps_per_call=kwargs.pop("steps_per_call", 4),
         checkpoint_steps=checkpoint_steps,
         on_steps=(
-            lambda state, m, _: calls.append(("steps", state.step, len(m["loss"]))),
+            lambda state, m, _: calls.append(
+                ("steps", state.step, len(m["model"]["loss"]))
+            ),
             *on_steps,
         ),
         on_epoch=(
@@ -145,7 +147,11 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
 def test_metrics_reach_the_actions_as_they_were():
     seen = []
     step = toy_step()
-    train(step, LoopState(6, 1), on_steps=[lambda s, m, _: seen.append(m["loss"])])
+    train(
+        step,
+        LoopState(6, 1),
+        on_steps=[lambda s, m, _: seen.append(m["model"]["loss"])],
+    )
     again = toy_step()
-    metrics, _ = again.run(iter(toy_data()), 6)
+    metrics = run(again, toy_data(), 6)
     np.testing.assert_array_equal(np.concatenate(seen), metrics["loss"])

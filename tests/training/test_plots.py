@@ -5,11 +5,12 @@ import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
 
-from tfspeech.training.plots import plot_confusion, plot_diagnostics, plot_learning
-from tfspeech.training.step import METRICS
+from tfspeech.tasks.word_recognition.plots import LEARNING
+from tfspeech.training.group import METRICS
+from tfspeech.training.plots import plot_diagnostics, plot_validation
 
 
-def records(steps=60, skipped=(30,)):
+def records(steps=60, skipped=(30,), group="model"):
     """Lines of a run in which some steps were skipped, with two evaluations."""
     rng, lines = np.random.default_rng(0), []
     for step in range(1, steps + 1):
@@ -22,12 +23,13 @@ def records(steps=60, skipped=(30,)):
             ratio = 1e-3 if step not in skipped else None
             paths = [f"net/layer_{i}/{n}" for i in range(12) for n in ("kernel", "b")]
             figures["update_ratio"] = dict.fromkeys(paths, ratio)
-        lines.append({"step": step} | figures)
+        lines.append({"step": step, "group": group} | figures)
         if step % 30 == 0:
             scores = {"loss": 1.0 / step, "accuracy": 0.9}
             weights = {"zeros": 0.1, "effective_parameters": 0.6}
             place = {"step": step, "epoch": step // 30}
-            lines.append(place | {"validation": scores, "weights": weights})
+            record = {"validation": scores, "weights": {group: weights}}
+            lines.append(place | record)
     return lines
 
 
@@ -56,19 +58,47 @@ def panels(figure):
     }
 
 
-@pytest.mark.parametrize("plot", [plot_learning, plot_diagnostics])
 @pytest.mark.parametrize(
     "lines",
     [[], records(steps=3), records(skipped=range(61)), records(steps=1)],
     ids=["empty", "short", "nothing finite", "one step"],
 )
-def test_every_run_becomes_a_picture(plot, lines, tmp_path):
-    plot(write(tmp_path, lines), tmp_path / "run.png")
-    assert image.imread(tmp_path / "run.png").shape[0] > 400
+def test_every_run_becomes_pictures(lines, tmp_path):
+    metrics = write(tmp_path, lines)
+    plot_diagnostics(metrics, tmp_path)
+    plot_validation(metrics, LEARNING, tmp_path / "learning.png")
+    for name in ("diagnostics.png", "learning.png"):
+        assert image.imread(tmp_path / name).shape[0] > 400
+
+
+def test_training_and_validation_loss_are_in_one_panel(tmp_path, figures):
+    plot_validation(write(tmp_path, records()), LEARNING, tmp_path / "learning.png")
+    found = panels(figures[0])
+    assert set(found["Loss"]) == {"training", "validation"}
+    np.testing.assert_array_equal(found["Loss"]["validation"].get_xdata(), [30, 60])
+    np.testing.assert_array_equal(
+        found["Loss"]["validation"].get_ydata(), [1 / 30, 1 / 60]
+    )
+    np.testing.assert_array_equal(found["Accuracy"]["accuracy"].get_ydata(), [0.9, 0.9])
+
+
+def test_every_group_has_diagnostics_of_its_own(tmp_path, figures):
+    lines = [*records(group="generator"), *records(skipped=(), group="discriminator")]
+    for record in lines:
+        if "weights" in record:
+            groups = ("generator", "discriminator")
+            record["weights"] = {group: {"zeros": 0.5} for group in groups}
+    plot_diagnostics(write(tmp_path, lines), tmp_path)
+    names = {path.name for path in tmp_path.glob("*.png")}
+    assert names == {"diagnostics_generator.png", "diagnostics_discriminator.png"}
+    skipped = [panels(f)["How often is it clipped?"]["steps skipped"] for f in figures]
+    shares = [np.nanmax(line.get_ydata()) for line in skipped]
+    assert shares[0] > 0
+    assert shares[1] == 0
 
 
 def test_every_diagnostic_of_a_step_is_drawn(tmp_path, figures):
-    plot_diagnostics(write(tmp_path, records()), tmp_path / "run.png")
+    plot_diagnostics(write(tmp_path, records()), tmp_path)
     found = panels(figures[0])
     assert [len(lines) for lines in found.values()] == [3, 4, 2, 3, 12, 2]
     cosine = found["What is lost?"]["cosine, clipped to raw"].get_ydata()
@@ -82,7 +112,7 @@ def test_every_diagnostic_of_a_step_is_drawn(tmp_path, figures):
 
 def test_what_was_not_measured_is_a_gap(tmp_path, figures):
     lines = records(steps=100, skipped=range(26, 51))
-    plot_diagnostics(write(tmp_path, lines), tmp_path / "run.png")
+    plot_diagnostics(write(tmp_path, lines), tmp_path)
     raw = panels(figures[0])["How large is the gradient?"]["raw"]
     np.testing.assert_array_equal(raw.get_xdata(), [13.0, 38.0, 63.0, 88.0])
     values = [r["gradient_norm"] for r in lines[:25]]
@@ -96,16 +126,7 @@ def test_the_turns_of_the_loss_are_counted(tmp_path, figures):
         lines, [3, 1, 2, 2, 4, None, 3, 1, *range(17)], strict=True
     ):
         record["loss"] = loss
-    plot_diagnostics(write(tmp_path, lines), tmp_path / "run.png")
+    plot_diagnostics(write(tmp_path, lines), tmp_path)
     share = panels(figures[0])["Does it oscillate?"]["the loss turns round"]
     # Differences -2 1 0 2 . . -2 -1 1 1 ...: a turn in 3 pairs, and one in 17.
     assert share.get_ydata()[0] == pytest.approx(2 / 20)
-
-
-def test_confusions_are_shares_of_what_was_said(tmp_path):
-    scores = {"confusion": [[8, 2], [0, 0]], "labels": ["a", "b"], "accuracy": 0.8}
-    plot_confusion(scores, tmp_path / "confusion.png")
-    picture = image.imread(tmp_path / "confusion.png")
-    assert picture.shape[0] >= 400
-    # The darkest blue on the map is the share 0.8, not 1.
-    assert picture[:, : picture.shape[1] * 3 // 4, 2].min() < 0.9

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tfspeech.strategies import Run, parse_clipping, parse_regularization
 from tfspeech.training.distribution import Distribution
-from tfspeech.training.optimizers import Schedule, build_optimizer
 from tfspeech.training.group import Group
+from tfspeech.training.optimizers import Schedule, build_optimizer
 from tfspeech.training.step import Losses, TrainingStep
 
 
@@ -17,9 +17,9 @@ class ToyModel(keras.Model):
 
     def __init__(self, dropout=0.0, dtype="float32"):
         super().__init__(name="toy", dtype=dtype)
-        self.hidden = keras.layers.Dense(4, activation="tanh", dtype=dtype)
+        self.hidden = keras.layers.Dense(4, "tanh", dtype=dtype, name="hidden")
         self.dropout = keras.layers.Dropout(dropout)
-        self.out = keras.layers.Dense(1, dtype=dtype)
+        self.out = keras.layers.Dense(1, dtype=dtype, name="out")
         self({"x": tf.zeros([1, 3])})
 
     def call(self, inputs, training=False):

@@ -1,1 +1,1 @@
-"""What TF Serving and its clients need of an exported model, beside its graph."""
+"""Files beside an exported graph that TF Serving and its clients need."""

@@ -1,4 +1,4 @@
-"""What an exported model takes, returns and knows, for those who write its clients."""
+"""Description of an exported model for those who write its clients."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ LABELS_FILE = Path("assets.extra", "labels.txt")
 def describe(
     model: str,
     signatures: Mapping[str, tf.types.experimental.ConcreteFunction],
-    facts: Mapping[str, Any],
+    metadata: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Returns a description of a model as JSON has it.
 
     Args:
         model: The model's name.
-        signatures: What is exported.
-        facts: What a client must know besides; see `RecognitionServer.facts`.
+        signatures: Exported functions by name.
+        metadata: Properties that the signatures do not tell; see
+            `RecognitionServer.metadata`.
     """
     return {
         "model": model,
         "tfspeech": tfspeech.__version__,
         "tensorflow": tf.__version__,
-        **facts,
+        **metadata,
         "signatures": {
             name: {
                 "inputs": _tensors(function.structured_input_signature[1]),

@@ -1,4 +1,4 @@
-"""Whether TF Serving can run a graph, and requests that it refuses with the reason."""
+"""Checks whether TF Serving can run a graph, and guards on the shapes of requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_signatures(signatures: Mapping[str, ConcreteFunction]) -> None:
 
 
 def guarded(function: ConcreteFunction) -> ConcreteFunction:
-    """The function, refusing inputs of another rank, and requests without rows.
+    """Wraps a function to refuse inputs of another rank, and requests without rows.
 
     A server hands on whatever shape a request has. The error says what was expected.
 

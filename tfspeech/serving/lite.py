@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfspeech.errors import RunError
-from tfspeech.serving.lite_tasks import LITE_TASKS, LiteTask
+from tfspeech.tasks.lite import LiteModel
 from tfspeech.tasks.task import RunConfig, Task
 
 QUANTIZATIONS = ("float16", "int8")
@@ -33,15 +33,17 @@ def write_lite(
     Returns:
         By kind: `kind`; `file`, the name; `bytes`, and `float32_bytes` of the model
         that is not quantized; `select_operations`, those of TensorFlow that TFLite
-        needs its Flex delegate for; and the figures of `LiteTask.measure`.
+        needs its Flex delegate for; and the figures of `LiteModel.measure`.
 
     Raises:
         RunError: The model has no TFLite form.
         CorpusError: The corpus cannot be read.
     """
-    if type(task) not in LITE_TASKS:
+    lite = task.lite()
+    if lite is None:
         raise RunError(f"{config.model} has no TFLite form; export it without")
-    lite = LITE_TASKS[type(task)](config, task)
+    data = config.read_split(config.data, "test")
+    data.report.raise_if_fatal()
     unquantized = convert(lite, "float32")
     found = {}
     for kind in kinds:
@@ -56,12 +58,12 @@ def write_lite(
             "bytes": len(model),
             "float32_bytes": len(unquantized),
             "select_operations": select_operations(model),
-            **lite.measure(runner),
+            **lite.measure(data, runner),
         }
     return found
 
 
-def convert(lite: LiteTask, kind: str) -> bytes:
+def convert(lite: LiteModel, kind: str) -> bytes:
     """Converts a model.
 
     Builtin operations are taken where there are any; what is left, TensorFlow's own
@@ -114,7 +116,7 @@ def select_operations(model: bytes) -> list[str]:
 
 
 def summarize(found: dict[str, Any]) -> str:
-    """Says in one line what `write_lite` has found of a model."""
+    """Formats the figures of one model of `write_lite` as one line."""
     share = found["bytes"] / found["float32_bytes"]
     select = ", ".join(found["select_operations"])
     return (

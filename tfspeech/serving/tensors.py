@@ -7,14 +7,15 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfspeech.errors import RunError
+from tfspeech.tasks.conditions import CONDITIONS
 
 
 class Meaning(NamedTuple):
-    """What an input or output holds.
+    """Contents of an input or output.
 
     Attributes:
         dims: Its dimensions by name, outermost first.
-        text: What it is.
+        text: Its values in words.
         unit: Of its values; empty where they have none.
     """
 
@@ -38,13 +39,14 @@ TENSORS = {
     "labels": Meaning(("batch", "labels"), "the labels in the order of the scores"),
     "label": Meaning(("batch",), "the most probable label"),
     "text": Meaning(("batch",), "UTF-8, words with numbers written out"),
-    "symbols": Meaning(("batch", "symbols"), "places in the list of symbols"),
+    "symbols": Meaning(("batch", "symbols"), "positions in the table of symbols"),
     "symbols_length": Meaning(
         ("batch",), "how many of the symbols are valid", "symbols"
     ),
-    "rate": Meaning(("batch",), "how fast, 1 is the speaker's own tempo"),
-    "semitones": Meaning(
-        ("batch",), "how high, 0 is the speaker's own pitch", "semitones"
+    **{c.name: Meaning(("batch",), c.help, c.unit) for c in CONDITIONS},
+    "row": Meaning(("batch",), "any number: the answer has a row for each"),
+    "symbol_names": Meaning(
+        ("batch", "table"), "the names of all symbols of the model, in their order"
     ),
     "durations": Meaning(("batch", "symbols"), "length of every symbol", "frames"),
     "mel": Meaning(
@@ -63,7 +65,7 @@ TENSORS = {
 
 
 def meaning(name: str) -> Meaning:
-    """What the inputs and outputs of this name hold.
+    """Returns the contents of the inputs and outputs of this name.
 
     Raises:
         RunError: No model has had one so far.

@@ -13,14 +13,14 @@ Product = TypeVar("Product")
 
 
 def build_spec(
-    text: str, table: Mapping[str, Callable[..., Product]], what: str
+    text: str, table: Mapping[str, Callable[..., Product]], noun: str
 ) -> Product:
-    """Builds what a spec names.
+    """Builds the entry of a table that a spec names.
 
     Args:
         text: `name(argument, ..., name=argument, ...)`; arguments are Python literals.
         table: The names known and what builds each; nothing else can be called.
-        what: What the table lists, for errors: "clipping strategy".
+        noun: Name for an entry of the table, for errors: "clipping strategy".
 
     Raises:
         SpecError: The text does not parse, the name is unknown, or the arguments are
@@ -30,10 +30,10 @@ def build_spec(
         >>> build_spec("pair(1, b=2)", {"pair": lambda a, b: (a, b)}, "pair")
         (1, 2)
     """
-    name, positional, named = _parse(text, what)
+    name, positional, named = _parse(text, noun)
     if name not in table:
         raise SpecError(
-            f"unknown {what} {name!r}; known: {', '.join(table)}. Received: {text!r}"
+            f"unknown {noun} {name!r}; known: {', '.join(table)}. Received: {text!r}"
         )
     signature = inspect.signature(table[name])
     try:
@@ -44,11 +44,11 @@ def build_spec(
             f"{p.name}={p.default!r}" for p in signature.parameters.values()
         )
         raise SpecError(
-            f"{what} {name}({usage}): {error}. Received: {text!r}"
+            f"{noun} {name}({usage}): {error}. Received: {text!r}"
         ) from error
 
 
-def _parse(text: str, what: str) -> tuple[str, list[object], dict[str, object]]:
+def _parse(text: str, noun: str) -> tuple[str, list[object], dict[str, object]]:
     try:
         call = ast.parse(text.strip(), mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
@@ -57,7 +57,7 @@ def _parse(text: str, what: str) -> tuple[str, list[object], dict[str, object]]:
         named = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
     except (SyntaxError, ValueError, RecursionError) as error:
         raise SpecError(
-            f"a {what} is written as name(arguments), the arguments numbers or quoted "
+            f"a {noun} is written as name(arguments), the arguments numbers or quoted "
             f"text, such as 'name(5.0)'. Received: {text!r}"
         ) from error
     return call.func.id, positional, named

@@ -1,4 +1,4 @@
-"""What clipping and regularization strategies have in common."""
+"""The base of clipping and regularization strategies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each trainable variable is, worked out once for all strategies."""
+"""Descriptions of trainable variables, computed once for all strategies."""
 
 from __future__ import annotations
 

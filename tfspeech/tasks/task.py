@@ -24,8 +24,10 @@ from tfspeech.data.config import DataConfig
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.pipeline import planned_batches
 from tfspeech.tasks.conditions import Condition
-from tfspeech.training.callbacks import EpochCallback, Monitor
+from tfspeech.tasks.lite import LiteModel
+from tfspeech.training.callbacks import Monitor
 from tfspeech.training.config import OptimizationConfig, TrainingConfig
+from tfspeech.training.loop import EpochCallback
 from tfspeech.training.step import Batch, Losses
 
 
@@ -103,15 +105,11 @@ class Task(abc.ABC):
         """The module that is exported.
 
         It has `signatures`; `examples`, a request of one row for each of them; and
-        `metadata`, what a client must know besides. See `RecognitionServer`.
+        `metadata`, properties that its signatures do not tell a client.
         """
 
-    def lite(self, data: Any) -> Any:
-        """The TFLite form of the model, None where there is none.
-
-        Args:
-            data: A corpus, whose test split it is measured on.
-        """
+    def lite(self) -> LiteModel | None:
+        """The part of the model that TFLite runs, None where there is none."""
         return None
 
 

@@ -68,6 +68,10 @@ class LossScale:
         self._growth_steps = growth_steps
         self.scale = tf.Variable(initial, trainable=False)
         self.finite_steps = tf.Variable(0, trainable=False)
+        self.variables = {
+            "loss_scale/scale": self.scale,
+            "loss_scale/finite_steps": self.finite_steps,
+        }
 
     def update(self, finite: tf.Tensor) -> None:
         """Adapts the scale to whether the step was finite, a bool scalar."""
@@ -169,33 +173,37 @@ class Group:
         Keras counts the names of optimizers and of random generators per process
         ("adam_2"), so these are left out of the names.
         """
-        states = [v for m in self.models for v in m.variables]
         weights = [v for m in self.models for v in m.weights]
         known = {id(weight) for weight in weights}
-        others = [v for v in states if id(v) not in known]
-        named = {f"weights/{v.path}": v.value for v in weights}
-        named |= {f"random/{i}": v.value for i, v in enumerate(others)}
-        named |= {
-            f"optimizer/{v.path.partition('/')[2]}": v.value
-            for v in self.optimizer.variables
-        }
-        for info, variable in zip(self.infos, self._variables, strict=True):
-            if info.kind == "parameter":
-                named[f"weights/{info.path}"] = variable.value
-        if self.average:
-            for info, mean in zip(self.infos, self.average.averages, strict=True):
-                named[f"average/{info.path}"] = mean
-        if self.loss_scale:
-            named["loss_scale/scale"] = self.loss_scale.scale
-            named["loss_scale/finite_steps"] = self.loss_scale.finite_steps
-        for kind, chain in (
-            ("clipping", self.clipping),
-            ("regularization", self.regularization),
-        ):
-            named |= {f"{kind}/{name}": v for name, v in chain.variables.items()}
+        others = [v for m in self.models for v in m.variables if id(v) not in known]
+        added = self.regularization.parameters
         measured = (*self._probe.variables, *self._spikes.variables)
-        named |= {f"diagnostics/{i}": v for i, v in enumerate(measured)}
-        return named | {"skipped": self.skipped}
+        pairs = [
+            *((f"weights/{v.path}", v.value) for v in (*weights, *added)),
+            *((f"random/{i}", v.value) for i, v in enumerate(others)),
+            *(
+                (f"optimizer/{v.path.partition('/')[2]}", v.value)
+                for v in self.optimizer.variables
+            ),
+            *((f"clipping/{n}", v) for n, v in self.clipping.variables.items()),
+            *(
+                (f"regularization/{n}", v)
+                for n, v in self.regularization.variables.items()
+            ),
+            *((f"diagnostics/{i}", v) for i, v in enumerate(measured)),
+            ("skipped", self.skipped),
+        ]
+        if self.average:
+            names = (f"average/{info.path}" for info in self.infos)
+            pairs += zip(names, self.average.averages, strict=True)
+        if self.loss_scale:
+            pairs += self.loss_scale.variables.items()
+        named = dict(pairs)
+        if len(named) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise ValueError(f"variables of a group share names: {', '.join(twice)}")
+        return named
 
     def next_update(self) -> Update:
         """What is known of the update that the next step is to make."""

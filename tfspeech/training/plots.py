@@ -32,7 +32,7 @@ def plot_diagnostics(metrics: Path, folder: Path) -> None:
             such as `diagnostics_discriminator.png`.
     """
     steps, epochs = split_records(read_metrics(metrics))
-    groups = list(dict.fromkeys(record["group"] for record in steps))
+    groups = list(dict.fromkeys(record["group"] for record in steps)) or ["none"]
     for group in groups:
         name = f"diagnostics_{group}.png" if len(groups) > 1 else "diagnostics.png"
         own = [record for record in steps if record["group"] == group]

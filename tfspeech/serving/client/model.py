@@ -1,7 +1,8 @@
-"""A model that a server has, called as if it were here."""
+"""A model on a server, called like a local one."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import tensorflow as tf
 
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.encode import encode_wav
@@ -27,6 +29,7 @@ from tfspeech.serving.client.transport import (
     Target,
     Transport,
 )
+from tfspeech.tasks.conditions import CONDITIONS, complete_conditions
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.normalize import normalize
 
@@ -39,11 +42,11 @@ _FAILED = "assertion failed: ["
 _CONDITION = re.compile("Condition .* did not hold")
 _TRANSCRIBE = "transcribe_bytes"
 _SYNTHESIZE, _PHONEMES = "synthesize", "synthesize_phonemes"
-_PROSODY = ("rate", "semitones")
+_SYMBOL_TABLE = "symbol_table"
 
 
 class Word(NamedTuple):
-    """What a recogniser heard.
+    """A word that was recognised.
 
     Attributes:
         label: The most probable word.
@@ -55,7 +58,7 @@ class Word(NamedTuple):
 
 
 class Speech(NamedTuple):
-    """What a synthesiser said.
+    """An utterance that was synthesised.
 
     Attributes:
         waveform: float32 [samples] in [-1, 1].
@@ -69,7 +72,7 @@ class Speech(NamedTuple):
 
     @property
     def length_s(self) -> float:
-        """How long the waveform is, in seconds."""
+        """Length of the waveform in seconds."""
         return len(self.waveform) / self.sample_rate_hz
 
 
@@ -112,7 +115,6 @@ class RemoteModel:
         self._target = Target(name, version)
         self._timeout_s = timeout_s
         self._retries = retries
-        self._signatures: dict[str, Signature] | None = None
 
     def __enter__(self) -> RemoteModel:
         return self
@@ -120,22 +122,30 @@ class RemoteModel:
     def __exit__(self, *_: object) -> None:
         self._transport.close()
 
-    @property
+    @functools.cached_property
     def signatures(self) -> dict[str, Signature]:
-        """What the model serves; asked for once.
+        """The functions that the model serves, by name; asked for once.
 
         Raises:
             ServerError: There is no answer, or no such model.
         """
-        if self._signatures is None:
-            self._signatures = self._call(
-                lambda timeout_s: self._transport.signatures(self._target, timeout_s)
-            )
-        return self._signatures
+        return self._call(
+            lambda timeout_s: self._transport.signatures(self._target, timeout_s)
+        )
+
+    @functools.cached_property
+    def symbols(self) -> dict[str, int]:
+        """The numbers of the model's symbols, by their names; asked for once.
+
+        Raises:
+            ServerError: There is no answer, or the model has no `symbol_table`.
+        """
+        answer = self.predict(_SYMBOL_TABLE, {"row": np.zeros(1, np.int32)})
+        return {name: number for number, name in enumerate(answer["symbol_names"][0])}
 
     @property
     def recognizes(self) -> bool:
-        """Whether the model takes audio and names words; see `signatures`."""
+        """True for models that take audio and name words; see `signatures`."""
         return _TRANSCRIBE in self.signatures
 
     def predict(
@@ -191,39 +201,37 @@ class RemoteModel:
             )
         ]
 
-    def synthesize(
-        self, texts: Sequence[str], rate: float = 1.0, semitones: float = 0.0
-    ) -> list[Speech]:
+    def synthesize(self, texts: Sequence[str], **conditions: float) -> list[Speech]:
         """Speaks texts, in one request.
 
         Numbers and abbreviations are written out here. Models that read phonemes get
-        those that eSpeak NG has here for the text, whatever its words.
+        those that eSpeak NG has here for the text, by the model's own symbol table.
 
         Args:
             texts: English.
-            rate: 2 for twice as fast as usual.
-            semitones: Above the usual pitch. This and the rate are for models whose
-                signature takes them.
+            **conditions: Of `CONDITIONS`, those that are not to have their default;
+                `rate=2` is twice as fast. A model has those that are inputs of its
+                signature.
 
         Raises:
             TextError: A text has a symbol that is unknown, or nothing to say.
-            ServerError: See `predict`; or the model has but one rate and pitch.
+            SpecError: The model does not have one of the conditions.
+            ServerError: See `predict`; or the model lacks a phoneme.
         """
         front_end = TextFrontEnd()
         for text in texts:
             front_end.encode(text)  # A graph leaves out what it does not know.
         name = _PHONEMES if _PHONEMES in self.signatures else _SYNTHESIZE
         signature = self._signature(name)
-        inputs: dict[str, Any] = {"text": [normalize(text) for text in texts]}
+        known = [c for c in CONDITIONS if c.name in signature.inputs]
+        values = complete_conditions(self._full_name, known, conditions)
+        inputs: dict[str, Any] = {
+            key: np.full(len(texts), value, np.float32) for key, value in values.items()
+        }
         if name == _PHONEMES:
-            inputs = _phonemes(texts)
-        for key, value, usual in zip(_PROSODY, (rate, semitones), (1, 0), strict=True):
-            if key in signature.inputs:
-                inputs[key] = np.full(len(texts), value, np.float32)
-            elif value != usual:
-                raise ServerError(
-                    f"{self.name} at {self.url} has no {key} that could be changed"
-                )
+            inputs |= self._encode_phonemes(texts)
+        else:
+            inputs["text"] = [normalize(text) for text in texts]
         wanted = ("waveform", "waveform_length", "sample_rate_hz", "stopped")
         known = [key for key in wanted if key in signature.outputs]
         answer = self.predict(name, inputs, known)
@@ -237,10 +245,35 @@ class RemoteModel:
             )
         ]
 
+    def _encode_phonemes(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
+        """Returns the symbols of texts, by the model's table, and their numbers."""
+        front_end = TextFrontEnd(TextConfig(symbols="phonemes"))
+        encoded = []
+        for text in texts:
+            names = [front_end.symbols[number] for number in front_end.encode(text)]
+            for name in names:
+                if name not in self.symbols:
+                    raise ServerError(
+                        f"{self._full_name} has no symbol {name!r}, which the text "
+                        f"{text!r} needs: say it in other words, or export the model "
+                        "anew by the client's version of tfspeech"
+                    )
+            encoded.append([self.symbols[name] for name in names])
+        ragged = tf.ragged.constant(encoded, tf.int32, row_splits_dtype=tf.int32)
+        return {
+            "symbols": ragged.to_tensor().numpy(),
+            "symbols_length": ragged.row_lengths().numpy(),
+        }
+
+    @property
+    def _full_name(self) -> str:
+        """Name and address, for errors."""
+        return f"{self.name} at {self.url}"
+
     def _signature(self, name: str) -> Signature:
         if name not in self.signatures:
             raise ServerError(
-                f"{self.name} at {self.url} has no signature {name}; it has "
+                f"{self._full_name} has no signature {name}; it has "
                 f"{', '.join(sorted(self.signatures))}"
             )
         return self.signatures[name]
@@ -261,7 +294,7 @@ class RemoteModel:
             left, wait_s = left - 1, wait_s * 2
 
     def _explained(self, error: StatusError) -> ServerError:
-        """The error with what was asked for and what helps."""
+        """Adds to an error what was asked for and what helps."""
         reason = _reason(error.message)
         if error.code == UNAVAILABLE:
             return ServerError(
@@ -278,18 +311,7 @@ class RemoteModel:
                 f"{self.url} does not serve {self.name} ({reason}): check the name and "
                 "the version, and what the server was given to load"
             )
-        return ServerError(f"{self.name} at {self.url}: {reason} ({error.code})")
-
-
-def _phonemes(texts: Sequence[str]) -> dict[str, np.ndarray]:
-    """The symbols of texts and how many they are, as `predict` takes them."""
-    front_end = TextFrontEnd(TextConfig(symbols="phonemes"))
-    encoded = [front_end.encode(text) for text in texts]
-    lengths = np.array([len(each) for each in encoded], np.int32)
-    symbols = np.zeros((len(encoded), lengths.max()), np.int32)
-    for row, each in zip(symbols, encoded, strict=True):
-        row[: len(each)] = each
-    return {"symbols": symbols, "symbols_length": lengths}
+        return ServerError(f"{self._full_name}: {reason} ({error.code})")
 
 
 def _check_inputs(
@@ -341,7 +363,7 @@ def _port(parts: urllib.parse.SplitResult) -> int | None:
 
 
 def _reason(message: str) -> str:
-    """What a server says, without the places in its graph."""
+    """The reason in a server's message, without its position in the graph."""
     line, _, _ = message.partition("\n")
     failed = line.removeprefix(_FAILED)
     if failed == line:

@@ -132,7 +132,7 @@ def _to_object(body: bytes) -> dict[str, Any]:
 
 
 def _refusal(status: int, body: bytes) -> StatusError:
-    """What a server means by an HTTP status with a message."""
+    """Translates an HTTP status with a message to a gRPC status."""
     code = _CODES.get(status, "UNKNOWN")
     try:
         return StatusError(code, str(json.loads(body)["error"]))
@@ -143,7 +143,7 @@ def _refusal(status: int, body: bytes) -> StatusError:
 
 
 def _no_answer(reason: object) -> StatusError:
-    """What went wrong below HTTP, in gRPC's words."""
+    """Translates an error below HTTP to a gRPC status."""
     if isinstance(reason, TimeoutError):
         return StatusError(DEADLINE_EXCEEDED, str(reason))
     if isinstance(reason, OSError):

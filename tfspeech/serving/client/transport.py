@@ -1,4 +1,4 @@
-"""What REST and gRPC have in common."""
+"""Common interface of REST and gRPC."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StatusError(Exception):
 
 
 class Target(NamedTuple):
-    """What a request is for.
+    """Model and version that a request is for.
 
     Attributes:
         name: The model's.
@@ -53,7 +53,7 @@ class Signature(NamedTuple):
 
 
 class Transport(Protocol):
-    """How requests reach a server; all methods raise `StatusError`."""
+    """Connection to a server; all methods raise `StatusError`."""
 
     def signatures(self, target: Target, timeout_s: float) -> dict[str, Signature]:
         """Asks for the signatures of a model."""

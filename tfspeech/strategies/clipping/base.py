@@ -1,4 +1,4 @@
-"""What a clipping strategy is, and several of them one after the other."""
+"""The base class of clipping strategies, and chains of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ClippingChain:
 
     Args of the constructor:
         strategies: In the order in which they act.
-        infos: What the model's trainable variables are.
+        infos: Descriptions of the trainable variables.
 
     Attributes:
         variables: All that the strategies keep, by names that are always the same.

@@ -26,8 +26,8 @@ from tfspeech.strategies.variables import VariableInfo
 
 _SMALLEST = 1e-37
 """Norms below it have no logarithm worth knowing; float32 flushes them to zero."""
-_LEAST_SPREAD = 0.1
-"""Standard deviations of a log-norm are not taken to be less: 10 % of the norm."""
+_MIN_LOG_STD = 0.1
+"""Lower bound of the standard deviation of the log-norms: 10 % of the norm."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +129,7 @@ class ZScore(Clipping):
     m and s are the moving mean and standard deviation of the norms, s at least 1 % of
     m; the further out a norm, the nearer to the mean it ends. It leaves the usual norms
     alone, however large. Nothing is clipped in the first `warmup` steps, whose plain
-    mean and deviation m and s are. Source: Kumar et al. 2025, "ZClip" (arXiv
+    mean and standard deviation m and s are. Source: Kumar et al. 2025, "ZClip" (arXiv
     2504.02507).
 
     Unlike there, m and s take in a norm of at most m + z s, not the clipped norm: with
@@ -149,39 +149,39 @@ class ZScore(Clipping):
         check_count(warmup=self.warmup)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
-        """Creates mean, deviation and count of the norms."""
+        """Creates mean, standard deviation and count of the norms."""
         return _create_moments()
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
-        """Bounds an outlier, then takes the norm in."""
+        """Bounds an outlier, then updates the moments with the norm."""
         n = gradients.global_norm
         m, s = _moments(state, self.warmup)
         s = tf.maximum(s, 0.01 * m)
         usual = m + self.z * s
         # z^2 s / x, in an order that does not overflow; 0 / 0 is not chosen.
         pulled = m + self.z**2 * s * (s / (n - m))
-        _take_in(state, tf.where(n > usual, usual, n), self.decay, known=n > 0.0)
+        _add_value(state, tf.where(n > usual, usual, n), self.decay, known=n > 0.0)
         return gradients.bounded(tf.where(n > usual, pulled, usual))
 
 
 @dataclasses.dataclass(frozen=True)
 class SkipSpikes(Clipping):
-    """Skips the step where ln n is more than s deviations above its moving mean.
+    """Skips the step where ln n is more than s std above its moving mean.
 
     Or where n is above `limit`, if one is given, which holds from the first step on. A
     skipped step changes nothing at all; a gradient that is set to zero instead, as in
     Lingvo, still moves the weights, by the momentum of the optimizer. The norm is that
     of the raw gradient wherever the strategy stands in a chain. Nothing is skipped by
-    the mean in the first `warmup` steps. The deviation is taken as at least 0.1, so
-    that s = 4 lets every norm up to 1.5 times the mean pass. Source: the gradient norm
-    tracker of Lingvo (Shen et al. 2019, arXiv 1902.08295).
+    the mean in the first `warmup` steps. The standard deviation (std) is taken as at
+    least 0.1, so that s = 4 lets every norm up to 1.5 times the mean pass. Source: the
+    gradient norm tracker of Lingvo (Shen et al. 2019, arXiv 1902.08295).
 
-    Norms that rise for good, suddenly and beyond s deviations, are all skipped: the
+    Norms that rise for good, suddenly and beyond s std, are all skipped: the
     weights and the mean stay, so that nothing can change, and `--max-skipped-steps`
     ends the run. That is by intent, since to go on there is to make the very steps
     that were to be avoided: raise s, lower the learning rate, or clip (`zscore` and
-    `quantile` follow a new level). Accepted norms enter the mean within s deviations
-    of it, so that one that is nearly zero cannot widen the deviation by much.
+    `quantile` follow a new level). Accepted norms enter the mean within s std of
+    it, so that one that is nearly zero cannot widen the std by much.
     """
 
     s: float = 4.0
@@ -198,7 +198,7 @@ class SkipSpikes(Clipping):
         check_count(warmup=self.warmup)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
-        """Creates mean, deviation and count of the log-norms."""
+        """Creates mean, standard deviation and count of the log-norms."""
         return _create_moments()
 
     def accepts(self, gradients: Gradients, state: State) -> tf.Tensor:
@@ -214,13 +214,13 @@ class SkipSpikes(Clipping):
         mean, reach = self._range(state)
         log_norm = tf.math.log(tf.maximum(n, _SMALLEST))
         value = tf.where(log_norm < mean - reach, mean - reach, log_norm)
-        _take_in(state, value, self.decay, known=n > _SMALLEST)
+        _add_value(state, value, self.decay, known=n > _SMALLEST)
         return gradients
 
     def _range(self, state: State) -> tuple[tf.Tensor, tf.Tensor]:
         """The mean log-norm, and how far from it one may be; NaN in the warm-up."""
-        mean, deviation = _moments(state, self.warmup)
-        return mean, self.s * tf.maximum(deviation, _LEAST_SPREAD)
+        mean, std = _moments(state, self.warmup)
+        return mean, self.s * tf.maximum(std, _MIN_LOG_STD)
 
 
 def _create_window(length: int) -> tf.Variable:
@@ -238,46 +238,46 @@ def _percentile(window: tf.Variable, p: float) -> tf.Tensor:
     """The p-th percentile of a window of norms, interpolated; NaN if it is empty."""
     ordered = tf.sort(window)
     last = tf.reduce_sum(tf.cast(tf.math.is_finite(ordered), tf.float32)) - 1.0
-    place = tf.maximum(last * (p / 100.0), 0.0)
-    below, above = tf.floor(place), tf.math.ceil(place)
+    position = tf.maximum(last * (p / 100.0), 0.0)
+    below, above = tf.floor(position), tf.math.ceil(position)
     low, high = tf.unstack(tf.gather(ordered, tf.cast([below, above], tf.int32)))
     # Infinite less infinite is NaN, as it is to be.
-    return low + (place - below) * (high - low)
+    return low + (position - below) * (high - low)
 
 
 def _create_moments() -> State:
     return {
         "count": tf.Variable(0.0, trainable=False),
         "mean": tf.Variable(0.0, trainable=False),
-        "deviation": tf.Variable(0.0, trainable=False),
+        "std": tf.Variable(0.0, trainable=False),
     }
 
 
 def _moments(state: State, warmup: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and standard deviation of what was taken in; NaN in the warm-up."""
+    """Mean and standard deviation of the values so far; NaN in the warm-up."""
     warm = state["count"] >= float(warmup)
     return (
         tf.where(warm, state["mean"], math.nan),
-        tf.where(warm, state["deviation"], math.nan),
+        tf.where(warm, state["std"], math.nan),
     )
 
 
-def _take_in(state: State, value: tf.Tensor, decay: float, known: tf.Tensor) -> None:
-    """Moves mean and deviation towards a value; they stay where it is not known.
+def _add_value(state: State, value: tf.Tensor, decay: float, known: tf.Tensor) -> None:
+    """Moves mean and std towards a value; they stay where it is not known.
 
     The first values count alike, so that the moments are the plain ones, until the
     moving average with `decay` forgets faster.
     """
     count = tf.convert_to_tensor(state["count"])
     mean = tf.convert_to_tensor(state["mean"])
-    deviation = tf.convert_to_tensor(state["deviation"])
+    std = tf.convert_to_tensor(state["std"])
     rate = tf.maximum(1.0 / (count + 1.0), 1.0 - decay)
     step = value - mean
-    # The root of (1 - rate) (deviation^2 + rate step^2), whose squares may overflow.
-    spread = vector_norm(tf.stack([deviation, tf.sqrt(rate) * step]))
+    # The root of (1 - rate) (std^2 + rate step^2), whose squares may overflow.
+    spread = vector_norm(tf.stack([std, tf.sqrt(rate) * step]))
     state["mean"].assign(tf.where(known, mean + rate * step, mean))
     new = tf.sqrt(1.0 - rate) * spread
-    state["deviation"].assign(tf.where(known, new, deviation))
+    state["std"].assign(tf.where(known, new, std))
     state["count"].assign(tf.where(known, count + 1.0, count))
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from tfspeech.strategies.regularization.base import (
     ActivationPenalty,
     Regularization,
+    Reparameterization,
     Run,
-    Surgery,
     Update,
 )
 from tfspeech.strategies.regularization.budget import Budget
@@ -30,7 +30,10 @@ from tfspeech.strategies.regularization.penalties import (
     Orthogonal,
 )
 from tfspeech.strategies.regularization.pruning import Prune
-from tfspeech.strategies.regularization.surgery import HardConcreteL0, KLMeanField
+from tfspeech.strategies.regularization.reparameterization import (
+    HardConcreteL0,
+    KLMeanField,
+)
 from tfspeech.strategies.regularization.updates import (
     GroupLasso,
     L1Prox,
@@ -43,8 +46,8 @@ __all__ = [
     "ActivationPenalty",
     "Regularization",
     "RegularizationChain",
+    "Reparameterization",
     "Run",
-    "Surgery",
     "Update",
     "parse_regularization",
     "substituted",

@@ -1,9 +1,9 @@
-"""What a regularization strategy is.
+"""The base classes of regularization strategies.
 
-They act in three places. A *penalty* adds to the loss. An *update rule* or a
+Strategies act at three points. A *penalty* adds to the loss. An *update rule* or a
 *constraint* changes the weights after the optimizer has, on steps that update only.
-*Surgery* changes the model before the optimizer is built: a weight becomes a function
-of itself and of a new trainable parameter.
+*Reparameterization* changes the model before the optimizer is built: a weight becomes a
+function of itself and of a new trainable parameter.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class ActivationPenalty(Regularization, abc.ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class Surgery(Regularization, abc.ABC):
+class Reparameterization(Regularization, abc.ABC):
     """Base of the strategies that compute a weight from itself and a parameter."""
 
     @abc.abstractmethod

@@ -13,23 +13,22 @@ from tfspeech.errors import SpecError
 from tfspeech.strategies.regularization.base import (
     ActivationPenalty,
     Regularization,
+    Reparameterization,
     Run,
-    Surgery,
     Update,
 )
 from tfspeech.strategies.strategy import State, selected_indices
 from tfspeech.strategies.variables import VariableInfo
-
 
 Substitution = tuple[keras.Variable, tf.Tensor]
 """A weight, and the value that models are to work with in its place."""
 
 
 @dataclasses.dataclass(frozen=True)
-class _Part:
-    """A weight on which surgery was done."""
+class _Reparameterized:
+    """A reparameterized weight: its strategy, its index and its parameter."""
 
-    surgery: Surgery
+    strategy: Reparameterization
     index: int
     parameter: keras.Variable
 
@@ -45,13 +44,14 @@ class RegularizationChain:
 
     Attributes:
         variables: State, besides the parameters, by names that are always the same.
-        parameters: What surgery has added, to be trained with the model.
-        parameter_infos: What those are.
+        parameters: Parameters of the reparameterized weights, to be trained with the
+            models.
+        parameter_infos: Descriptions of those.
         settled_after: Updates after which a model is what the strategies make of it.
 
     Raises:
         SpecError: A strategy is not for these models or this run, `match` selects
-            nothing, or two strategies do surgery on one weight.
+            nothing, or two strategies reparameterize one weight.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class RegularizationChain:
             for strategy, indices in zip(strategies, self._selected, strict=True)
         ]
         self.variables = {
-            f"{place}/{infos[i].path}/{name}": variable
-            for place, states in enumerate(self._states)
+            f"{number}/{infos[i].path}/{name}": variable
+            for number, states in enumerate(self._states)
             for i, state in states.items()
             for name, variable in state.items()
         }
-        self._parts = self._operate()
-        self.parameters = [part.parameter for part in self._parts]
+        self._reparameterized = self._reparameterize()
+        self.parameters = [part.parameter for part in self._reparameterized]
         self.parameter_infos = [
             VariableInfo(
                 f"{infos[part.index].path}/parameter",
@@ -94,46 +94,50 @@ class RegularizationChain:
                 infos[part.index].input_dim,
                 tuple(part.parameter.shape),
             )
-            for part in self._parts
+            for part in self._reparameterized
         ]
         self.settled_after = max((s.settled_after for s in strategies), default=0)
 
-    def _operate(self) -> list[_Part]:
-        parts: dict[int, _Part] = {}
+    def _reparameterize(self) -> list[_Reparameterized]:
+        parts: dict[int, _Reparameterized] = {}
         for strategy, indices in zip(self._strategies, self._selected, strict=True):
-            if not isinstance(strategy, Surgery):
+            if not isinstance(strategy, Reparameterization):
                 continue
             for i in indices:
                 info = self._infos[i]
                 if i in parts:
                     raise SpecError(
-                        f"two strategies do surgery on {info.path}: part them by match="
+                        f"two strategies reparameterize {info.path}: "
+                        "part them by match="
                     )
-                parameter = keras.Variable(
-                    strategy.initial_parameter(info), name="parameter"
-                )
-                parts[i] = _Part(strategy, i, parameter)
+                # Optimizers name what they keep after it.
+                name = f"{info.path}/parameter".replace("/", "_")
+                parameter = keras.Variable(strategy.initial_parameter(info), name=name)
+                parts[i] = _Reparameterized(strategy, i, parameter)
         return list(parts.values())
 
     def training_weights(self, update: Update) -> list[Substitution]:
-        """The weights that surgery was done on, with the values of an update's loss."""
+        """The reparameterized weights, with the values that give an update's loss."""
         return [
             (self._weights[part.index], self._effective(part, self._seed(part, update)))
-            for part in self._parts
+            for part in self._reparameterized
         ]
 
-    def _seed(self, part: _Part, update: Update) -> tf.Tensor:
+    def _seed(self, part: _Reparameterized, update: Update) -> tf.Tensor:
         number = tf.cast(update.number, tf.int32)
         return tf.stack([number, self._run.seed * 10_007 + part.index])
 
-    def _effective(self, part: _Part, seed: tf.Tensor | None) -> tf.Tensor:
+    def _effective(self, part: _Reparameterized, seed: tf.Tensor | None) -> tf.Tensor:
         weight = tf.convert_to_tensor(self._weights[part.index].value)
         parameter = tf.convert_to_tensor(part.parameter.value)
-        return part.surgery.effective(weight, parameter, self._infos[part.index], seed)
+        return part.strategy.effective(weight, parameter, self._infos[part.index], seed)
 
     def evaluated_weights(self) -> list[Substitution]:
-        """The weights that surgery was done on, with the values to evaluate."""
-        return [(self._weights[p.index], self._effective(p, None)) for p in self._parts]
+        """The reparameterized weights, with the values to evaluate."""
+        return [
+            (self._weights[p.index], self._effective(p, None))
+            for p in self._reparameterized
+        ]
 
     def penalty(self, outputs: Mapping[str, object], update: Update) -> tf.Tensor:
         """The sum of all penalties, a float32 scalar.
@@ -154,12 +158,12 @@ class RegularizationChain:
                 activations = outputs["activations"]
                 lengths = outputs["activation_lengths"]
                 terms.append(strategy.activation_penalty(activations, lengths))
-        for part in self._parts:
+        for part in self._reparameterized:
             weight = tf.convert_to_tensor(self._weights[part.index].value)
             parameter = tf.convert_to_tensor(part.parameter.value)
             info = self._infos[part.index]
             terms.append(
-                part.surgery.parameter_penalty(
+                part.strategy.parameter_penalty(
                     weight, parameter, info, update, self._run
                 )
             )

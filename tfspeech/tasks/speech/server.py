@@ -1,57 +1,218 @@
-"""What the exported graphs of all synthesisers have in common."""
+"""Exported graphs of synthesisers: signatures, checks and vocoder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import abc
+import functools
+from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tfspeech.audio.acoustic import AcousticConfig
-from tfspeech.audio.vocoders import Vocoder
-from tfspeech.text.front_end import TextFrontEnd
+from tfspeech.tasks.speech.task import SpeechTask
 
 EXAMPLE_TEXT = "the old man closed the door."
 
+TEXT = tf.TensorSpec([None], tf.string, name="text")
+ROW = tf.TensorSpec([None], tf.int32, name="row")
+SYMBOLS = (
+    tf.TensorSpec([None, None], tf.int32, name="symbols"),
+    tf.TensorSpec([None], tf.int32, name="symbols_length"),
+)
 
-class SpeechServer(tf.Module):
-    """From symbols that are in range to speech, by TensorFlow's own operations.
+
+class SpeechServer(tf.Module, abc.ABC):
+    """Text front end, model and vocoder as one module of TensorFlow's own operations.
+
+    A subclass says how its model predicts frames, what it reads, and how.
 
     Args of the constructor:
-        model: Whose weights go with it.
-        vocoder: From frames to waveforms.
-        front_end: What reads texts.
-        features: The frames.
+        task: Its model, vocoder and front end are exported; its `conditions` are inputs
+            of every signature but `synthesize` and `symbol_table`.
+        reads_text: Whether `encode` turns texts into symbols in the graph.
+        reads_phonemes: Whether the symbols of the front end are phonemes, which are
+            spoken as they are.
     """
 
     def __init__(
-        self,
-        model: keras.Model,
-        vocoder: Vocoder,
-        front_end: TextFrontEnd,
-        features: AcousticConfig,
-        name: str,
+        self, task: SpeechTask, name: str, reads_text: bool, reads_phonemes: bool
     ) -> None:
         super().__init__(name=name)
-        self._vocoder = vocoder
-        self._front_end = front_end
-        self._features = features
+        self._features = task.features
+        self._front_end = task.front_end
+        self._vocoder = task.vocoder
+        self._conditions = task.conditions
+        self._reads_text = reads_text
+        self._reads_phonemes = reads_phonemes
         # Keras hides its variables from TensorFlow's tracking; the export needs them.
-        self._weights = [v.value for v in model.variables]
+        self._weights = [v.value for v in task.model.variables]
+
+    # An export looks at all attributes; functions are to be traced once.
+    @functools.cached_property
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """The functions to be exported, by the names that clients use."""
+        conditions = [condition.spec for condition in self._conditions]
+        found = {}
+        if self._reads_text:
+            found["synthesize"] = _traced(self.synthesize, TEXT)
+        if self._reads_text and conditions:
+            found["synthesize_prosody"] = _traced(self.synthesize, TEXT, *conditions)
+        if self._reads_phonemes:
+            found["synthesize_phonemes"] = _traced(
+                self.synthesize_phonemes, *SYMBOLS, *conditions
+            )
+        return {
+            "serving_default": next(iter(found.values())),
+            **found,
+            "acoustic": _traced(self.acoustic, *SYMBOLS, *conditions),
+            "symbol_table": _traced(self.symbol_table, ROW),
+        }
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What a client must know of this model besides its signatures."""
+    def examples(self) -> dict[str, dict[str, np.ndarray]]:
+        """A typical request of one row for every signature."""
+        text = {"text": np.array([EXAMPLE_TEXT.encode()], object)}
+        conditions = {
+            condition.name: np.full(1, condition.default, np.float32)
+            for condition in self._conditions
+        }
+        symbols = self._front_end.encode(EXAMPLE_TEXT)[np.newaxis]
+        lengths = np.array([symbols.size], np.int32)
+        segments, segment_lengths = self.segments(symbols, lengths)
+        known = {
+            "synthesize": text,
+            "synthesize_prosody": text | conditions,
+            "synthesize_phonemes": {"symbols": symbols, "symbols_length": lengths}
+            | conditions,
+            "acoustic": {
+                "symbols": np.array(segments),
+                "symbols_length": np.array(segment_lengths),
+            }
+            | conditions,
+            "symbol_table": {"row": np.zeros(1, np.int32)},
+        }
+        default = "synthesize" if self._reads_text else "synthesize_phonemes"
+        known["serving_default"] = known[default]
+        return {name: known[name] for name in self.signatures}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Properties of the model that its signatures do not tell a client."""
         return {
             "sample_rate_hz": self._features.sample_rate_hz,
             "hop_length": self._features.hop_length,
             "symbols": list(self._front_end.symbols),
         }
 
-    def _spoken(self, acoustic: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The waveforms of `frames`, and all that comes with these."""
+    @abc.abstractmethod
+    def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encodes texts as what `acoustic` takes, where the graph reads texts.
+
+        Args:
+            text: UTF-8, string [batch].
+
+        Returns:
+            Symbols, int32 [batch, symbols], and their numbers, int32 [batch].
+
+        Raises:
+            tf.errors.InvalidArgumentError: A text has nothing to say.
+        """
+
+    @abc.abstractmethod
+    def predict(
+        self, symbols: tf.Tensor, lengths: tf.Tensor, **conditions: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Predicts acoustic frames of symbols in range; see `acoustic`."""
+
+    def segments(
+        self, symbols: tf.Tensor, lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Turns symbols as `TextFrontEnd.encode` returns them into `acoustic`'s."""
+        return symbols, lengths
+
+    def synthesize(
+        self, text: tf.Tensor, **conditions: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Speaks texts.
+
+        Args:
+            text: UTF-8, string [batch]: words, with numbers and abbreviations written
+                out. Case does not matter.
+            **conditions: All of the model, or none for the defaults, each float32
+                [batch].
+
+        Returns:
+            `waveform` float32 [batch, samples] in [-1, 1], 0 beyond `waveform_length`
+            int32 [batch] in samples; `sample_rate_hz` int32 [batch]; and the outputs
+            of `acoustic`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: See `encode`; or a condition is out of
+                range.
+        """
+        neutral = {c.name: tf.fill(tf.shape(text), c.default) for c in self._conditions}
+        return self._spoken(
+            self.acoustic(*self.encode(text), **(conditions or neutral))
+        )
+
+    def synthesize_phonemes(
+        self, symbols: tf.Tensor, symbols_length: tf.Tensor, **conditions: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Speaks phonemes, which clients with eSpeak NG have of any text.
+
+        Args:
+            symbols: int32 [batch, symbols], as `TextFrontEnd.encode` returns them.
+            symbols_length: int32 [batch]; what is beyond, whatever it is, has no
+                influence.
+            **conditions: Of the model, each float32 [batch].
+
+        Returns:
+            As `synthesize`.
+        """
+        return self._spoken(
+            self.acoustic(*self.segments(symbols, symbols_length), **conditions)
+        )
+
+    def acoustic(
+        self, symbols: tf.Tensor, symbols_length: tf.Tensor, **conditions: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Predicts acoustic frames.
+
+        Args:
+            symbols: int32 [batch, symbols], positions in the `symbol_table`.
+            symbols_length: int32 [batch]; what is beyond, whatever it is, has no
+                influence.
+            **conditions: Of the model, each float32 [batch].
+
+        Returns:
+            `frames` float32 [batch, frames, frame_dim], what the vocoder takes;
+            `frame_length` int32 [batch]; and what else the model predicts.
+
+        Raises:
+            tf.errors.InvalidArgumentError: A length, a symbol or a condition is out of
+                range.
+        """
+        in_range = [c.check_in_graph(conditions[c.name]) for c in self._conditions]
+        with tf.control_dependencies(in_range):
+            symbols = self._checked(symbols, symbols_length, conditions)
+        return self.predict(symbols, symbols_length, **conditions)
+
+    def symbol_table(self, row: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the names of the symbols, for clients that encode texts themselves.
+
+        Args:
+            row: int32 [batch], of any value; servers want an input and split outputs
+                by rows.
+
+        Returns:
+            `symbol_names` string [batch, table], the same in every row.
+        """
+        names = tf.constant(self._front_end.symbols)
+        return {"symbol_names": tf.tile(names[tf.newaxis], [tf.size(row), 1])}
+
+    def _spoken(self, acoustic: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the waveforms of `frames`, and all that comes with these."""
         waveform, waveform_length = self._vocoder(
             acoustic["frames"], acoustic["frame_length"]
         )
@@ -64,14 +225,14 @@ class SpeechServer(tf.Module):
         }
 
     def _checked(
-        self, symbols: tf.Tensor, lengths: tf.Tensor, **others: tf.Tensor
+        self, symbols: tf.Tensor, lengths: tf.Tensor, others: dict[str, tf.Tensor]
     ) -> tf.Tensor:
-        """The symbols, 0 beyond the lengths; all are in range.
+        """Returns the symbols, 0 beyond the lengths, when all are in range.
 
         Args:
             symbols: int32 [batch, symbols].
             lengths: int32 [batch].
-            **others: What else there must be one of for each row.
+            others: By name, what else must have as many rows.
         """
         size = tf.shape(symbols)[1]
         fit = [
@@ -99,9 +260,9 @@ class SpeechServer(tf.Module):
             return tf.identity(symbols)
 
 
-def example_symbols(symbols: np.ndarray) -> dict[str, np.ndarray]:
-    """A request of one row, of the symbols of a text."""
-    return {
-        "symbols": symbols[np.newaxis],
-        "symbols_length": np.array([symbols.size], np.int32),
-    }
+def _traced(
+    function: Callable[..., dict[str, tf.Tensor]], *specs: tf.TensorSpec
+) -> tf.types.experimental.ConcreteFunction:
+    """Traces a function whose arguments have the names of their specifications."""
+    by_name = {spec.name: spec for spec in specs}
+    return tf.function(function).get_concrete_function(**by_name)

@@ -62,8 +62,8 @@ class RecognitionServer(tf.Module):
         }
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What a client must know of this model besides its signatures."""
+    def metadata(self) -> dict[str, Any]:
+        """Properties of the model that its signatures do not tell a client."""
         return {"sample_rate_hz": self._rate_hz, "labels": list(self._words)}
 
     @tf.function(

@@ -20,6 +20,7 @@ from tfspeech.tasks.word_recognition.data import (
     evaluation_set,
     speakers_of,
 )
+from tfspeech.tasks.word_recognition.lite import LiteRecogniser
 from tfspeech.tasks.word_recognition.scores import recognition_scores
 from tfspeech.tasks.word_recognition.server import RecognitionServer
 from tfspeech.training.callbacks import Monitor
@@ -156,3 +157,7 @@ class WordRecognition(Task):
         return RecognitionServer(
             self.model, self.recognize, self.labels, self.features.sample_rate_hz
         )
+
+    def lite(self) -> LiteRecogniser:
+        """The part that TFLite runs."""
+        return LiteRecogniser(self.model, self.recognize)

@@ -1,4 +1,4 @@
-"""Surgery: weights that are computed from themselves and one more parameter."""
+"""Reparameterization: weights computed from themselves and one more parameter."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfspeech.strategies.regularization.base import Run, Surgery, Update
+from tfspeech.strategies.regularization.base import Reparameterization, Run, Update
 from tfspeech.strategies.regularization.units import has_spare_units, unit_size
 from tfspeech.strategies.strategy import check_count, check_positive, check_share
 from tfspeech.strategies.variables import VariableInfo
 
-INITIAL_DEVIATION = 0.1
-"""Of a weight's noise, in standard deviations of the values at the start."""
+INITIAL_STD = 0.1
+"""Standard deviation of a weight's noise, in units of that of the initial values."""
 
 TEMPERATURE, LOWEST, HIGHEST = 2.0 / 3.0, -0.1, 1.1
 """beta, gamma and zeta of Louizos et al. 2018, section 4.1."""
 
 
 @dataclasses.dataclass(frozen=True)
-class KLMeanField(Surgery):
-    """Surgery and penalty: every weight is drawn from N(mu, softplus(rho)^2).
+class KLMeanField(Reparameterization):
+    """Reparameterization and penalty: a weight is drawn from N(mu, softplus(rho)^2).
 
     The model trains with mu + softplus(rho) e, e normal noise that is drawn anew at
     every step, and is evaluated with mu. The loss gains s beta KL / examples, with
@@ -47,8 +47,8 @@ class KLMeanField(Surgery):
 
     def initial_parameter(self, info: VariableInfo) -> tf.Tensor:
         """Rho, one for each weight."""
-        deviation = INITIAL_DEVIATION * math.sqrt(info.initial_variance)
-        return tf.fill(info.shape, math.log(math.expm1(deviation)))
+        std = INITIAL_STD * math.sqrt(info.initial_variance)
+        return tf.fill(info.shape, math.log(math.expm1(std)))
 
     def effective(
         self,
@@ -80,10 +80,10 @@ class KLMeanField(Surgery):
 
 
 @dataclasses.dataclass(frozen=True)
-class HardConcreteL0(Surgery):
-    """Surgery and penalty: a gate in [0, 1] for every unit, and s for each open weight.
+class HardConcreteL0(Reparameterization):
+    """Reparameterization and penalty: a gate per unit, and s for each open weight.
 
-    The gate is z = min(1, max(0, g (zeta - gamma) + gamma)); in training g =
+    The gate in [0, 1] is z = min(1, max(0, g (zeta - gamma) + gamma)); in training g =
     sigmoid((ln u - ln(1 - u) + log_alpha) / beta) with u uniform in (0, 1) and drawn
     anew at every step, in evaluation g = sigmoid(log_alpha). The loss gains
     s sum_g d_g P(z_g > 0), the expected number of weights that count, with

@@ -1,4 +1,4 @@
-"""Surgery: weights that the model computes from themselves and a parameter."""
+"""Reparameterization: weights computed from themselves and a parameter."""
 
 import keras
 import numpy as np
@@ -14,9 +14,10 @@ from tfspeech.strategies import (
     describe_variables,
     parse_regularization,
 )
+from tfspeech.strategies.regularization import substituted
 
 RUN = Run(updates=1000, examples=50, seed=3)
-SURGERIES = ["kl_mean_field()", "hard_concrete_l0()"]
+REPARAMETERIZATIONS = ["kl_mean_field()", "hard_concrete_l0()"]
 
 
 def make_model(cell="gru"):
@@ -43,7 +44,7 @@ def inputs():
 
 
 def by_path(model, chain):
-    """(info, weight, parameter) of every weight that surgery was done on."""
+    """(info, weight, parameter) of every reparameterized weight."""
     parameters = {
         info.path.rpartition("/")[0]: parameter
         for info, parameter in zip(chain.parameter_infos, chain.parameters, strict=True)
@@ -58,14 +59,14 @@ def by_path(model, chain):
 
 
 def used_weights(model, chain, number):
-    with chain.substituted(update_number(number)):
+    with substituted([chain], update_number(number)):
         return [
             tf.convert_to_tensor(v.value).numpy() for v in model.trainable_variables
         ]
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-@pytest.mark.parametrize("spec", SURGERIES)
+@pytest.mark.parametrize("spec", REPARAMETERIZATIONS)
 def test_the_gradient_reaches_weights_and_parameters_in_a_graph(spec, cell):
     model = make_model(cell)
     chain = make_chain(model, spec)
@@ -77,7 +78,7 @@ def test_the_gradient_reaches_weights_and_parameters_in_a_graph(spec, cell):
     def step(number):
         update = Update(number, tf.constant(0.1))
         with tf.GradientTape() as tape:
-            with chain.substituted(update):
+            with substituted([chain], update):
                 logits = model(inputs(), training=True)["logits"]
             loss = tf.reduce_sum(tf.square(logits - 1.0))
             objective = loss + chain.penalty({}, update)
@@ -96,7 +97,7 @@ def test_the_gradient_reaches_weights_and_parameters_in_a_graph(spec, cell):
         np.testing.assert_array_equal(variable, value)
 
 
-@pytest.mark.parametrize("spec", SURGERIES)
+@pytest.mark.parametrize("spec", REPARAMETERIZATIONS)
 def test_noise_is_drawn_anew_at_every_update_and_again_after_a_restart(spec):
     model = make_model()
     chain = make_chain(model, spec)
@@ -112,7 +113,7 @@ def test_noise_is_drawn_anew_at_every_update_and_again_after_a_restart(spec):
         assert np.array_equal(values[0], values[3]) != acted_on
 
 
-@pytest.mark.parametrize("spec", SURGERIES)
+@pytest.mark.parametrize("spec", REPARAMETERIZATIONS)
 def test_noise_differs_between_weights_of_one_shape(spec):
     model = make_model()
     chain = make_chain(model, spec)
@@ -146,13 +147,11 @@ def test_the_mean_field_has_the_divergence_of_numpy():
     total = 0.0
     for info, weight, parameter in by_path(model, chain):
         mean, rho = weight.numpy().astype(float), parameter.numpy().astype(float)
-        deviation = np.log1p(np.exp(rho))
+        std = np.log1p(np.exp(rho))
         prior = info.initial_variance
-        np.testing.assert_allclose(deviation, 0.1 * np.sqrt(prior), rtol=1e-4)
+        np.testing.assert_allclose(std, 0.1 * np.sqrt(prior), rtol=1e-4)
         total += np.sum(
-            np.log(np.sqrt(prior) / deviation)
-            + (deviation**2 + mean**2) / (2 * prior)
-            - 0.5
+            np.log(np.sqrt(prior) / std) + (std**2 + mean**2) / (2 * prior) - 0.5
         )
     for number, beta in ((0, 0.1), (4, 0.5), (9, 1.0), (500, 1.0)):
         wanted = 0.5 * beta * total / RUN.examples
@@ -226,7 +225,7 @@ def test_gates_of_useless_units_shut_and_the_others_stay_open():
     def step(number):
         update = Update(number, tf.constant(0.1))
         with tf.GradientTape() as tape:
-            with chain.substituted(update):
+            with substituted([chain], update):
                 error = model(x) - tf.reduce_sum(x, axis=1, keepdims=True)
             loss = tf.reduce_mean(tf.square(error)) + chain.penalty({}, update)
         optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
@@ -241,9 +240,9 @@ def test_gates_of_useless_units_shut_and_the_others_stay_open():
     np.testing.assert_allclose(model(x)[:, 0], x.sum(1), atol=0.4)
 
 
-def test_two_surgeries_on_one_weight_are_refused():
+def test_two_reparameterizations_of_one_weight_are_refused():
     with pytest.raises(SpecError, match="part them by match="):
-        make_chain(make_model(), *SURGERIES)
+        make_chain(make_model(), *REPARAMETERIZATIONS)
     make_chain(
         make_model(),
         "kl_mean_field(match='conv.*kernel')",
@@ -251,7 +250,7 @@ def test_two_surgeries_on_one_weight_are_refused():
     )
 
 
-def test_without_surgery_the_model_works_with_its_own_weights():
+def test_without_reparameterization_the_model_works_with_its_own_weights():
     model = make_model()
     chain = make_chain(model, "l2()")
     for value, variable in zip(
