@@ -8,7 +8,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from models.config import check_choices, half_to_double, option
+from models.config import check_choices, option, sizes
 from models.layers import (
     AdditiveAttention,
     Attention,
@@ -58,7 +58,7 @@ class AttentionTtsConfig:
     encoder_layers: int = option(
         2, "convolutions of conv_lstm, LSTMs of lstm or blocks of self_attention"
     )
-    encoder_units: int = option(256, "size of an encoded symbol", search=half_to_double)
+    encoder_units: int = option(256, "size of an encoded symbol", search=sizes)
     encoder_kernel_size: int = option(5, "width of each convolution", unit="symbols")
     encoder_heads: int = option(4, "heads of the encoder's self-attention")
     encoder_top_k: int = option(
@@ -70,9 +70,7 @@ class AttentionTtsConfig:
     attention: str = option(
         "location_sensitive", "what the decoder finds its place by", choices=ATTENTIONS
     )
-    attention_units: int = option(
-        128, "size of queries and keys", search=half_to_double
-    )
+    attention_units: int = option(128, "size of queries and keys", search=sizes)
     attention_heads: int = option(4, "heads of multi_head attention")
     attention_top_k: int = option(
         0, "largest weights kept in each decoder step, 0 for all"
@@ -95,14 +93,10 @@ class AttentionTtsConfig:
         "how the decoder's output sees the context: [h; c], or h + c",
         choices=("appended", "residual"),
     )
-    prenet_units: int = option(
-        128, "units of both layers of the prenet", search=half_to_double
-    )
+    prenet_units: int = option(128, "units of both layers of the prenet", search=sizes)
     prenet_dropout: float = option(0.5, "share of the prenet dropped in training")
     decoder_layers: int = option(1, "LSTMs of the decoder")
-    decoder_units: int = option(
-        256, "units of each LSTM of the decoder", search=half_to_double
-    )
+    decoder_units: int = option(256, "units of each LSTM of the decoder", search=sizes)
     zoneout: float = option(0.1, "probability that an LSTM unit stays as it was")
     reduction_factor: int = option(4, "spoken per decoder step", unit="frames")
     postnet_layers: int = option(0, "convolutions after the decoder, 0 for none")
