@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from search_fakes import parse
 
-from models.config import Range, decade_around, half_to_double, option
+from models.config import Range, decade_around, option, sizes
 from tfspeech.errors import SpecError
 from tfspeech.flags import with_settings
 from tfspeech.strategies import CLIPPINGS, parse_clipping, parse_regularization
@@ -196,10 +196,10 @@ def test_units_of_several_layers_are_searched_together():
 
 
 def test_ranges_around_a_value():
-    assert half_to_double(128) == (64, 128, 256)
-    assert half_to_double(1) == (1, 2)
-    assert half_to_double((128, 1)) == ((64, 1), (128, 1), (256, 2))
-    assert half_to_double((1,)) == ((1,), (2,))
+    assert sizes(128) == (64, 128, 256)
+    assert sizes(1) == (1, 2)
+    assert sizes((128, 1)) == ((64, 1), (128, 1), (256, 2))
+    assert sizes((1,)) == ((1,), (2,))
     assert decade_around(0.5) == Range(0.05, 5.0)
     log, linear = decade_around(0.5), Range(0.5, 4.9)
     assert (log.log, linear.log, Range(0.0, 1.0).log) == (True, False, False)
