@@ -81,7 +81,7 @@ def run(comparison: Comparison) -> dict[str, Any]:
             check_same(combination.run_dir, saved, combination.config)
     outcomes = _train_all(combinations)
     run_dir = next(run.run_dir for run in combinations if has_run(run.run_dir))
-    monitor = load_config(run_dir).build().monitor
+    monitor = build_task(load_config(run_dir)).monitor
     results, target_loss = collect(
         combinations, outcomes, monitor, comparison.target_loss
     )
