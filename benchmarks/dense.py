@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from benchmarks.timing import interleaved, print_table
 from tfspeech.audio.trajectory import most_likely_trajectory
-from tfspeech.tasks.parallel_tts.task import ParametricSynthesis
-from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.parallel_tts.task import ParallelTts
+from tfspeech.tasks.registry import build_task, default_config
 from tfspeech.text.linguistic import (
     encode_segments,
     frame_features,
@@ -27,17 +27,17 @@ FRAMES_PER_SEGMENT = 5
 """As in `reader`, whose frames are 12.5 ms apart; an untrained model has no idea."""
 
 
-def build_task() -> ParametricSynthesis:
+def build() -> ParallelTts:
     """The default model, untrained, with the same weights every time."""
     keras.utils.set_random_seed(0)
     config = default_config("dense_synthesis")
     features = dataclasses.replace(config.features, sample_rate_hz=RATE_HZ)
-    return dataclasses.replace(config, features=features).build()
+    return build_task(dataclasses.replace(config, features=features))
 
 
 def benchmark_dense() -> None:
     """Prints real-time factors: the whole, and its parts."""
-    task = build_task()
+    task = build()
     features = task.features
     rows = {}
     for size in BATCHES_SPOKEN:
@@ -51,7 +51,7 @@ def benchmark_dense() -> None:
     print_table(f"Dense synthesis: real-time factor, {spoken_s / size:.1f} s", rows)
 
 
-def _stages(task: ParametricSynthesis, size: int) -> dict[str, Callable[[], object]]:
+def _stages(task: ParallelTts, size: int) -> dict[str, Callable[[], object]]:
     """The whole of synthesis and its stages, each of what the one before has made."""
     model, dim = task.model, task.linguistic.linguistic_dim
     one = encode_segments(task.front_end, TEXT)
@@ -78,7 +78,7 @@ def _stages(task: ParametricSynthesis, size: int) -> dict[str, Callable[[], obje
     )
     compiled["most likely trajectory"] = tf.function(
         lambda: most_likely_trajectory(
-            predicted, tf.square(model.deviation), frame_lengths
+            predicted, tf.square(model.prediction_std), frame_lengths
         )
     )
     frames, _ = task.frames(segments, lengths, durations, semitones)

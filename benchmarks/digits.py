@@ -21,9 +21,8 @@ from tfspeech.audio.resample import resample
 from tfspeech.data.corpora.reader import RATE_WPM, VOICE
 from tfspeech.data.espeak import SpokenText
 from tfspeech.data.spoken_words import DIGITS
-from tfspeech.tasks.attention_tts.task import Speech, Synthesis
-from tfspeech.tasks.parallel_tts.task import ParametricSpeech, ParametricSynthesis
 from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.speech.task import Speech, SpeechTask
 from tfspeech.text.phonemes import PAUSE
 
 LISTS, DIGITS_PER_LIST = 40, 4
@@ -102,16 +101,14 @@ def _synthetic_reader(speaker: Path, rate_hz: int) -> Reading:
     return read
 
 
-def _spoken_words(
-    task: Synthesis | ParametricSynthesis, text: str, speech: Speech | ParametricSpeech
-) -> np.ndarray:
+def _spoken_words(task: SpeechTask, text: str, speech: Speech) -> np.ndarray:
     """The word that each frame says, counted from 0, -1 for none, int [frames]."""
+    steps, symbols = speech.alignment.shape
     words = task.front_end.words(text)
-    if isinstance(speech, ParametricSpeech):
-        # Before the first symbol there is silence.
-        return np.repeat(np.append(-1, words), speech.durations)
+    # There may be a silence before the first symbol.
+    words = np.append(np.full(symbols - len(words), -1), words)
     spoken = words[speech.alignment.argmax(axis=1)]
-    return np.repeat(spoken, task.reduction_factor)
+    return np.repeat(spoken, len(speech.frames) // steps)
 
 
 def _true_words(text: str, rate_hz: int) -> list[np.ndarray]:

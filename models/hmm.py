@@ -19,11 +19,17 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from models.trellis import IMPOSSIBLE, Arcs, at_end, best_path, forward_backward
+from models.trellis import (
+    LOG_ZERO,
+    Transitions,
+    at_end,
+    best_path,
+    forward_backward,
+)
 
-_SPLIT_DEVIATIONS = 0.2
-_LEAST_WEIGHT = 1e-5
-_LEAST_PROBABILITY = 0.01
+_SPLIT_STDS = 0.2
+_MIN_WEIGHT = 1e-5
+_MIN_PROBABILITY = 0.01
 
 
 class Hmm(NamedTuple):
@@ -33,27 +39,27 @@ class Hmm(NamedTuple):
         log_weights: Of the Gaussians in each state, float32 [states, gaussians].
         means: float32 [states, gaussians, dim].
         variances: float32 [states, gaussians, dim].
-        stay: The probability that a state is followed by itself, float32 [states].
-        optional: The probability that an optional unit is not left out, float32 [].
+        self_loop: The probability that a state is followed by itself, float32 [states].
+        present: The probability that an optional unit is not left out, float32 [].
     """
 
     log_weights: tf.Tensor
     means: tf.Tensor
     variances: tf.Tensor
-    stay: tf.Tensor
-    optional: tf.Tensor
+    self_loop: tf.Tensor
+    present: tf.Tensor
 
 
 class Chains(NamedTuple):
-    """The states of utterances, one after the other.
+    """The left-to-right chains of states of utterances.
 
     Attributes:
-        states: Which state is at each place, int32 [batch, places].
-        lengths: The places of each utterance, int32 [batch].
-        is_optional: Whether a place is in a unit that may be left out, bool
-            [batch, places]. Two such units never follow each other, and each utterance
-            has others.
-        states_per_unit: How many places a unit has.
+        states: The state at each position, int32 [batch, positions].
+        lengths: The number of positions of each utterance, int32 [batch].
+        is_optional: Whether a position is in a unit that may be left out, bool
+            [batch, positions]. Two such units never follow each other, and each
+            utterance has others.
+        states_per_unit: The number of positions of a unit.
     """
 
     states: tf.Tensor
@@ -63,57 +69,58 @@ class Chains(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """What an iteration of Baum-Welch adds up; those of batches are added.
+    """Sufficient statistics of an iteration of Baum-Welch; those of batches are added.
 
     Attributes:
         occupancy: Expected frames of each Gaussian, float32 [states, gaussians].
-        first: Sums of the features, weighted so, float32 [states, gaussians, dim].
-        second: Sums of their squares, float32 [states, gaussians, dim].
-        stays: Expected transitions of a state to itself, float32 [states].
-        taken: Expected number of optional units that are not left out, float32 [].
+        features: Sums of the features, weighted by the occupancy of each frame, float32
+            [states, gaussians, dim].
+        squares: Sums of their squares, likewise.
+        self_loops: Expected transitions of a state to itself, float32 [states].
+        present: Expected number of optional units that are not left out, float32 [].
         optional: The number of optional units, float32 [].
         log_likelihood: Of all utterances, natural logarithm, float64 [].
         frames: Of all utterances, float64 [].
     """
 
     occupancy: tf.Tensor
-    first: tf.Tensor
-    second: tf.Tensor
-    stays: tf.Tensor
-    taken: tf.Tensor
+    features: tf.Tensor
+    squares: tf.Tensor
+    self_loops: tf.Tensor
+    present: tf.Tensor
     optional: tf.Tensor
     log_likelihood: tf.Tensor
     frames: tf.Tensor
 
 
 class _Trellis(NamedTuple):
-    """What the recursions over frames and places need.
+    """The input of the recursions over frames and positions.
 
     Attributes:
-        extended: See `_extended`.
-        log_shares: Of the Gaussians in the density of their state, float32
+        monomials: See `_monomials`.
+        log_responsibilities: Of the Gaussians for the density of their state, float32
             [all frames, states, gaussians].
-        best: The log density of each frame in its best state, float32 [batch, frames],
-            0 beyond the lengths.
-        places: Which state is at which place, float32 [batch, places, states].
-        emissions: The log density of each frame at each place, float32
-            [frames, batch, places]. It is relative to `best`, so that sums over an
-            utterance stay small enough for float32.
-        arcs: The transitions.
+        log_scale: The log density of each frame in its likeliest state, float32
+            [batch, frames], 0 beyond the lengths.
+        one_hot: The state at each position, float32 [batch, positions, states].
+        emissions: The log density of each frame at each position, float32
+            [frames, batch, positions]. It is relative to `log_scale`, so that sums over
+            an utterance stay small enough for float32.
+        transitions: Those between positions.
     """
 
-    extended: tf.Tensor
-    log_shares: tf.Tensor
-    best: tf.Tensor
-    places: tf.Tensor
+    monomials: tf.Tensor
+    log_responsibilities: tf.Tensor
+    log_scale: tf.Tensor
+    one_hot: tf.Tensor
     emissions: tf.Tensor
-    arcs: Arcs
+    transitions: Transitions
 
 
 def chain(
     units: tf.Tensor, lengths: tf.Tensor, is_optional: tf.Tensor, states_per_unit: int
 ) -> Chains:
-    """Returns the states of utterances.
+    """Returns the chains of utterances.
 
     Args:
         units: int32 [batch, units]; the states of unit u are `states_per_unit` x u and
@@ -133,7 +140,7 @@ def chain(
 
 
 def flat_start(
-    mean: tf.Tensor, variance: tf.Tensor, states: int, stay: float, optional: float
+    mean: tf.Tensor, variance: tf.Tensor, states: int, self_loop: float, present: float
 ) -> Hmm:
     """Returns an HMM all of whose states are the same single Gaussian.
 
@@ -141,25 +148,25 @@ def flat_start(
         mean: Of all frames, float32 [dim].
         variance: Of all frames, float32 [dim].
         states: Of all units.
-        stay: The probability that a state is followed by itself; 1 / (1 - stay) is
-            the expected number of its frames.
-        optional: The probability that an optional unit is not left out.
+        self_loop: The probability that a state is followed by itself; its expected
+            number of frames is 1 / (1 - self_loop).
+        present: The probability that an optional unit is not left out.
     """
     return Hmm(
         tf.zeros([states, 1]),
         tf.tile(mean[tf.newaxis, tf.newaxis], [states, 1, 1]),
         tf.tile(variance[tf.newaxis, tf.newaxis], [states, 1, 1]),
-        tf.fill([states], stay),
-        tf.constant(optional),
+        tf.fill([states], self_loop),
+        tf.constant(present),
     )
 
 
 def split_gaussians(hmm: Hmm) -> Hmm:
-    """Splits each Gaussian in two with half its weight and means 0.4 deviations apart.
+    """Splits each Gaussian in two with half its weight and means 0.4 std apart.
 
     That is how HTK increases mixtures (The HTK Book, `HHEd`, command MU).
     """
-    step = _SPLIT_DEVIATIONS * tf.sqrt(hmm.variances)
+    step = _SPLIT_STDS * tf.sqrt(hmm.variances)
     return hmm._replace(
         log_weights=tf.concat([hmm.log_weights - math.log(2)] * 2, axis=1),
         means=tf.concat([hmm.means - step, hmm.means + step], axis=1),
@@ -172,37 +179,37 @@ def baum_welch(
 ) -> Statistics:
     """Returns the expected counts given utterances and their states.
 
-    With the forward and backward probabilities alpha and beta, a frame t is of state j
-    with probability alpha_t(j) beta_t(j) / P(O), and of its Gaussian m with the share
-    of that Gaussian in the density of the frame (Rabiner 1989, eq. 27 and 54).
+    With the forward and backward probabilities alpha and beta, state j has emitted
+    frame t with probability alpha_t(j) beta_t(j) / P(O), and its Gaussian m with the
+    responsibility of that Gaussian for the frame (Rabiner 1989, eq. 27 and 54).
 
     Args:
         hmm: The current parameters.
         features: float32 [batch, frames, dim], of zero mean and unit variance or so.
         lengths: The frames of each utterance, int32 [batch]; at least 2, and as many as
-            its chain has places that are not optional.
+            its chain has positions that are not optional.
         chains: The states of the utterances.
     """
     trellis = _trellis(hmm, features, lengths, chains)
-    alpha, beta = forward_backward(
-        trellis.emissions, lengths, trellis.arcs, chains.lengths
+    log_alpha, log_beta = forward_backward(
+        trellis.emissions, lengths, trellis.transitions, chains.lengths
     )
-    posterior, stays = _posteriors(trellis, alpha, beta, lengths)
-    sums = _weighted_sums(trellis, posterior)
+    occupancy, self_loops = _posteriors(trellis, log_alpha, log_beta, lengths)
+    sums = _weighted_sums(trellis, occupancy)
     dim = features.shape[2]
-    visits = tf.reduce_sum(posterior, axis=0) - stays
-    is_place = tf.reduce_sum(trellis.places, axis=2)
-    is_optional = tf.cast(chains.is_optional, tf.float32) * is_place
+    visits = tf.reduce_sum(occupancy, axis=0) - self_loops
+    is_position = tf.reduce_sum(trellis.one_hot, axis=2)
+    is_optional = tf.cast(chains.is_optional, tf.float32) * is_position
     relative = tf.reduce_logsumexp(
-        at_end(alpha, lengths) + trellis.arcs.end, axis=1, keepdims=True
+        at_end(log_alpha, lengths) + trellis.transitions.final, axis=1, keepdims=True
     )
-    terms = tf.concat([trellis.best, relative], axis=1)
+    terms = tf.concat([trellis.log_scale, relative], axis=1)
     return Statistics(
         occupancy=sums[:, :, 2 * dim],
-        first=sums[:, :, :dim],
-        second=sums[:, :, dim : 2 * dim],
-        stays=tf.einsum("bp,bps->s", stays, trellis.places),
-        taken=tf.reduce_sum(visits * is_optional) / chains.states_per_unit,
+        features=sums[:, :, :dim],
+        squares=sums[:, :, dim : 2 * dim],
+        self_loops=tf.einsum("bp,bps->s", self_loops, trellis.one_hot),
+        present=tf.reduce_sum(visits * is_optional) / chains.states_per_unit,
         optional=tf.reduce_sum(is_optional) / chains.states_per_unit,
         log_likelihood=tf.reduce_sum(tf.cast(terms, tf.float64)),
         frames=tf.cast(tf.reduce_sum(lengths), tf.float64),
@@ -210,40 +217,40 @@ def baum_welch(
 
 
 def reestimate(
-    hmm: Hmm, statistics: Statistics, variance_floor: tf.Tensor, least_frames: float
+    hmm: Hmm, statistics: Statistics, variance_floor: tf.Tensor, min_occupancy: float
 ) -> Hmm:
     """Returns the parameters under which the expected counts are likeliest.
 
     Args:
         hmm: The parameters that gave the statistics.
         statistics: Of all utterances.
-        variance_floor: The least variances, float32 [dim].
-        least_frames: A Gaussian with a lesser occupancy stays as it is.
+        variance_floor: The smallest variances, float32 [dim].
+        min_occupancy: A Gaussian with a smaller occupancy stays as it is.
     """
     occupancy = statistics.occupancy
     by_state = tf.reduce_sum(occupancy, axis=1)
-    is_seen = (occupancy >= least_frames)[:, :, tf.newaxis]
-    count = tf.maximum(occupancy, least_frames)[:, :, tf.newaxis]
-    means = statistics.first / count
-    variances = tf.maximum(statistics.second / count - means**2, variance_floor)
-    share = occupancy / tf.maximum(by_state, least_frames)[:, tf.newaxis]
-    log_weights = tf.math.log(tf.maximum(share, _LEAST_WEIGHT))
-    stay = statistics.stays / tf.maximum(by_state, least_frames)
-    taken = statistics.taken / tf.maximum(statistics.optional, 1.0)
-    is_state_seen = by_state >= least_frames
+    is_seen = (occupancy >= min_occupancy)[:, :, tf.newaxis]
+    count = tf.maximum(occupancy, min_occupancy)[:, :, tf.newaxis]
+    means = statistics.features / count
+    variances = tf.maximum(statistics.squares / count - means**2, variance_floor)
+    weights = occupancy / tf.maximum(by_state, min_occupancy)[:, tf.newaxis]
+    log_weights = tf.math.log(tf.maximum(weights, _MIN_WEIGHT))
+    self_loop = statistics.self_loops / tf.maximum(by_state, min_occupancy)
+    present = statistics.present / tf.maximum(statistics.optional, 1.0)
+    is_state_seen = by_state >= min_occupancy
     return Hmm(
         tf.where(is_state_seen[:, tf.newaxis], log_weights, hmm.log_weights),
         tf.where(is_seen, means, hmm.means),
         tf.where(is_seen, variances, hmm.variances),
-        tf.where(is_state_seen, _probability(stay), hmm.stay),
-        _probability(taken),
+        tf.where(is_state_seen, _probability(self_loop), hmm.self_loop),
+        _probability(present),
     )
 
 
 def viterbi(
     hmm: Hmm, features: tf.Tensor, lengths: tf.Tensor, chains: Chains
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the likeliest place of each frame (Rabiner 1989, section III B).
+    """Returns the likeliest path of each utterance (Rabiner 1989, section III B).
 
     Args:
         hmm: The parameters.
@@ -252,139 +259,144 @@ def viterbi(
         chains: The states of the utterances.
 
     Returns:
-        Places, int32 [batch, frames], that of the last frame beyond the lengths; and
-        the logarithm of the likelihood of that path, float32 [batch]. It is below -1e8
-        for an utterance with fewer frames than places that are not optional.
+        The position of each frame, int32 [batch, frames], that of the last frame beyond
+        the lengths; and the logarithm of the likelihood of that path, float32 [batch].
+        It is below -1e8 for an utterance with fewer frames than positions that are not
+        optional.
     """
     trellis = _trellis(hmm, features, lengths, chains)
-    path, score = best_path(trellis.emissions, lengths, trellis.arcs)
-    return path, score + tf.reduce_sum(trellis.best, axis=1)
+    path, score = best_path(trellis.emissions, lengths, trellis.transitions)
+    return path, score + tf.reduce_sum(trellis.log_scale, axis=1)
 
 
 def _probability(value: tf.Tensor) -> tf.Tensor:
-    return tf.clip_by_value(value, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    return tf.clip_by_value(value, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
 
 
 def _trellis(
     hmm: Hmm, features: tf.Tensor, lengths: tf.Tensor, chains: Chains
 ) -> _Trellis:
     shape = tf.shape(features)
-    extended = _extended(features)
-    by_gaussian = _log_densities(hmm, extended)
+    monomials = _monomials(features)
+    by_gaussian = _log_densities(hmm, monomials)
     by_state = tf.reduce_logsumexp(by_gaussian, axis=2)
-    best = tf.reduce_max(by_state, axis=1, keepdims=True)
-    places = _one_hot(chains, tf.shape(by_state)[1])
-    relative = tf.reshape(by_state - best, [shape[0], shape[1], -1])
+    log_scale = tf.reduce_max(by_state, axis=1, keepdims=True)
+    one_hot = _one_hot(chains, tf.shape(by_state)[1])
+    valid = tf.sequence_mask(lengths, shape[1])
+    relative = tf.reshape(by_state - log_scale, [shape[0], shape[1], -1])
     return _Trellis(
-        extended,
+        monomials,
         by_gaussian - by_state[:, :, tf.newaxis],
-        tf.where(tf.sequence_mask(lengths, shape[1]), tf.reshape(best, shape[:2]), 0.0),
-        places,
-        tf.einsum("bts,bps->tbp", relative, places),
-        _arcs(hmm, chains),
+        tf.where(valid, tf.reshape(log_scale, shape[:2]), 0.0),
+        one_hot,
+        tf.einsum("bts,bps->tbp", relative, one_hot),
+        _transitions(hmm, chains),
     )
 
 
 def _posteriors(
-    trellis: _Trellis, alpha: tf.Tensor, beta: tf.Tensor, lengths: tf.Tensor
+    trellis: _Trellis, log_alpha: tf.Tensor, log_beta: tf.Tensor, lengths: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns how likely each frame is at each place, and expected stays.
+    """Returns the probability of each position at each frame, and expected self-loops.
 
-    The first is [frames, batch, places], 0 beyond the lengths, the second
-    [batch, places].
+    The first is [frames, batch, positions], 0 beyond the lengths, the second
+    [batch, positions].
     """
-    log_joint = alpha + beta - trellis.emissions
+    log_joint = log_alpha + log_beta - trellis.emissions
     # That of each frame for itself: rounding errors along the utterance cancel.
     log_total = tf.reduce_logsumexp(log_joint, axis=2, keepdims=True)
-    valid = tf.sequence_mask(lengths, tf.shape(alpha)[0], tf.float32)
+    valid = tf.sequence_mask(lengths, tf.shape(log_alpha)[0], tf.float32)
     valid = tf.transpose(valid)[:, :, tf.newaxis]
-    log_stays = alpha[:-1] + trellis.arcs.stay + beta[1:] - log_total[:-1]
-    stays = tf.reduce_sum(valid[1:] * tf.exp(log_stays), axis=0)
-    return valid * tf.exp(log_joint - log_total), stays
+    log_loops = log_alpha[:-1] + trellis.transitions.self_loop + log_beta[1:]
+    loops = tf.exp(log_loops - log_total[:-1])
+    occupancy = valid * tf.exp(log_joint - log_total)
+    return occupancy, tf.reduce_sum(valid[1:] * loops, axis=0)
 
 
-def _weighted_sums(trellis: _Trellis, posterior: tf.Tensor) -> tf.Tensor:
-    """Returns the extended features of each Gaussian, [states, gaussians, 2 dim + 1].
+def _weighted_sums(trellis: _Trellis, occupancy: tf.Tensor) -> tf.Tensor:
+    """Returns sums of the monomials by Gaussian, [states, gaussians, 2 dim + 1].
 
-    They are added over all frames, weighted by how likely it has emitted them.
+    Each frame is weighted by the probability that the Gaussian has emitted it.
     """
-    shape = tf.shape(trellis.log_shares)
-    by_state = tf.einsum("tbp,bps->bts", posterior, trellis.places)
+    shape = tf.shape(trellis.log_responsibilities)
+    by_state = tf.einsum("tbp,bps->bts", occupancy, trellis.one_hot)
     weights = tf.reshape(by_state, [shape[0], shape[1], 1])
-    weights *= tf.exp(trellis.log_shares)
+    weights *= tf.exp(trellis.log_responsibilities)
     sums = tf.matmul(
-        tf.reshape(weights, [shape[0], -1]), trellis.extended, transpose_a=True
+        tf.reshape(weights, [shape[0], -1]), trellis.monomials, transpose_a=True
     )
     return tf.reshape(sums, [shape[1], shape[2], -1])
 
 
-def _extended(features: tf.Tensor) -> tf.Tensor:
+def _monomials(features: tf.Tensor) -> tf.Tensor:
     """Returns features, their squares and 1, float32 [all frames, 2 dim + 1]."""
     flat = tf.reshape(features, [-1, features.shape[2]])
     return tf.concat([flat, flat**2, tf.ones_like(flat[:, :1])], axis=1)
 
 
-def _log_densities(hmm: Hmm, extended: tf.Tensor) -> tf.Tensor:
+def _log_densities(hmm: Hmm, monomials: tf.Tensor) -> tf.Tensor:
     """Returns log(weight x density), float32 [all frames, states, gaussians].
 
     The exponent of a Gaussian with a diagonal covariance is linear in the features,
     their squares and 1, so that one matrix product gives all.
     """
     states, gaussians, dim = tf.unstack(tf.shape(hmm.means))
-    constant = hmm.log_weights - 0.5 * (
-        tf.reduce_sum(
-            tf.math.log(2 * math.pi * hmm.variances) + hmm.means**2 / hmm.variances,
-            axis=2,
-        )
-    )
+    squares = tf.math.log(2 * math.pi * hmm.variances) + hmm.means**2 / hmm.variances
+    constant = hmm.log_weights - 0.5 * tf.reduce_sum(squares, axis=2)
     weights = tf.concat(
         [hmm.means / hmm.variances, -0.5 / hmm.variances, constant[:, :, tf.newaxis]],
         axis=2,
     )
     weights = tf.reshape(weights, [states * gaussians, 2 * dim + 1])
-    product = tf.matmul(extended, weights, transpose_b=True)
+    product = tf.matmul(monomials, weights, transpose_b=True)
     return tf.reshape(product, [-1, states, gaussians])
 
 
 def _one_hot(chains: Chains, states: tf.Tensor) -> tf.Tensor:
-    """Returns which state is at which place, float32 [batch, places, states]."""
+    """Returns the state at each position, float32 [batch, positions, states]."""
     valid = tf.sequence_mask(chains.lengths, tf.shape(chains.states)[1])
     return tf.one_hot(tf.where(valid, chains.states, -1), states)
 
 
-def _arcs(hmm: Hmm, chains: Chains) -> Arcs:
+def _transitions(hmm: Hmm, chains: Chains) -> Transitions:
+    """Returns the transitions between positions, which may skip an optional unit."""
     optional, unit = chains.is_optional, chains.states_per_unit
-    place = tf.range(tf.shape(optional)[1])
+    position = tf.range(tf.shape(optional)[1])
     last = chains.lengths[:, tf.newaxis] - 1
-    stay = tf.gather(hmm.stay, chains.states)
-    leave = tf.math.log(1 - stay)
-    log_taken, log_left = tf.math.log(hmm.optional), tf.math.log(1 - hmm.optional)
-    # What takes an optional unit comes to its first place; what does not comes to
-    # that of the next unit.
-    is_first = place % unit == 0
-    take = tf.where(optional & is_first, log_taken, 0.0)
-    after_optional = tf.roll(optional, unit, 1) & is_first & (place >= unit)
+    self_loop = tf.gather(hmm.self_loop, chains.states)
+    log_leave = tf.math.log(1 - self_loop)
+    log_present, log_absent = tf.math.log(hmm.present), tf.math.log(1 - hmm.present)
+    # A path with an optional unit enters its first position; one without enters that
+    # of the next unit.
+    is_first = position % unit == 0
+    log_enter = tf.where(optional & is_first, log_present, 0.0)
+    after_optional = tf.roll(optional, unit, 1) & is_first & (position >= unit)
     ends_optional = tf.gather(optional, last, batch_dims=1)
 
     def cases(*pairs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        result = tf.fill(tf.shape(optional), IMPOSSIBLE)
+        result = tf.fill(tf.shape(optional), LOG_ZERO)
         for condition, log_probability in pairs:
             result = tf.where(condition, log_probability, result)
         return result
 
-    return Arcs(
-        jump=unit + 1,
-        start=cases((place == 0, take), (after_optional & (place == unit), log_left)),
-        stay=tf.math.log(stay),
-        enter=cases(((place > 0) & (place <= last), tf.roll(leave, 1, 1) + take)),
+    return Transitions(
+        skip_length=unit + 1,
+        initial=cases(
+            (position == 0, log_enter),
+            (after_optional & (position == unit), log_absent),
+        ),
+        self_loop=tf.math.log(self_loop),
+        next=cases(
+            ((position > 0) & (position <= last), tf.roll(log_leave, 1, 1) + log_enter)
+        ),
         skip=cases(
             (
-                after_optional & (place > unit) & (place <= last),
-                tf.roll(leave, unit + 1, 1) + log_left,
+                after_optional & (position > unit) & (position <= last),
+                tf.roll(log_leave, unit + 1, 1) + log_absent,
             )
         ),
-        end=cases(
-            (place == last, leave),
-            (ends_optional & (place == last - unit), leave + log_left),
+        final=cases(
+            (position == last, log_leave),
+            (ends_optional & (position == last - unit), log_leave + log_absent),
         ),
     )

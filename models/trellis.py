@@ -1,9 +1,9 @@
-"""Sums and maxima over the paths of utterances through left-to-right chains of places.
+"""Forward-backward and Viterbi recursions over left-to-right chains of states.
 
-A path starts and ends where the chain allows it, and from frame to frame it stays, goes
-to the next place or jumps over some. All is in log space (L. R. Rabiner, "A Tutorial on
-Hidden Markov Models and Selected Applications in Speech Recognition", Proceedings of
-the IEEE 77(2), 1989, section III), for batches of padded utterances.
+A path starts and ends where the chain allows it. From frame to frame it stays in its
+state, goes to the next one or skips some. All is in log space (L. R. Rabiner, "A
+Tutorial on Hidden Markov Models and Selected Applications in Speech Recognition",
+Proceedings of the IEEE 77(2), 1989, section III), for batches of padded utterances.
 """
 
 from __future__ import annotations
@@ -12,33 +12,37 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-IMPOSSIBLE = -1e9  # The logarithm of a probability of 0; sums of it stay finite.
+LOG_ZERO = -1e9  # The logarithm of a probability of 0; sums of it stay finite.
 
 
-class Arcs(NamedTuple):
-    """Logarithms of the probabilities to come to a place, float32 [batch, places].
+class Transitions(NamedTuple):
+    """Logarithms of the probabilities to enter a state, float32 [batch, states].
 
-    Those of places that an utterance does not have are `IMPOSSIBLE`, but for `stay`.
+    Those of states that an utterance does not have are `LOG_ZERO`, but for
+    `self_loop`.
 
     Attributes:
-        jump: How many places a jump goes forward; more than 1.
-        start: At the first frame.
-        stay: From the place itself.
-        enter: From the place before.
-        skip: By a jump.
-        end: From the place to the end, after the last frame.
+        skip_length: How many states `skip` goes forward; more than 1.
+        initial: At the first frame.
+        self_loop: From the state itself.
+        next: From the state before.
+        skip: From the state `skip_length` before.
+        final: From the state to the end, after the last frame.
     """
 
-    jump: int
-    start: tf.Tensor
-    stay: tf.Tensor
-    enter: tf.Tensor
+    skip_length: int
+    initial: tf.Tensor
+    self_loop: tf.Tensor
+    next: tf.Tensor
     skip: tf.Tensor
-    end: tf.Tensor
+    final: tf.Tensor
 
 
 def forward_backward(
-    emissions: tf.Tensor, lengths: tf.Tensor, arcs: Arcs, places: tf.Tensor
+    emissions: tf.Tensor,
+    lengths: tf.Tensor,
+    transitions: Transitions,
+    states: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the logarithms of alpha and beta (Rabiner 1989, eq. 18 to 25).
 
@@ -47,102 +51,104 @@ def forward_backward(
     are computed side by side.
 
     Args:
-        emissions: Log densities, float32 [frames, batch, places]; at least 2 frames.
+        emissions: Log densities, float32 [frames, batch, states]; at least 2 frames.
         lengths: The frames of each utterance, int32 [batch].
-        arcs: The transitions.
-        places: The places of each utterance, int32 [batch].
+        transitions: The transitions.
+        states: The number of states of each utterance, int32 [batch].
 
     Returns:
-        Two tensors, float32 [frames, batch, places].
+        log_alpha and log_beta, float32 [frames, batch, states].
     """
 
-    def reversed_places(values: tf.Tensor, shift: int = 0) -> tf.Tensor:
-        return tf.reverse_sequence(tf.roll(values, -shift, 1), places, 1, 0)
+    def reversed_states(values: tf.Tensor, shift: int = 0) -> tf.Tensor:
+        return tf.reverse_sequence(tf.roll(values, -shift, 1), states, 1, 0)
 
     def reversed_all(values: tf.Tensor) -> tf.Tensor:
-        values = tf.reverse_sequence(values, places, 2, 1)
+        values = tf.reverse_sequence(values, states, 2, 1)
         return tf.reverse_sequence(values, lengths, 0, 1)
 
-    def advance(alpha: tf.Tensor, emission: tf.Tensor) -> tf.Tensor:
-        ways = _ways(alpha, both)
-        top = tf.maximum(tf.maximum(ways[0], ways[1]), ways[2])
-        return top + tf.math.log(tf.add_n([tf.exp(w - top) for w in ways])) + emission
+    def advance(log_alpha: tf.Tensor, emission: tf.Tensor) -> tf.Tensor:
+        terms = _incoming(log_alpha, both)
+        top = tf.maximum(tf.maximum(terms[0], terms[1]), terms[2])
+        return top + tf.math.log(tf.add_n([tf.exp(t - top) for t in terms])) + emission
 
-    # An arc from i to i + n leads, in the reversed chain, from there to i.
+    # A transition from i to i + n leads, in the reversed chain, from there to i.
     backwards = (
-        reversed_places(arcs.end),
-        reversed_places(arcs.stay),
-        reversed_places(arcs.enter, 1),
-        reversed_places(arcs.skip, arcs.jump),
-        reversed_places(arcs.start),
+        reversed_states(transitions.final),
+        reversed_states(transitions.self_loop),
+        reversed_states(transitions.next, 1),
+        reversed_states(transitions.skip, transitions.skip_length),
+        reversed_states(transitions.initial),
     )
-    pairs = zip(arcs[1:], backwards, strict=True)
-    both = Arcs(arcs.jump, *(tf.concat(pair, 0) for pair in pairs))
+    pairs = zip(transitions[1:], backwards, strict=True)
+    both = Transitions(transitions.skip_length, *(tf.concat(pair, 0) for pair in pairs))
     emissions = tf.concat([emissions, reversed_all(emissions)], axis=1)
-    first = both.start + emissions[0]
+    first = both.initial + emissions[0]
     rest = tf.scan(advance, emissions[1:], first)
-    alpha, beta = tf.split(tf.concat([first[tf.newaxis], rest], axis=0), 2, axis=1)
-    return alpha, reversed_all(beta)
+    sums = tf.concat([first[tf.newaxis], rest], axis=0)
+    log_alpha, log_beta = tf.split(sums, 2, axis=1)
+    return log_alpha, reversed_all(log_beta)
 
 
 def best_path(
-    emissions: tf.Tensor, lengths: tf.Tensor, arcs: Arcs
+    emissions: tf.Tensor, lengths: tf.Tensor, transitions: Transitions
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the best path by the Viterbi algorithm (Rabiner 1989, eq. 32 to 35).
 
     Args:
-        emissions: Log densities, float32 [frames, batch, places]; at least 2 frames.
+        emissions: Log densities, float32 [frames, batch, states]; at least 2 frames.
         lengths: The frames of each utterance, int32 [batch].
-        arcs: The transitions.
+        transitions: The transitions.
 
     Returns:
-        The place of each frame, int32 [batch, frames], that of the last frame beyond
+        The state of each frame, int32 [batch, frames], that of the last frame beyond
         the lengths; and the score of the path, float32 [batch].
     """
 
     def advance(
         before: tuple[tf.Tensor, tf.Tensor], emission: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        ways = tf.stack(_ways(before[0], arcs))
-        score = tf.reduce_max(ways, axis=0)
-        return score + emission, tf.argmax(ways, axis=0, output_type=tf.int32)
+        scores = tf.stack(_incoming(before[0], transitions))
+        choice = tf.argmax(scores, axis=0, output_type=tf.int32)
+        return tf.reduce_max(scores, axis=0) + emission, choice
 
-    def retreat(place: tf.Tensor, step: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        ways, frame = step
-        taken = tf.gather(steps, tf.gather(ways, place, batch_dims=1))
-        return tf.where(frame < lengths, place - taken, last)
+    def backtrack(state: tf.Tensor, step: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        choice, frame = step
+        advanced = tf.gather(steps, tf.gather(choice, state, batch_dims=1))
+        return tf.where(frame < lengths, state - advanced, last)
 
-    first = arcs.start + emissions[0]
-    scores, ways = tf.scan(
+    first = transitions.initial + emissions[0]
+    scores, choices = tf.scan(
         advance, emissions[1:], (first, tf.zeros(tf.shape(first), tf.int32))
     )
-    final = at_end(tf.concat([first[tf.newaxis], scores], axis=0), lengths) + arcs.end
-    last = tf.argmax(final, axis=1, output_type=tf.int32)
-    steps = tf.constant([0, 1, arcs.jump])
+    scores = tf.concat([first[tf.newaxis], scores], axis=0)
+    ends = at_end(scores, lengths) + transitions.final
+    last = tf.argmax(ends, axis=1, output_type=tf.int32)
+    steps = tf.constant([0, 1, transitions.skip_length])
     frames = tf.range(1, tf.shape(emissions)[0])
-    path = tf.scan(retreat, (ways, frames), last, reverse=True)
+    path = tf.scan(backtrack, (choices, frames), last, reverse=True)
     path = tf.concat([path, last[tf.newaxis]], axis=0)
-    return tf.transpose(path), tf.reduce_max(final, axis=1)
+    return tf.transpose(path), tf.reduce_max(ends, axis=1)
 
 
 def at_end(scores: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-    """Returns what is in the last valid frame.
+    """Returns the scores at the last valid frame of each utterance.
 
     Args:
-        scores: float32 [frames, batch, places].
+        scores: float32 [frames, batch, states].
         lengths: int32 [batch], in frames.
 
     Returns:
-        float32 [batch, places].
+        float32 [batch, states].
     """
     return tf.gather(tf.transpose(scores, [1, 0, 2]), lengths - 1, batch_dims=1)
 
 
-def _ways(score: tf.Tensor, arcs: Arcs) -> list[tf.Tensor]:
-    """Returns the scores of all places after each of the three ways to them."""
-    # What is rolled around the end meets arcs that are impossible.
+def _incoming(score: tf.Tensor, transitions: Transitions) -> list[tf.Tensor]:
+    """Returns the scores of all states after each of the three transitions to them."""
+    # What is rolled around the end meets transitions of probability 0.
     return [
-        score + arcs.stay,
-        tf.roll(score, 1, 1) + arcs.enter,
-        tf.roll(score, arcs.jump, 1) + arcs.skip,
+        score + transitions.self_loop,
+        tf.roll(score, 1, 1) + transitions.next,
+        tf.roll(score, transitions.skip_length, 1) + transitions.skip,
     ]

@@ -26,7 +26,7 @@ def test_evaluate_repeats_the_scores_of_the_run(small_voice, command):
         assert score is None or score == pytest.approx(saved[name], rel=1e-4)
 
 
-def test_evaluate_prints_a_table_with_both_anchors(small_voice, command):
+def test_evaluate_prints_a_table_with_both_references(small_voice, command):
     code, out, _ = command(evaluate.main, small_voice, "--split", "validation")
     assert code == 0
     lines = out.splitlines()

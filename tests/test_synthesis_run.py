@@ -58,7 +58,7 @@ def test_a_resumed_run_knows_the_flags_of_its_own_model(small_voice):
         train.parse([*given, "--cell", "gru"])
 
 
-def test_the_results_have_their_anchors(small_voice):
+def test_the_results_have_their_references(small_voice):
     results = json.loads((small_voice / "results.json").read_text())
     assert results["split"] == "test"
     assert results["vocoder_mcd_db"] < results["other_voice_mcd_db"]

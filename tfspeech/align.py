@@ -263,7 +263,7 @@ def _save_training(path: Path, settings: str, training: Training) -> None:
         settings=settings,
         log_likelihoods=training.log_likelihoods,
         mean=models.mean,
-        deviation=models.deviation,
+        std=models.std,
         **models.hmm._asdict(),
     )
     os.replace(partial, path)
@@ -287,7 +287,7 @@ def _load_training(path: Path, settings: str, grids: Sequence[Path]) -> Training
         with np.load(path) as arrays:
             saved = str(arrays["settings"])
             hmm = Hmm(*(tf.constant(arrays[name]) for name in Hmm._fields))
-            moments = (tf.constant(arrays[name]) for name in ("mean", "deviation"))
+            moments = (tf.constant(arrays[name]) for name in ("mean", "std"))
             training = Training(
                 Models(hmm, *moments), tuple(arrays["log_likelihoods"].tolist())
             )

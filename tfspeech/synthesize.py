@@ -3,105 +3,34 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from tfspeech.audio.encode import encode_wav
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import RunError, SpecError, TextError
-from tfspeech.tasks.attention_tts.run import SynthesisRun
-from tfspeech.tasks.parallel_tts.run import ParametricRun
+from tfspeech.tasks.conditions import add_conditions, given_conditions
 from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.speech.speaking import Spoken, speak_texts
 
 
-class Spoken(NamedTuple):
-    """A text that was spoken.
-
-    Attributes:
-        text: The text.
-        waveform: float32 [samples].
-        sample_rate_hz: Its rate.
-        stopped: Whether the model itself found the end.
-        seconds: What it took, from text to waveform.
-        model_seconds: What that took without the vocoder.
-    """
-
-    text: str
-    waveform: np.ndarray
-    sample_rate_hz: int
-    stopped: bool
-    seconds: float
-    model_seconds: float
-
-    @property
-    def length_s(self) -> float:
-        """How long the waveform is, in seconds."""
-        return len(self.waveform) / self.sample_rate_hz
-
-    @property
-    def real_time_factor(self) -> float:
-        """What it took, as a share of that."""
-        return self._share(self.seconds)
-
-    @property
-    def model_real_time_factor(self) -> float:
-        """What it took without the vocoder, as a share of that."""
-        return self._share(self.model_seconds)
-
-    def _share(self, seconds: float) -> float:
-        # One frame alone is between no samples.
-        return seconds / max(self.length_s, 1 / self.sample_rate_hz)
-
-
-def run(
-    run_dir: Path, texts: Sequence[str], rate: float = 1.0, semitones: float = 0.0
-) -> Iterator[Spoken]:
-    """Speaks texts, one after the other.
+def run(run_dir: Path, texts: Sequence[str], **conditions: float) -> Iterator[Spoken]:
+    """Speaks texts, one after the other; see `speak_texts`.
 
     Args:
         run_dir: A run with a trained model.
         texts: English.
-        rate: 2 is twice as fast as the speaker, for models that predict durations.
-        semitones: Above the speaker's own pitch, for models that predict it.
+        **conditions: Some of the model's `conditions`, by name.
 
     Raises:
         RunError: There is no trained model, or it does not speak.
-        SpecError: The model cannot speak faster or higher.
+        SpecError: The model lacks a condition, or a value is out of range.
         TextError: A text has a symbol that is unknown, or none at all.
     """
     config, task = load_task(run_dir)
-    if not isinstance(config, SynthesisRun | ParametricRun):
+    if not task.speaks:
         raise RunError(f"{run_dir} holds a run of {config.model}, which does not speak")
-    prosody = {}
-    if (rate, semitones) != (1.0, 0.0):
-        if not isinstance(config, ParametricRun):
-            raise SpecError(
-                f"{config.model} predicts neither durations nor pitch; leave out "
-                "--rate and --pitch"
-            )
-        prosody = {"rate": rate, "semitones": semitones}
-    for text in texts:
-        task.front_end.encode(text)  # Before anything is spoken.
-    for text in texts[:1]:  # The first call compiles, which is not to count.
-        task.waveform(task.speak([text], **prosody)[0].frames)
-    for text in texts:
-        started = time.perf_counter()
-        (speech,) = task.speak([text], **prosody)
-        model_seconds = time.perf_counter() - started
-        waveform = task.waveform(speech.frames)
-        seconds = time.perf_counter() - started
-        yield Spoken(
-            text,
-            waveform,
-            config.features.sample_rate_hz,
-            speech.stopped,
-            seconds,
-            model_seconds,
-        )
+    return speak_texts(task, texts, **conditions)
 
 
 def read_texts(path: Path) -> list[str]:
@@ -144,18 +73,7 @@ def main(arguments: Sequence[str]) -> None:
         help="wav file; FILE_1.wav and so on for several texts; - for standard output "
         "(default: speech.wav)",
     )
-    parser.add_argument(
-        "--rate",
-        type=float,
-        metavar="FACTOR",
-        help="2 for twice as fast as the speaker; models with durations (default: 1)",
-    )
-    parser.add_argument(
-        "--pitch",
-        type=float,
-        metavar="SEMITONES",
-        help="above the speaker's own pitch; models of linear prediction (default: 0)",
-    )
+    add_conditions(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
     texts = list(getattr(given, "texts", ()))
@@ -167,9 +85,9 @@ def main(arguments: Sequence[str]) -> None:
     if output == "-" and (len(texts) > 1 or "json" in given):
         raise SpecError("--output - takes one text, and no --json")
     paths = output_paths(Path(output), len(texts))
-    prosody = getattr(given, "rate", 1.0), getattr(given, "pitch", 0.0)
+    speech = run(given.run_dir, texts, **given_conditions(given))
     report = []
-    for path, spoken in zip(paths, run(given.run_dir, texts, *prosody), strict=True):
+    for path, spoken in zip(paths, speech, strict=True):
         contents = encode_wav(spoken.waveform, spoken.sample_rate_hz)
         if output == "-":
             sys.stdout.buffer.write(contents)

@@ -1,18 +1,19 @@
-"""The figures of one run, from what it left in its directory."""
+"""Figures of one run, from the records in its directory."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tfspeech.strategies import parse_regularization
 from tfspeech.tasks.task import RunConfig
-from tfspeech.training.callbacks import read_metrics
+from tfspeech.training.callbacks import Monitor, read_metrics
 from tfspeech.training.paths import METRICS_FILE, RESULTS_FILE
+from tfspeech.training.plots import split_records
 
 SMOOTHING_STEPS = 25
 
@@ -32,29 +33,12 @@ SCORE = "score/"
 WEIGHT_SHARES = ("zeros", "zero_units", "effective_parameters")
 
 
-class Monitor(NamedTuple):
-    """The validation score by which the best model of a run is chosen.
-
-    Attributes:
-        name: As in the records of epochs.
-        higher_is_better: Whether more of it is better.
-    """
-
-    name: str
-    higher_is_better: bool
-
-    @property
-    def sign(self) -> float:
-        """What makes more better."""
-        return 1.0 if self.higher_is_better else -1.0
-
-
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
-    """What a run has written about itself.
+    """The records of a run.
 
     Attributes:
-        steps: A record per step.
+        steps: A record per step, of the first group that moves.
         epochs: A record per evaluation of a model that could have become the best.
         results: The scores of the best model, empty where the run did not finish.
     """
@@ -69,14 +53,14 @@ class RunRecord:
 
 
 def read_run(config: RunConfig, run_dir: Path) -> RunRecord:
-    """Reads what a run has written so far."""
-    records = read_metrics(run_dir / METRICS_FILE)
+    """Reads the records that a run has written so far."""
+    steps, epochs = split_records(read_metrics(run_dir / METRICS_FILE))
     chain = parse_regularization(config.training.regularize)
     settled = max((strategy.settled_after for strategy in chain), default=0)
     results = run_dir / RESULTS_FILE
     return RunRecord(
-        [record for record in records if "validation" not in record],
-        [r for r in records if "validation" in r and r["step"] >= settled],
+        [step for step in steps if step["group"] == steps[0]["group"]],
+        [epoch for epoch in epochs if epoch["step"] >= settled],
         json.loads(results.read_text()) if results.is_file() else {},
     )
 
@@ -108,16 +92,16 @@ def run_figures(
     Args:
         run: Its records.
         monitor: The score by which its best model was chosen.
-        target_loss: The training loss whose first step is asked for, in the loss's own
-            unit; None for none.
+        target_loss: The training loss for which the steps to it are counted, in the
+            loss's own unit; None for none.
     """
     figures: dict[str, float | None] = {}
     if run.epochs:
         # The last of equals, as in the training run.
         scores = [record["validation"][monitor.name] for record in run.epochs]
-        score, place = max((monitor.sign * s, i) for i, s in enumerate(scores))
+        score, index = max((monitor.sign * s, i) for i, s in enumerate(scores))
         figures["metric"] = monitor.sign * score
-        figures["best_epoch"] = run.epochs[place]["epoch"]
+        figures["best_epoch"] = run.epochs[index]["epoch"]
     if run.results.get("split") == "test":
         figures["test_metric"] = run.results.get(monitor.name)
     losses = smoothed_loss(run)
@@ -143,7 +127,7 @@ def run_figures(
 
 
 def diverged_step(run: RunRecord) -> int | None:
-    """Where a run went wrong; None for one that did not.
+    """The step at which a run diverged; None for one that did not.
 
     That is the first of the skipped steps with which it ended; or, where its training
     loss ended above that of its first step, the one at which it was least.

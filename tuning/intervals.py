@@ -1,14 +1,12 @@
-"""Means over seeds and how far they can be trusted."""
+"""Means over seeds with their confidence intervals."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
+from scipy import stats
 
 CONFIDENCE = 0.95
 
@@ -45,32 +43,20 @@ class Estimate:
 
 
 def estimate(values: Sequence[float | None]) -> Estimate | None:
-    """Mean and Student's t interval of what was measured, None where nothing was."""
+    """Mean and Student's t interval of the values known, None where there are none."""
     known = [value for value in values if value is not None]
     if not known:
         return None
     half_width = None
     if len(known) > 1:
-        error = float(np.std(known, ddof=1)) / math.sqrt(len(known))
-        half_width = student_t(len(known) - 1) * error
+        half_width = student_t(len(known) - 1) * float(stats.sem(known))
     return Estimate(float(np.mean(known)), half_width, len(known))
 
 
-@functools.cache
 def student_t(degrees: int) -> float:
     """The t that Student's distribution exceeds in size with probability 5 %.
 
-    By bisection of P(|T| > t) = I_x(n/2, 1/2) with x = n / (n + t^2), where I is the
-    regularized incomplete beta function and n the degrees of freedom (Abramowitz and
-    Stegun 1964, 26.7.1).
+    Args:
+        degrees: The degrees of freedom.
     """
-    low, high = 0.0, 1.0  # Of x, in which the probability rises.
-    for _ in range(60):
-        x = (low + high) / 2.0
-        outside = tf.math.betainc(
-            tf.constant(degrees / 2.0, tf.float64),
-            tf.constant(0.5, tf.float64),
-            tf.constant(x, tf.float64),
-        )
-        low, high = (x, high) if outside < 1.0 - CONFIDENCE else (low, x)
-    return math.sqrt(degrees * (1.0 - x) / x)
+    return float(stats.t.ppf((1.0 + CONFIDENCE) / 2.0, degrees))

@@ -1,4 +1,4 @@
-"""When a training run is to end before its last epoch, and why."""
+"""Rules that end a training run before its last epoch."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from pathlib import Path
 from typing import Self
 
 from tfspeech.tasks.task import RunConfig
+from tfspeech.training.callbacks import Monitor
 from tfspeech.training.loop import LoopState
-from tuning.figures import Monitor, RunRecord, read_run
+from tuning.figures import RunRecord, read_run
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a run may use up, and what it must have reached by when.
+    """The budget of a run, and the scores that it must have reached.
 
     Attributes:
         epochs: The last epoch to be trained, 0 for that of the configuration.
-        monitor: The validation score that `bars` are about.
-        bars: For every epoch from the first, the score that the best so far must not be
-            worse than; None where any will do. Empty for none at all.
+        monitor: The validation score that is `required`; None where none is.
+        required: For every epoch from the first, the score that the best so far must
+            not be worse than; None where any will do. Empty for none at all.
     """
 
     epochs: int = 0
     monitor: Monitor | None = None
-    bars: tuple[float | None, ...] = ()
+    required: tuple[float | None, ...] = ()
 
     def to_json(self) -> str:
         """Everything as a line of JSON."""
@@ -36,7 +37,7 @@ class Limits:
         """Reads what `to_json` has written."""
         values = json.loads(text)
         monitor = values["monitor"] and Monitor(*values["monitor"])
-        return cls(values["epochs"], monitor, tuple(values["bars"]))
+        return cls(values["epochs"], monitor, tuple(values["required"]))
 
 
 NO_LIMITS = Limits()
@@ -44,22 +45,22 @@ NO_LIMITS = Limits()
 
 def best_so_far(record: RunRecord, monitor: Monitor) -> dict[int, float]:
     """The best value of a validation score up to every epoch evaluated."""
-    found: dict[int, float] = {}
+    curve: dict[int, float] = {}
     best = None
     for epoch in record.epochs:
         value = epoch["validation"][monitor.name]
         if best is None or monitor.sign * value > monitor.sign * best:
             best = value
-        found[epoch["epoch"]] = best
-    return found
+        curve[epoch["epoch"]] = best
+    return curve
 
 
-class Ending:
-    """The rule by which a run is over; see `tfspeech.train.StopRule`.
+class LimitRule:
+    """The rule that ends a run at its limits; see `tfspeech.train.StopRule`.
 
     Args of the constructor:
         config: Of the run.
-        run_dir: Where it is kept.
+        run_dir: Its directory.
         limits: Of the run.
 
     Attributes:
@@ -78,17 +79,17 @@ class Ending:
         limits = self._limits
         if 0 < limits.epochs <= epoch < state.epochs:
             self.reason = f"its budget of {limits.epochs} epochs is used up"
-        elif 0 < epoch <= len(limits.bars) and epoch < state.epochs:
-            self._compare(epoch, limits.bars[epoch - 1], limits.monitor)
+        elif 0 < epoch <= len(limits.required) and epoch < state.epochs:
+            self._compare(epoch, limits.required[epoch - 1], limits.monitor)
         return bool(self.reason)
 
-    def _compare(self, epoch: int, bar: float | None, monitor: Monitor) -> None:
+    def _compare(self, epoch: int, required: float | None, monitor: Monitor) -> None:
         record = read_run(self._config, self._run_dir)
         best = best_so_far(record, monitor).get(epoch)
-        if bar is None or best is None:
+        if required is None or best is None:
             return
-        if monitor.sign * best < monitor.sign * bar:
+        if monitor.sign * best < monitor.sign * required:
             self.reason = (
-                f"hopeless after epoch {epoch}: the best {monitor.name} is {best:.4g}, "
-                f"three quarters of the trials had {bar:.4g}"
+                f"stopped after epoch {epoch}: the best {monitor.name} is {best:.4g}, "
+                f"three quarters of the trials had reached {required:.4g}"
             )

@@ -1,7 +1,7 @@
 """`python -m tuning.worker`: one training run in a process of its own.
 
 It is started by `tuning.trials` and by nobody else. The configuration is the first line
-of standard input; what became of the run is the last line of standard output. The
+of standard input; the outcome of the run is the last line of standard output. The
 arguments are the run directory and the limits of the run.
 """
 
@@ -18,7 +18,7 @@ from tfspeech import train
 from tfspeech.console import print_json, run_command
 from tfspeech.errors import DivergenceError
 from tfspeech.tasks.registry import parse_config
-from tuning.limits import Ending, Limits
+from tuning.limits import LimitRule, Limits
 from tuning.trials import DIVERGED, FINISHED, STOPPED, Outcome
 
 
@@ -26,11 +26,11 @@ def main(arguments: Sequence[str]) -> None:
     """Trains in a directory from where its run stopped, within its limits."""
     run_dir = Path(arguments[0])
     config = parse_config(sys.stdin.readline())
-    ending = Ending(config, run_dir, Limits.from_json(arguments[1]))
+    rule = LimitRule(config, run_dir, Limits.from_json(arguments[1]))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        train.run(config, run_dir, resume=True, is_over=ending)
-        outcome = Outcome(STOPPED if ending.reason else FINISHED, ending.reason)
+        train.run(config, run_dir, resume=True, is_over=rule)
+        outcome = Outcome(STOPPED if rule.reason else FINISHED, rule.reason)
     except DivergenceError as error:
         outcome = Outcome(DIVERGED, str(error))
     print_json(dataclasses.asdict(outcome))
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
 def _end_with_parent() -> None:
     """Ends this process when the one that started it is gone.
 
-    Two processes must not train in one directory once the comparison is started anew.
+    Two processes must not train in one directory once the command is started anew.
     """
     os.read(sys.stdin.fileno(), 1)  # Returns when the pipe closes.
     os._exit(1)

@@ -60,9 +60,9 @@ def batch(utterances=UTTERANCES, more_units=0, more_frames=0, junk=0.0):
 
 
 def all_paths(hmm, features, units, optional):
-    """Returns every path of an utterance, as places, with its log probability."""
+    """Returns every path of an utterance, as positions, with its log probability."""
     weights, means, variances, stay = (np.array(v, float) for v in hmm[:4])
-    taken = float(hmm.optional)
+    taken = float(hmm.present)
 
     def density(state, frame):
         exponent = (frame - means[state]) ** 2 / variances[state]
@@ -74,14 +74,17 @@ def all_paths(hmm, features, units, optional):
         choices = iter(choice)
         kept = [not is_optional or next(choices) for is_optional in optional]
         entry = sum(math.log(taken if each else 1 - taken) for each in choice)
-        places = [
+        positions = [
             u * UNIT + k for u in range(len(units)) if kept[u] for k in range(UNIT)
         ]
         count = len(features)
-        for cuts in itertools.combinations(range(1, count), len(places) - 1):
+        for cuts in itertools.combinations(range(1, count), len(positions) - 1):
             spans = np.diff([0, *cuts, count])
-            path = tuple(np.repeat(places, spans).tolist())
-            states = [units[place // UNIT] * UNIT + place % UNIT for place in places]
+            path = tuple(np.repeat(positions, spans).tolist())
+            states = [
+                units[position // UNIT] * UNIT + position % UNIT
+                for position in positions
+            ]
             score = entry + sum(
                 (span - 1) * math.log(stay[state]) + math.log(1 - stay[state])
                 for state, span in zip(states, spans, strict=True)
@@ -117,7 +120,9 @@ def test_baum_welch_counts_what_all_paths_do(paths):
         total += whole
         for path, score in each.items():
             share = math.exp(score - whole)
-            states = [units[place // UNIT] * UNIT + place % UNIT for place in path]
+            states = [
+                units[position // UNIT] * UNIT + position % UNIT for position in path
+            ]
             np.add.at(occupancy, states, share)
             kept = [
                 s
@@ -130,8 +135,8 @@ def test_baum_welch_counts_what_all_paths_do(paths):
     assert float(statistics.frames) == sum(u[2] for u in UTTERANCES)
     by_state = tf.reduce_sum(statistics.occupancy, axis=1)
     np.testing.assert_allclose(by_state, occupancy, atol=1e-4)
-    np.testing.assert_allclose(statistics.stays, stays, atol=1e-4)
-    assert float(statistics.taken) == pytest.approx(taken, abs=1e-4)
+    np.testing.assert_allclose(statistics.self_loops, stays, atol=1e-4)
+    assert float(statistics.present) == pytest.approx(taken, abs=1e-4)
     assert float(statistics.optional) == sum(sum(u[1]) for u in UTTERANCES)
 
 
@@ -141,10 +146,10 @@ def test_sums_of_features_are_weighted_by_the_gaussians():
     valid = tf.sequence_mask(lengths).numpy()
     everything = features.numpy()[valid]
     np.testing.assert_allclose(
-        tf.reduce_sum(statistics.first, (0, 1)), everything.sum(0), atol=1e-4
+        tf.reduce_sum(statistics.features, (0, 1)), everything.sum(0), atol=1e-4
     )
     np.testing.assert_allclose(
-        tf.reduce_sum(statistics.second, (0, 1)), (everything**2).sum(0), rtol=1e-4
+        tf.reduce_sum(statistics.squares, (0, 1)), (everything**2).sum(0), rtol=1e-4
     )
 
 
@@ -212,8 +217,8 @@ def test_units_are_found_from_a_flat_start():
         right += np.sum(paths[row, : lengths[row]].numpy() // UNIT == unit_of_frame)
         total += lengths[row]
     assert right > 0.97 * total
-    np.testing.assert_allclose(hmm.stay, 0.75, atol=0.05)
-    assert float(hmm.optional) == pytest.approx(0.3, abs=0.07)
+    np.testing.assert_allclose(hmm.self_loop, 0.75, atol=0.05)
+    assert float(hmm.present) == pytest.approx(0.3, abs=0.07)
     seen = [np.abs(hmm.means[state, 0] - means[state]).max() for state in range(10)]
     assert max(seen) < 0.2
 

@@ -6,7 +6,14 @@ import tensorflow as tf
 
 from tfspeech.data.reader import reader_sentences
 from tfspeech.errors import SpecError, TextError
-from tfspeech.text.front_end import END, PADDING, TextConfig, TextFrontEnd
+from tfspeech.tasks.speech.scores import count_lost_words
+from tfspeech.text.front_end import (
+    END,
+    PADDING,
+    TextConfig,
+    TextFrontEnd,
+    pad_symbols,
+)
 from tfspeech.text.normalize import normalize
 
 
@@ -51,6 +58,29 @@ def test_every_sentence_can_be_encoded(front_end):
 def test_words_of_characters():
     words = TextFrontEnd().words("No, twenty-one 'tis")
     assert words.tolist() == [0] * 2 + [-1] * 2 + [1] * 10 + [-1] * 2 + [2] * 3 + [-1]
+
+
+def test_a_pair_that_is_said_as_one_is_one_word():
+    phonemes = TextFrontEnd(TextConfig(symbols="phonemes"))
+    words = phonemes.words("Go in the house of the king!")
+    text = phonemes.encode("Go in the house of the king!")
+    spoken = [
+        "".join(phonemes.symbols[index] for index in text[words == word])
+        for word in range(words.max() + 1)
+    ]
+    assert spoken == ["ɡˌoʊ", "ɪnðə", "hˈaʊs", "ʌvðə", "kˈɪŋ"]
+    # Attention to each symbol in its order skips none of them.
+    assert count_lost_words(np.eye(len(text)), words) == (0, 0)
+
+
+def test_texts_are_padded_to_a_batch(front_end):
+    encoded = [front_end.encode(text) for text in ("No.", "Go in the house!", "a")]
+    symbols, lengths = pad_symbols(encoded)
+    assert symbols.dtype == lengths.dtype == np.int32
+    assert symbols.shape == (3, len(encoded[1]))
+    for row, length, alone in zip(symbols, lengths, encoded, strict=True):
+        np.testing.assert_array_equal(row[:length], alone)
+        assert not row[length:].any()
 
 
 @pytest.mark.parametrize("text", ["", "  ", "... !?", "''", "-"])

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tfspeech.errors import SpecError, TextError
-from tfspeech.text.front_end import END, TextConfig, TextFrontEnd
+from tfspeech.text.front_end import END, TextConfig, TextFrontEnd, pad_symbols
 from tfspeech.text.linguistic import (
     FEATURES,
     MAX_DIM,
@@ -17,6 +17,7 @@ from tfspeech.text.linguistic import (
     LinguisticConfig,
     encode_segments,
     frame_features,
+    prepend_space,
     segment_features,
 )
 
@@ -45,6 +46,25 @@ def test_segments_are_a_space_and_the_symbols_of_the_text():
     assert segments.dtype == np.int32
     with pytest.raises(TextError):
         encode_segments(FRONT_END, "...")
+
+
+def test_a_graph_prepends_the_space_that_segments_begin_with():
+    encoded = [FRONT_END.encode(text) for text in TEXTS]
+    symbols, lengths = pad_symbols(encoded)
+    segments, counts = prepend_space(tf.constant(symbols), tf.constant(lengths))
+    assert segments.dtype == counts.dtype == tf.int32
+    for row, count, text in zip(segments.numpy(), counts, TEXTS, strict=True):
+        np.testing.assert_array_equal(row[:count], encode_segments(FRONT_END, text))
+        assert not row[count:].any()
+    # What is out of range stays so, for checks that come after.
+    _, counts = prepend_space(symbols, tf.constant([-1, 0, 3]))
+    np.testing.assert_array_equal(counts, [-1, 0, 4])
+
+
+def test_segments_of_a_pronunciation_that_is_known():
+    segments = encode_segments(FRONT_END, "Yes!", [["n", "ˈoʊ"]])
+    names = [FRONT_END.symbols[index] for index in segments]
+    assert names == [" ", "n", "ˈoʊ", "!", END]
 
 
 def test_padding_and_neighbours_in_the_batch_change_nothing():

@@ -110,6 +110,9 @@ def test_skipped_steps_in_a_row_end_the_run():
         guard.on_steps(state, {"model": {"skipped": np.ones(3)}}, {})
 
 
+SCORE = Monitor("score", higher_is_better=True)
+
+
 def keep_best(saved, patience=0):
     return KeepBest(lambda: saved.append(1), Monitor("score", True), patience)
 

@@ -4,6 +4,9 @@ import pytest
 import tensorflow as tf
 from toy import all_values, group_of, model_of, run, toy_data, toy_loss, toy_step
 
+from tfspeech.training.group import LossScale
+from tfspeech.training.step import Losses
+
 
 def test_the_loss_falls_and_every_step_is_reported():
     metrics = run(toy_step(), toy_data(), 200)
@@ -122,6 +125,72 @@ def test_weight_decay_follows_the_learning_rate():
     ):
         factor = 1 - 0.01 * 2.0 if a.name == "kernel" else 1.0
         np.testing.assert_allclose(b, factor * a.numpy(), rtol=1e-5)
+
+
+def test_adamw_is_that_of_keras_without_decay_of_biases():
+    ours = toy_step(clip=["none()"], optimizer="adamw(0.3)", learning_rate=0.05)
+    theirs = model_of(toy_step())
+    optimizer = keras.optimizers.AdamW(0.05, weight_decay=0.3)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer.build(theirs.trainable_variables)
+    weights = [v.value for v in theirs.trainable_variables]
+    iterator = iter(toy_data())
+    for batch in toy_data().take(6):
+        ours.run(iterator, 1)
+        with tf.GradientTape() as tape:
+            loss = toy_loss(theirs(batch, training=True), batch)
+        gradients = tape.gradient(loss, weights)
+        optimizer.apply(gradients, theirs.trainable_variables)
+        for a, b in zip(model_of(ours).weights, theirs.weights, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=a.path)
+
+
+def test_the_loss_scale_doubles_after_so_many_finite_steps():
+    scale = LossScale(8.0, growth_steps=3)
+    seen = []
+    for finite in (True, True, True, True, True, False, True, True, True):
+        scale.update(tf.constant(finite))
+        seen.append(float(scale.scale))
+    assert seen == [8, 8, 16, 16, 16, 8, 8, 8, 16]
+    top = LossScale(2.0**24, growth_steps=1)
+    top.update(tf.constant(True))
+    assert float(top.scale) == 2.0**24
+
+
+def test_a_loss_that_is_not_finite_is_skipped_though_its_gradient_is():
+    step = toy_step()
+    losses = step._losses
+
+    def infinite(group, batch):
+        """An infinity that no weight has a part in."""
+        found = losses(group, batch)
+        extra = tf.reduce_max(tf.math.abs(batch["x"])) * np.inf
+        return Losses(found.terms | {"constant": extra}, outputs=found.outputs)
+
+    step._losses = infinite
+    before = all_values(step)
+    metrics = run(step, toy_data(), 1)
+    assert np.isfinite(metrics["gradient_norm"]).all()
+    assert metrics["skipped"].tolist() == [1.0]
+    after = all_values(step)
+    changed = {key for key in after if after[key] != before[key]}
+    assert changed == {"steps", "model/skipped"}
+
+
+def test_exact_zeros_stay_zeros_under_the_average():
+    step = toy_step(
+        ema_momentum=0.99, regularize=["prune(0.5, begin=0, end=5, every=1)"]
+    )
+    run(step, toy_data(), 6)
+    kernels = [v for v in model_of(step).trainable_variables if v.name == "kernel"]
+    pruned = [v.numpy() == 0.0 for v in kernels]
+    assert all(0.4 < zeros.mean() < 0.6 for zeros in pruned)
+    averages = group_of(step).average.averages
+    with step.evaluation_weights():
+        for kernel, zeros in zip(kernels, pruned, strict=True):
+            np.testing.assert_array_equal(kernel.numpy() == 0.0, zeros)
+    # The average itself still knows of weights that are gone.
+    assert any((a.numpy() != 0.0).sum() > 6 for a in averages if a.shape.rank == 2)
 
 
 def test_the_average_is_that_of_the_formula_and_is_swapped_in_and_out():

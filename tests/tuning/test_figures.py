@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from tfspeech.tasks.registry import default_config
-from tuning.figures import (
-    Monitor,
-    diverged_step,
-    read_run,
-    run_figures,
-    smoothed_loss,
-)
+from tfspeech.training.callbacks import Monitor
+from tuning.figures import diverged_step, read_run, run_figures, smoothed_loss
 
 ACCURACY = Monitor("accuracy", True)
 

@@ -22,6 +22,7 @@ from tfspeech.data.manifest import Utterance
 from tfspeech.data.textgrid import Interval, read_textgrid
 from tfspeech.errors import CorpusError
 from tfspeech.text.front_end import TextFrontEnd
+from tfspeech.text.linguistic import encode_segments
 from tfspeech.text.normalize import normalize
 from tfspeech.text.phonemes import PAUSE, PHONEMES, WORD
 
@@ -103,14 +104,12 @@ def read_segments(
         TextError: See `TextFrontEnd.encode`.
     """
     if isinstance(utterance.audio, SpokenText):
-        symbols = front_end.encode(utterance.text)
+        pronunciation = None
         times = utterance.audio.render_with_phonemes()[2]
     else:
         path = _find_grid(utterance.audio, alignments)
         times, pronunciation = _read_grid(path, normalize(utterance.text))
-        symbols = front_end.encode(utterance.text, pronunciation)
-    space = front_end.symbols.index(_SPACE)
-    return np.concatenate([[space], symbols]).astype(np.int32), times
+    return encode_segments(front_end, utterance.text, pronunciation), times
 
 
 def symbol_durations(

@@ -37,6 +37,23 @@ class TextConfig:
         check_choices(self)
 
 
+def pad_symbols(encoded: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Makes a batch of encoded texts.
+
+    Args:
+        encoded: Symbols as `TextFrontEnd.encode` returns them; at least one text.
+
+    Returns:
+        Symbols, int32 [batch, longest], padded with 0, and the number of symbols of
+        each text, int32 [batch].
+    """
+    lengths = np.array([len(symbols) for symbols in encoded], np.int32)
+    batch = np.zeros((len(encoded), lengths.max()), np.int32)
+    for row, symbols in zip(batch, encoded, strict=True):
+        row[: len(symbols)] = symbols
+    return batch, lengths
+
+
 class TextFrontEnd:
     """Encodes texts as symbols: characters or phonemes, and punctuation.
 
@@ -76,14 +93,17 @@ class TextFrontEnd:
     def words(self, text: str) -> np.ndarray:
         """Returns the word that each symbol of a text belongs to, int32 [symbols].
 
-        Words count from 0; a compound with hyphens is one word. Punctuation, spaces
-        and the end are -1. eSpeak says some pairs of words as one ("in the"): in
-        phonemes, the second does not occur.
+        Words count from 0 without gaps; a compound with hyphens is one word.
+        Punctuation, spaces and the end are -1. eSpeak says some pairs of words as one
+        ("in the"): in phonemes, they count as one word.
 
         Raises:
             TextError: See `encode`.
         """
-        return np.array([word for _, word in self._read(text)], "i4")
+        owners = [word for _, word in self._read(text)]
+        # The end belongs to no word, so that the lowest of the values is -1.
+        _, ranks = np.unique(owners, return_inverse=True)
+        return (ranks - 1).astype("i4")
 
     def encode_in_graph(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Encodes normalised texts in TensorFlow's own operations.

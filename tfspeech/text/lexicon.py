@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tfspeech.text.context import END_ID, SPACE_ID, SYMBOLS
 from tfspeech.text.front_end import AFTER_NO_SPACE
+from tfspeech.text.linguistic import prepend_space
 from tfspeech.text.normalize import normalize
 from tfspeech.text.number_words import cardinal
 from tfspeech.text.phonemes import CONSONANTS, WORD, text_to_phonemes
@@ -163,13 +164,13 @@ def _mark_symbols(marks: tf.Tensor) -> tf.RaggedTensor:
 
 def _tidied(symbols: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Adds the silences at both ends, and drops spaces before marks and spaces."""
-    edge = tf.ones([symbols.nrows(), 1], tf.int32)
-    symbols = tf.concat([symbols, END_ID * edge], axis=1)
+    ends = tf.fill([symbols.nrows(), 1], END_ID)
+    symbols = tf.concat([symbols, ends], axis=1)
     following = tf.gather(_NEEDS_NO_SPACE, tf.roll(symbols.values, -1, axis=0))
     kept = ~((symbols.values == SPACE_ID) & following)
     symbols = tf.ragged.boolean_mask(symbols, symbols.with_values(kept))
-    symbols = tf.concat([SPACE_ID * edge, symbols], axis=1)
-    return symbols.to_tensor(), tf.cast(symbols.row_lengths(), tf.int32)
+    lengths = tf.cast(symbols.row_lengths(), tf.int32)
+    return prepend_space(symbols.to_tensor(), lengths)
 
 
 # How a lexicon is made.

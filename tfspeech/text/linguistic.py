@@ -8,7 +8,7 @@ numbers in [-1, 1] instead of questions with yes or no.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -36,12 +36,17 @@ class LinguisticConfig:
         _check_dim(self.linguistic_dim)
 
 
-def encode_segments(front_end: TextFrontEnd, text: str) -> np.ndarray:
+def encode_segments(
+    front_end: TextFrontEnd,
+    text: str,
+    pronunciation: Sequence[Sequence[str]] | None = None,
+) -> np.ndarray:
     """Returns the segments of a text: a space for the silence first, and its symbols.
 
     Args:
         front_end: One whose symbols are phonemes.
         text: English text.
+        pronunciation: See `TextFrontEnd.encode`.
 
     Returns:
         int32 [segments]; the last one is the end, which is the silence after the text.
@@ -49,7 +54,24 @@ def encode_segments(front_end: TextFrontEnd, text: str) -> np.ndarray:
     Raises:
         TextError: See `TextFrontEnd.encode`.
     """
-    return np.concatenate([np.array([SPACE_ID], "i4"), front_end.encode(text)])
+    symbols = front_end.encode(text, pronunciation)
+    return np.concatenate([np.array([SPACE_ID], "i4"), symbols])
+
+
+def prepend_space(
+    symbols: tf.Tensor, lengths: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the segments of encoded texts: as `encode_segments`, in a graph.
+
+    Args:
+        symbols: As `TextFrontEnd.encode` returns them, int32 [batch, symbols].
+        lengths: int32 [batch]; one below 1 stays as it is, and out of range.
+
+    Returns:
+        Segments, int32 [batch, 1 + symbols], and their number, int32 [batch].
+    """
+    segments = tf.pad(symbols, [[0, 0], [1, 0]], constant_values=SPACE_ID)
+    return segments, lengths + tf.cast(lengths > 0, tf.int32)
 
 
 def segment_features(symbols: tf.Tensor, lengths: tf.Tensor, dim: int) -> tf.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from models.config import check_choices, option
+from models.config import check_choices, decade_around, option
 from tfspeech.strategies import parse_clipping, parse_regularization
 from tfspeech.training.distribution import DISTRIBUTIONS
 from tfspeech.training.optimizers import Schedule, parse_optimizer
@@ -21,7 +21,7 @@ class OptimizationConfig:
         "sgd(), adam(), adamw() or rmsprop(), with arguments",
         metavar="SPEC",
     )
-    learning_rate: float = option(3e-3, "peak learning rate")
+    learning_rate: float = option(3e-3, "peak learning rate", search=decade_around)
     schedule: str = option(
         "cosine()",
         "constant(), cosine(final), exponential(rate, steps) or noam()",

@@ -1,1 +1,1 @@
-"""`python -m tuning.compare`: candidates trained side by side, and a report."""
+"""`python -m tuning.compare`: trains candidates side by side and reports on them."""

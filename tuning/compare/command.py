@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from tfspeech.console import Parser, print_json, say
-from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError, SpecError
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.strategies.strategy import is_number
-from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.registry import build_task, default_config
 from tfspeech.tasks.runs import check_same, has_run, load_config
 from tfspeech.tasks.task import RunConfig
+from tfspeech.training.callbacks import Monitor
+from tuning.command import add_common_flags
 from tuning.compare.findings import find
 from tuning.compare.grid import (
     Combination,
@@ -22,24 +23,25 @@ from tuning.compare.grid import (
     build_combinations,
     find_families,
 )
-from tuning.compare.report import MARKDOWN, Report
+from tuning.compare.report import Report
 from tuning.compare.results import collect
-from tuning.figures import Monitor
+from tuning.reports import MARKDOWN
+from tuning.settings import with_absolute_data
 from tuning.trials import CRASHED, FINISHED, Outcome, run_trial
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What is to be compared.
+    """The settings of a comparison.
 
     Attributes:
-        config: What all runs share; its seed is the first.
+        config: The configuration that all runs share; its seed is the first.
         clips: Clipping chains, each as `first() + second()`.
         regularizations: Regularization chains in the same form.
         seeds: Runs per candidate, with the seeds that follow the first.
-        directory: Where everything about the comparison is kept.
-        target_loss: The training loss whose first step is asked for; by default it is
-            chosen from the runs.
+        directory: The directory of the report and all runs.
+        target_loss: The training loss for which the steps to it are reported; by
+            default it is chosen from the runs.
         varied: Other settings, each as `name=value,value`.
     """
 
@@ -56,23 +58,18 @@ def run(comparison: Comparison) -> dict[str, Any]:
     """Trains every combination that was not trained yet, and writes the report.
 
     Args:
-        comparison: What is to be compared.
+        comparison: The settings.
 
     Returns:
-        What is in `report.json`.
+        The contents of `report.json`.
 
     Raises:
         SpecError: A candidate or a setting is wrong.
         RunError: The directory holds a run with other settings, a run could not be
             started, or all of them crashed.
-        KeyboardInterrupt: SIGINT; the same call goes on from there.
+        KeyboardInterrupt: SIGINT; the same call resumes the comparison.
     """
-    config = dataclasses.replace(
-        comparison.config,
-        data=dataclasses.replace(
-            comparison.config.data, data=absolute_spec(comparison.config.data.data)
-        ),
-    )
+    config = with_absolute_data(comparison.config)
     candidates = build_candidates(
         comparison.clips, comparison.regularizations, comparison.varied
     )
@@ -104,14 +101,13 @@ def run(comparison: Comparison) -> dict[str, Any]:
 
 
 def _monitor(combinations: Sequence[Combination]) -> Monitor:
-    """The score that the runs go by, as the task of one of them says."""
+    """The score by which the runs choose their best models."""
     run_dir = next(run.run_dir for run in combinations if has_run(run.run_dir))
-    task = load_config(run_dir).build()
-    return Monitor(task.monitor, task.higher_is_better)
+    return build_task(load_config(run_dir)).monitor
 
 
 def _train_all(combinations: Sequence[Combination]) -> list[Outcome]:
-    """Trains what is not trained yet, and says how far it is."""
+    """Trains the runs that are not trained yet, and reports progress."""
     outcomes: list[Outcome] = []
     for number, combination in enumerate(combinations, 1):
         say(
@@ -123,7 +119,7 @@ def _train_all(combinations: Sequence[Combination]) -> list[Outcome]:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"interrupted in run {number} of {len(combinations)}; the same command "
-                "goes on from there"
+                "resumes the comparison"
             ) from None
         if outcome.status != FINISHED:
             say(f"{outcome.status}: {outcome.reason}")
@@ -134,12 +130,21 @@ def _train_all(combinations: Sequence[Combination]) -> list[Outcome]:
 
 
 def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
-    """Returns what is to be compared, and whether to print JSON.
+    """Returns the settings, and whether to print JSON.
 
     Raises:
         SpecError: A flag is unknown or its value is out of range.
     """
-    given = _parser(arguments).parse_args(arguments)
+    parser = model_parser(
+        "tuning.compare",
+        "Trains a model with every combination of the given clipping and "
+        "regularization strategies, and compares the results. The same command resumes "
+        "an interrupted comparison.",
+        arguments,
+        _add_own,
+        skip=("clip", "regularize"),
+    )
+    given = parser.parse_args(arguments)
     flags = vars(given)
     as_json = flags.pop("json", False)
     chains = {name: flags.pop(name, None) for name in ("clip", "regularize")}
@@ -162,32 +167,23 @@ def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
     return comparison, as_json
 
 
-def _parser(arguments: Sequence[str]) -> Parser:
-    parser = model_parser(
-        "tuning.compare",
-        "Trains a model under every clipping and regularization given, and reports "
-        "which serves it best. Started again, it goes on where it was stopped.",
-        arguments,
-        skip=("clip", "regularize"),
-    )
+def _add_own(parser: Parser) -> None:
     group = parser.add_argument_group("Comparison")
-    for name in ("clip", "regularize"):
+    clip, regularize = "centralize() + quantile(0.9)", "l1(1e-5) + box()"
+    for name, example in (("clip", clip), ("regularize", regularize)):
         group.add_argument(
             f"--{name}",
             action="append",
             metavar="CHAIN",
-            help="a candidate, such as 'centralize() + quantile(0.9)'; repeat it for "
-            "more (default: that of training)",
+            help=f"candidate, such as '{example}'; repeat it for more (default: that "
+            "of training)",
         )
     group.add_argument(
         "--vary",
         action="append",
         metavar="NAME=VALUE,...",
-        help="compare the values of any other setting, too, such as 'units=64,128' or "
+        help="other setting whose values are compared, such as 'units=64,128' or "
         "'tied_convolutions=false,true'; repeat it for more",
-    )
-    group.add_argument(
-        "--seeds", type=int, metavar="N", help="runs per candidate (default: 3)"
     )
     group.add_argument(
         "--target-loss",
@@ -195,24 +191,15 @@ def _parser(arguments: Sequence[str]) -> Parser:
         metavar="LOSS",
         help="report the steps to this training loss (default: chosen from the runs)",
     )
-    group.add_argument(
-        "--run-dir",
-        type=Path,
-        metavar="DIR",
-        help="where report and runs are kept (default: runs/compare_MODEL)",
-    )
-    group.add_argument(
-        "--json", action="store_true", help="print the report as one JSON object"
-    )
-    return parser
+    add_common_flags(group.add_argument, "candidate", 3, "runs/compare_MODEL")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Compares, and prints what was found."""
+    """Runs a comparison, and prints its results."""
     comparison, as_json = parse(arguments)
     report = run(comparison)
     for question, sentences in report["findings"].items():
         say("\n".join([question, *(f"  {sentence}" for sentence in sentences)]))
-    say(f"tables and pictures: {comparison.directory / MARKDOWN}")
+    say(f"tables and plots: {comparison.directory / MARKDOWN}")
     if as_json:
         print_json(report)

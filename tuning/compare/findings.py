@@ -1,4 +1,4 @@
-"""Plain sentences about a comparison, from its figures and nothing else.
+"""Findings of a comparison as sentences, from its figures and nothing else.
 
 Two candidates are called different where the 95 % intervals of their means over the
 seeds do not overlap; else they are not distinguishable.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tfspeech.training.callbacks import Monitor
 from tuning.compare.grid import Family
 from tuning.compare.results import CandidateResult
-from tuning.figures import Monitor
 from tuning.intervals import Estimate
 from tuning.trials import CRASHED, FINISHED
 
 Findings = dict[str, list[str]]
-"""Sentences by the question that they answer."""
+"""Sentences by question."""
 
 
 def find(
@@ -30,33 +30,33 @@ def find(
         results: Of all candidates.
         families: Candidates that differ in one number.
         monitor: The score by which best models were chosen.
-        target_loss: The training loss whose first step was asked for.
+        target_loss: The training loss for which the steps to it are reported.
     """
     return {
         "Which threshold?": [
-            *_which(results, monitor),
-            *_which_number(results, families, monitor),
-            *_how_fast(results, target_loss),
+            *_best_candidate(results, monitor),
+            *_best_values(results, families, monitor),
+            *_steps_to_target(results, target_loss),
         ],
-        "What is lost?": [*_what_is_lost(results), *_against_none(results, monitor)],
+        "What is lost?": [*_gradient_loss(results), *_versus_none(results, monitor)],
         "Does it oscillate?": _oscillation(results),
         "Does it diverge?": _divergence(results),
     }
 
 
-def show(found: Estimate, form: str = ".4g") -> str:
+def format_estimate(found: Estimate, form: str = ".4g") -> str:
     """A mean with the half-width of its interval, as text."""
     if found.half_width is None:
         return format(found.mean, form)
     return f"{found.mean:{form}} ± {found.half_width:{form}}"
 
 
-def names(labels: Sequence[str]) -> str:
+def join_labels(labels: Sequence[str]) -> str:
     """Labels as a list in a sentence."""
     return ", ".join(f"`{label}`" for label in labels)
 
 
-def _which(results: Sequence[CandidateResult], monitor: Monitor) -> list[str]:
+def _best_candidate(results: Sequence[CandidateResult], monitor: Monitor) -> list[str]:
     ranked = _ranked(results, "metric", monitor.sign)
     if not ranked:
         return ["No run finished."]
@@ -64,13 +64,13 @@ def _which(results: Sequence[CandidateResult], monitor: Monitor) -> list[str]:
     runs = "one run" if found.count == 1 else f"{found.count} runs"
     sentence = (
         f"The best validation {monitor.name} is that of `{best.label}`: "
-        f"{show(found)} ({runs})."
+        f"{format_estimate(found)} ({runs})."
     )
     others = [(f"`{result.label}`", estimate) for result, estimate in ranked[1:]]
     return [sentence, *_others(found, others, "Worse")]
 
 
-def _which_number(
+def _best_values(
     results: Sequence[CandidateResult], families: Sequence[Family], monitor: Monitor
 ) -> list[str]:
     by_candidate = {result.candidate: result for result in results}
@@ -92,7 +92,7 @@ def _which_number(
     return sentences
 
 
-def _how_fast(
+def _steps_to_target(
     results: Sequence[CandidateResult], target_loss: float | None
 ) -> list[str]:
     if target_loss is None:
@@ -109,14 +109,14 @@ def _how_fast(
         others = [(f"`{result.label}`", estimate) for result, estimate in ranked[1:]]
         sentences.append(
             f"A training loss of {target_loss:.4g} is reached first by "
-            f"`{first.label}`, after {show(found, '.0f')} steps. "
+            f"`{first.label}`, after {format_estimate(found, '.0f')} steps. "
             + " ".join(_others(found, others, "Later"))
         )
     reached = {result.label for result, _ in ranked}
     missed = [r.label for r in results if r.count(FINISHED) and r.label not in reached]
     if missed:
         sentences.append(
-            f"Some runs or all never reach {target_loss:.4g}: {names(missed)}."
+            f"Some runs or all never reach {target_loss:.4g}: {join_labels(missed)}."
         )
     return sentences
 
@@ -124,7 +124,7 @@ def _how_fast(
 def _others(
     best: Estimate, others: Sequence[tuple[str, Estimate]], worse: str
 ) -> list[str]:
-    """How the others stand to the best of them."""
+    """Says which of the others differ from the best."""
     if not others:
         return []
     if best.half_width is None:
@@ -139,7 +139,7 @@ def _others(
     return sentences
 
 
-def _what_is_lost(results: Sequence[CandidateResult]) -> list[str]:
+def _gradient_loss(results: Sequence[CandidateResult]) -> list[str]:
     sentences, idle = [], []
     for result in results:
         clipped, cosine, energy = map(
@@ -157,11 +157,11 @@ def _what_is_lost(results: Sequence[CandidateResult]) -> list[str]:
                 f"energy, at a cosine of {cosine.mean:.4f} with the raw gradient"
             )
         sentences.append(sentence + ".")
-    return sentences + ([f"No step is clipped by {names(idle)}."] if idle else [])
+    return sentences + ([f"No step is clipped by {join_labels(idle)}."] if idle else [])
 
 
-def _against_none(results: Sequence[CandidateResult], monitor: Monitor) -> list[str]:
-    """How the metric stands to that without clipping, all else equal."""
+def _versus_none(results: Sequence[CandidateResult], monitor: Monitor) -> list[str]:
+    """Compares the metric with that without clipping, all else equal."""
     sentences = []
     for base in results:
         reference = base.figure("metric")
@@ -180,7 +180,7 @@ def _against_none(results: Sequence[CandidateResult], monitor: Monitor) -> list[
                 verdict = "better" if gain > 0 else "worse"
             groups.setdefault(verdict, []).append(result.label)
         if groups:
-            verdicts = "; ".join(f"{v}: {names(ls)}" for v, ls in groups.items())
+            verdicts = "; ".join(f"{v}: {join_labels(ls)}" for v, ls in groups.items())
             sentences.append(
                 f"Against `{base.label}`, the validation {monitor.name} is {verdicts}."
             )
@@ -198,9 +198,9 @@ def _oscillation(results: Sequence[CandidateResult]) -> list[str]:
         elif found.half_width is not None and found.low > 0:
             verdict = "Successive updates point the same way, it does not oscillate"
         else:
-            verdict = "It cannot be said whether successive updates agree"
+            verdict = "Undecided whether successive updates agree"
         groups.setdefault(verdict, []).append(
-            f"`{result.label}` ({show(found, '.3f')})"
+            f"`{result.label}` ({format_estimate(found, '.3f')})"
         )
     sentences = [
         f"{verdict} (mean cosine and its interval): {', '.join(labels)}."
@@ -211,7 +211,7 @@ def _oscillation(results: Sequence[CandidateResult]) -> list[str]:
         (most, high), (least, low) = flips[0], flips[-1]
         sentences.append(
             f"From one update to the next, {low.mean:.1%} (`{least.label}`) to "
-            f"{high.mean:.1%} (`{most.label}`) of the weights turn round."
+            f"{high.mean:.1%} (`{most.label}`) of the weights change direction."
         )
     return sentences or ["Not measured."]
 

@@ -1,4 +1,4 @@
-"""What is compared: candidates, their seeds, and the runs these make."""
+"""Candidates of a comparison, and their runs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from tfspeech.flags import with_settings
 from tfspeech.strategies import parse_clipping, parse_regularization
 from tfspeech.strategies.strategy import is_number
 from tfspeech.tasks.task import RunConfig
+from tuning.settings import format_arguments, split_setting, with_training
+from tuning.trials import RUNS
 
-RUNS = "runs"
 SLUG_LENGTH = 60
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """One of the things compared: two chains of strategies, and other settings.
+    """A candidate of a comparison: two chains of strategies, and other settings.
 
     Attributes:
         clip: Specs of the clipping chain.
@@ -47,7 +48,7 @@ class Candidate:
 
     @property
     def slug(self) -> str:
-        """A name for a folder, the same whenever the candidate is compared."""
+        """The name of its folder, the same in every comparison."""
         readable = re.sub(r"[^A-Za-z0-9.=-]+", "_", self.label).strip("_.")
         digest = hashlib.sha256(self.label.encode()).hexdigest()
         return f"{readable[:SLUG_LENGTH]}-{digest[:6]}"
@@ -73,9 +74,9 @@ class Combination:
     """One run of a comparison.
 
     Attributes:
-        candidate: What it belongs to.
-        config: Of the run.
-        run_dir: Where it is kept.
+        candidate: The candidate.
+        config: The configuration of the run.
+        run_dir: Its directory.
     """
 
     candidate: Candidate
@@ -103,7 +104,7 @@ class Family:
 def split_chain(text: str) -> tuple[str, ...]:
     """The specs of a chain that is written as `first() + second(1.0)`.
 
-    What does not parse is returned as it is, for the parser of the specs to refuse.
+    Text that does not parse is returned as it is; the parser of the specs rejects it.
     """
     try:
         node = ast.parse(text.strip(), mode="eval").body
@@ -135,8 +136,8 @@ def build_candidates(
         tuple(spec for spec in split_chain(text) if spec != "none()")
         for text in regularizations
     ]
-    _refuse_twins(chains, [parse_clipping(chain) for chain in chains], "--clip")
-    _refuse_twins(
+    _check_distinct(chains, [parse_clipping(chain) for chain in chains], "--clip")
+    _check_distinct(
         penalties, [parse_regularization(chain) for chain in penalties], "--regularize"
     )
     return [
@@ -149,8 +150,7 @@ def build_candidates(
 
 def _split_setting(text: str) -> list[tuple[str, str]]:
     """The name of a setting with each of its values, of `name=value,value`."""
-    name, _, values = text.partition("=")
-    name = name.strip().replace("-", "_")
+    name, values = split_setting(text)
     found = [(name, value.strip()) for value in values.split(",") if value.strip()]
     if not name or not found or len(set(found)) < len(found):
         raise SpecError(
@@ -160,13 +160,13 @@ def _split_setting(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _refuse_twins(
+def _check_distinct(
     chains: Sequence[tuple[str, ...]], built: Sequence[list[Any]], flag: str
 ) -> None:
-    for place, chain in enumerate(built):
-        if chain in built[:place]:
+    for index, chain in enumerate(built):
+        if chain in built[:index]:
             first = " + ".join(chains[built.index(chain)]) or "none()"
-            again = " + ".join(chains[place]) or "none()"
+            again = " + ".join(chains[index]) or "none()"
             raise SpecError(
                 f"{flag} {again!r} and {first!r} are the same candidate: leave one out"
             )
@@ -178,8 +178,8 @@ def build_combinations(
     """The runs of a comparison, first all candidates with the first seed.
 
     Args:
-        config: What all runs share; its seed is the first one.
-        candidates: What is compared.
+        config: The configuration that all runs share; its seed is the first one.
+        candidates: The candidates.
         seeds: Runs per candidate.
         directory: Of the comparison.
 
@@ -192,7 +192,7 @@ def build_combinations(
     return [
         Combination(
             candidate,
-            _configured(config, candidate, seed),
+            _configure(config, candidate, seed),
             directory / RUNS / candidate.slug / f"seed_{seed}",
         )
         for seed in range(first, first + seeds)
@@ -200,16 +200,11 @@ def build_combinations(
     ]
 
 
-def _configured(config: RunConfig, candidate: Candidate, seed: int) -> RunConfig:
+def _configure(config: RunConfig, candidate: Candidate, seed: int) -> RunConfig:
     """The configuration of one run."""
     config = with_settings(config, candidate.settings)
-    training = dataclasses.replace(
-        config.training,
-        clip=candidate.clip,
-        regularize=candidate.regularize,
-        seed=seed,
-    )
-    return dataclasses.replace(config, training=training)
+    clip, regularize = candidate.clip, candidate.regularize
+    return with_training(config, clip=clip, regularize=regularize, seed=seed)
 
 
 def find_families(candidates: Sequence[Candidate]) -> list[Family]:
@@ -230,7 +225,7 @@ def find_families(candidates: Sequence[Candidate]) -> list[Family]:
         Family(
             argument.kind,
             f"{argument.strategy}({argument.name})",
-            _label_but(members[0][1], argument),
+            _label_without(members[0][1], argument),
             members,
         )
         for (argument, *_), group in groups.items()
@@ -239,33 +234,27 @@ def find_families(candidates: Sequence[Candidate]) -> list[Family]:
 
 
 class _Argument(NamedTuple):
-    """An argument of a strategy and where it stands in a candidate."""
+    """An argument of a strategy and its position in a candidate."""
 
     kind: str
-    place: int
+    index: int
     strategy: str
     name: str
 
 
 def _arguments(candidate: Candidate) -> dict[_Argument, Any]:
     return {
-        _Argument(kind, place, name, field.name): getattr(strategy, field.name)
+        _Argument(kind, index, name, field.name): getattr(strategy, field.name)
         for kind, chain in candidate.chains.items()
-        for place, (name, strategy) in enumerate(chain)
+        for index, (name, strategy) in enumerate(chain)
         for field in dataclasses.fields(strategy)
     }
 
 
-def _label_but(candidate: Candidate, argument: _Argument) -> str:
+def _label_without(candidate: Candidate, argument: _Argument) -> str:
     """The label of a candidate without the value of one argument."""
     chains = {"clip": list(candidate.clip), "regularize": list(candidate.regularize)}
-    name, strategy = candidate.chains[argument.kind][argument.place]
-    others = [
-        f"{field.name}={value!r}"
-        for field in dataclasses.fields(strategy)
-        if field.name != argument.name
-        and (value := getattr(strategy, field.name)) != field.default
-    ]
-    shown = ", ".join([argument.name, *others])
-    chains[argument.kind][argument.place] = f"{name}({shown})"
+    name, strategy = candidate.chains[argument.kind][argument.index]
+    arguments = format_arguments(strategy, argument.name, argument.name)
+    chains[argument.kind][argument.index] = f"{name}({arguments})"
     return Candidate(*map(tuple, chains.values()), candidate.settings).label

@@ -1,4 +1,4 @@
-"""Pictures of a comparison, as PNG."""
+"""Plots of a comparison, as PNG."""
 
 from __future__ import annotations
 
@@ -12,22 +12,15 @@ from matplotlib.figure import Figure
 from tuning.compare.grid import Family
 from tuning.compare.results import CandidateResult
 from tuning.intervals import Estimate
+from tuning.reports import AXIS_LABELS
 from tuning.trials import FINISHED
 
-_COLUMNS = {
-    "metric": "validation {monitor}",
-    "clipped": "share of steps clipped",
-    "cosine": "cosine, raw and clipped",
-    "update_cosine": "cosine of successive updates",
-}
+_METRIC = {"metric": "validation {monitor}"}
+_COLUMNS = _METRIC | AXIS_LABELS | {"update_cosine": "cosine of successive updates"}
 _CURVES = {
-    "clip": {"metric": _COLUMNS["metric"]}
-    | {name: _COLUMNS[name] for name in ("cosine", "clipped")},
-    "regularize": {
-        "metric": _COLUMNS["metric"],
-        "zeros": "share of exact zeros",
-        "final_loss": "final training loss",
-    },
+    "clip": _METRIC | AXIS_LABELS,
+    "regularize": _METRIC
+    | {"zeros": "share of exact zeros", "final_loss": "final training loss"},
 }
 _LABEL_LENGTH = 48
 
@@ -39,14 +32,14 @@ def plot_candidates(
     height = 1.4 + 0.32 * len(results)
     figure = Figure(figsize=(3.0 + 2.6 * len(_COLUMNS), height), layout="constrained")
     panels = figure.subplots(1, len(_COLUMNS), sharey=True)
-    places = np.arange(len(results))
+    rows = np.arange(len(results))
     for axes, (name, title) in zip(panels, _COLUMNS.items(), strict=True):
-        found = [result.figure(name) for result in results]
-        _dots(axes, places, found, horizontal=True)
+        estimates = [result.figure(name) for result in results]
+        _plot_means(axes, rows, estimates, horizontal=True)
         axes.set(xlabel=title.format(monitor=monitor))
         axes.locator_params(axis="x", nbins=4)
         axes.grid(axis="x", alpha=0.3)
-    panels[0].set_yticks(places, [_tick(result) for result in results])
+    panels[0].set_yticks(rows, [_tick(result) for result in results])
     panels[0].set_ylim(len(results) - 0.5, -0.5)
     figure.suptitle("Means over seeds with their 95 % intervals", fontsize=10)
     figure.savefig(target, dpi=120)
@@ -58,7 +51,7 @@ def plot_curves(
     monitor: str,
     target: Path,
 ) -> None:
-    """Plots figures against the number in which candidates differ, a row for each."""
+    """Plots figures against the argument in which candidates differ, a row for each."""
     by_candidate = {result.candidate: result for result in results}
     rows = {(family.kind, family.axis): None for family in families}
     figure = Figure(figsize=(12, 3.6 * len(rows)), layout="constrained")
@@ -68,8 +61,8 @@ def plot_curves(
         for axes, (name, title) in zip(panels, _CURVES[kind].items(), strict=True):
             for family in members:
                 values = np.array([value for value, _ in family.members])
-                found = [by_candidate[c].figure(name) for _, c in family.members]
-                _dots(axes, values, found, label=_short(family.label))
+                estimates = [by_candidate[c].figure(name) for _, c in family.members]
+                _plot_means(axes, values, estimates, label=_shorten(family.label))
             _value_axis(axes, sorted({v for f in members for v, _ in f.members}))
             axes.set(xlabel=axis, ylabel=title.format(monitor=monitor))
             axes.grid(alpha=0.3)
@@ -85,16 +78,17 @@ def _value_axis(axes: Axes, values: Sequence[float]) -> None:
     axes.minorticks_off()
 
 
-def _dots(
+def _plot_means(
     axes: Axes,
-    places: np.ndarray,
-    found: Sequence[Estimate | None],
+    positions: np.ndarray,
+    estimates: Sequence[Estimate | None],
     horizontal: bool = False,
     label: str = "",
 ) -> None:
     """Draws means with their intervals, a line through them unless horizontal."""
-    known = [(p, e) for p, e in zip(places, found, strict=True) if e is not None]
-    x = [place for place, _ in known]
+    pairs = zip(positions, estimates, strict=True)
+    known = [(position, e) for position, e in pairs if e is not None]
+    x = [position for position, _ in known]
     means = [estimate.mean for _, estimate in known]
     widths = [estimate.half_width or 0.0 for _, estimate in known]
     if horizontal:
@@ -104,12 +98,12 @@ def _dots(
 
 
 def _tick(result: CandidateResult) -> str:
-    lost = len(result.runs) - result.count(FINISHED)
-    note = f" ({lost} of {len(result.runs)} lost)" if lost else ""
-    return _short(result.label) + note
+    failed = len(result.runs) - result.count(FINISHED)
+    note = f" ({failed} of {len(result.runs)} failed)" if failed else ""
+    return _shorten(result.label) + note
 
 
-def _short(label: str) -> str:
+def _shorten(label: str) -> str:
     """A label that fits beside a plot."""
     if len(label) <= _LABEL_LENGTH:
         return label

@@ -3,54 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfspeech.tasks.registry import default_config
+from tfspeech.config import to_flag
 from tfspeech.tasks.task import RunConfig
-from tuning.compare.findings import Findings, show
+from tfspeech.training.callbacks import Monitor
+from tuning.compare.findings import Findings, format_estimate
 from tuning.compare.grid import Family
 from tuning.compare.plots import plot_candidates, plot_curves
 from tuning.compare.results import TARGET_FACTOR, CandidateResult
-from tuning.figures import SCORE, SMOOTHING_STEPS, Monitor
-from tuning.trials import CRASHED, DIVERGED, FINISHED
+from tuning.figures import SCORE, SMOOTHING_STEPS
+from tuning.reports import JSON, MARKDOWN, PICTURE, TABLES, markdown_table
+from tuning.settings import command_words
+from tuning.trials import CRASHED, DIVERGED, FINISHED, write_json
 
-MARKDOWN = "report.md"
-JSON = "report.json"
-PICTURE = "report.png"
 CURVES = "curves.png"
-
-_TABLES = {
-    "Outcome": {
-        "metric": ("validation {monitor}", ".4f"),
-        "best_epoch": ("at epoch", ".1f"),
-        "test_metric": ("test {monitor}", ".4f"),
-        "steps_to_target": ("steps to loss {target}", ".0f"),
-        "final_loss": ("final training loss", ".4f"),
-        "step_ms": ("ms per step", ".1f"),
-    },
-    "What clipping does to the gradient": {
-        "clipped": ("steps clipped", ".1%"),
-        "clipped_tensors": ("tensors", ".1%"),
-        "clipped_elements": ("elements", ".1%"),
-        "cosine": ("cosine", ".4f"),
-        "retained_energy": ("retained energy", ".1%"),
-        "gradient_norm": ("median norm", ".3g"),
-        "threshold": ("median threshold", ".3g"),
-    },
-    "Updates and weights": {
-        "update_cosine": ("update cosine", ".3f"),
-        "sign_flips": ("sign flips", ".1%"),
-        "skipped": ("steps skipped", ".2%"),
-        "zeros": ("exact zeros", ".1%"),
-        "zero_units": ("zero units", ".1%"),
-        "effective_parameters": ("effective weights", ".1%"),
-    },
-}
-"""For every table its columns: the name of the figure, its title and its format."""
 
 EXPLANATIONS = f"""\
 Figures are means over the runs that finished, ± half the width of the 95 % interval of
@@ -68,8 +38,8 @@ intervals do not overlap. A dash is what was not measured.
 - *cosine*, *retained energy*: between the raw gradient g and the clipped g', and
   |g'|² / |g|²; means over all steps measured, those not clipped among them.
 - *update cosine*: between one change of the weights and the next, on a fixed sample of
-  them; below 0 the updates undo each other. *sign flips*: the share of the sample that
-  turns round.
+  them; below 0 the updates undo each other. *sign flips*: the share of the sample whose
+  change has another sign than the one before.
 - *exact zeros*, *zero units*, *effective weights* (Σ|w|)² / Σw² as a share: of the best
   model's kernels and embeddings.
 """
@@ -77,13 +47,13 @@ intervals do not overlap. A dash is what was not measured.
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Everything that a report says.
+    """The results of a comparison.
 
     Attributes:
-        config: What the runs share.
+        config: The configuration that the runs share.
         directory: Of the comparison.
         monitor: The score by which best models were chosen.
-        target_loss: The training loss whose first step was asked for, if any.
+        target_loss: The training loss for which the steps to it are reported, if any.
         target_given: Whether the user chose it.
         results: Of all candidates.
         families: Candidates that differ in one number.
@@ -100,7 +70,7 @@ class Report:
     findings: Findings
 
     def to_json(self) -> dict[str, Any]:
-        """The report as values that JSON knows."""
+        """The report as values of JSON."""
         return {
             "model": self.config.model,
             "data": self.config.data.data,
@@ -124,8 +94,7 @@ class Report:
 
     def write(self) -> None:
         """Writes Markdown, JSON and pictures into the directory."""
-        text = json.dumps(self.to_json(), indent=2) + "\n"
-        (self.directory / JSON).write_text(text)
+        write_json(self.directory / JSON, self.to_json())
         plot_candidates(self.results, self.monitor.name, self.directory / PICTURE)
         curves = self.directory / CURVES
         curves.unlink(missing_ok=True)
@@ -155,7 +124,7 @@ def _markdown(report: Report) -> str:
     lines += [f"![Candidates]({PICTURE})", ""]
     if report.families:
         lines += [f"![Against the threshold]({CURVES})", ""]
-    for title, columns in _TABLES.items():
+    for title, columns in TABLES.items():
         lines += [f"## {title}", "", *_table(report, columns), ""]
     scores = {
         name: (name.removeprefix(SCORE).replace("_", " "), ".4g")
@@ -172,18 +141,18 @@ def _markdown(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _table(report: Report, columns: dict[str, tuple[str, str]]) -> list[str]:
+def _table(report: Report, columns: Mapping[str, tuple[str, str]]) -> list[str]:
     target = "-" if report.target_loss is None else f"{report.target_loss:.4g}"
     titles = [
         title.format(monitor=report.monitor.name, target=target)
         for title, _ in columns.values()
     ]
-    rows = [["candidate", "runs", *titles], ["---"] * (len(titles) + 2)]
+    rows = []
     for result in report.results:
         label = result.label.replace("|", "\\|")
         cells = [_cell(result, name, form) for name, (_, form) in columns.items()]
-        rows.append([f"`{label}`", _fate(result), *cells])
-    return [f"| {' | '.join(row)} |" for row in rows]
+        rows.append([f"`{label}`", _count_statuses(result), *cells])
+    return markdown_table(["candidate", "runs", *titles], rows)
 
 
 def _cell(result: CandidateResult, name: str, form: str) -> str:
@@ -192,23 +161,21 @@ def _cell(result: CandidateResult, name: str, form: str) -> str:
         return "-"
     finished = result.count(FINISHED)
     some = "" if found.count == finished else f" ({found.count} of {finished})"
-    return show(found, form) + some
+    return format_estimate(found, form) + some
 
 
-def _fate(result: CandidateResult) -> str:
-    parts = [
+def _count_statuses(result: CandidateResult) -> str:
+    return ", ".join(
         f"{count} {status}"
         for status in (FINISHED, DIVERGED, CRASHED)
         if (count := result.count(status))
-    ]
-    return ", ".join(parts)
+    )
 
 
 def _command(report: Report) -> str:
-    """The command that makes this comparison again."""
-    config = report.config
-    words = ["python", "-m", "tuning.compare", config.model]
-    words += config_flags(config, skip=("clip", "regularize"))
+    """The command line that repeats this comparison."""
+    skip = ("clip", "regularize")
+    words = command_words("tuning.compare", report.config, skip)
     chains = {
         "clip": [" + ".join(r.candidate.clip) for r in report.results],
         "regularize": [
@@ -216,7 +183,7 @@ def _command(report: Report) -> str:
         ],
     }
     for name, texts in chains.items():
-        words += flag(name, tuple(dict.fromkeys(texts)))
+        words += to_flag(name, tuple(dict.fromkeys(texts)))
     varied: dict[str, dict[str, None]] = {}
     for result in report.results:
         for name, value in result.candidate.settings:
@@ -227,29 +194,3 @@ def _command(report: Report) -> str:
     if report.target_given:
         words += ["--target-loss", str(report.target_loss)]
     return shlex.join([*words, "--run-dir", str(report.directory)])
-
-
-def config_flags(config: RunConfig, skip: Collection[str] = ()) -> list[str]:
-    """The flags that make a configuration from its model's recipe.
-
-    Args:
-        config: The configuration.
-        skip: Names of fields to be left out.
-    """
-    recipe = default_config(config.model).sections()
-    words = []
-    for name, section in config.sections().items():
-        for field in dataclasses.fields(section):
-            value = getattr(section, field.name)
-            if field.name not in skip and value != getattr(recipe[name], field.name):
-                words += flag(field.name, value)
-    return words
-
-
-def flag(name: str, value: Any) -> list[str]:
-    """A field as on the command line; a tuple repeats its flag."""
-    text = "--" + name.replace("_", "-")
-    if isinstance(value, bool):
-        return [text if value else text.replace("--", "--no-", 1)]
-    values = value if isinstance(value, tuple) else (value,)
-    return [word for v in values for word in (text, str(v))]

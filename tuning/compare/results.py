@@ -1,4 +1,4 @@
-"""What a comparison found: the figures of its candidates over their seeds."""
+"""Results of a comparison: the figures of its candidates over their seeds."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from tfspeech.training.callbacks import Monitor
 from tuning.compare.grid import Candidate, Combination
 from tuning.figures import (
     SCORE,
     STEP_MEANS,
     STEP_MEDIANS,
     WEIGHT_SHARES,
-    Monitor,
     diverged_step,
     read_run,
     run_figures,
@@ -42,13 +42,13 @@ FIGURES = (
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """What became of one run.
+    """The result of one run.
 
     Attributes:
         seed: Of the run.
-        run_dir: Where it is kept.
+        run_dir: Its directory.
         outcome: Whether it finished.
-        diverged_step: Where it went wrong, None where it did not; see `diverged_step`.
+        diverged_step: The step of its divergence, None without; see `diverged_step`.
         figures: Of a finished run, by the names in `FIGURES` and, with `SCORE` before
             them, those of its scores; else empty.
     """
@@ -62,10 +62,10 @@ class RunResult:
 
 @dataclasses.dataclass(frozen=True)
 class CandidateResult:
-    """What was found about one candidate.
+    """The result of one candidate.
 
     Attributes:
-        candidate: What was compared.
+        candidate: The candidate.
         runs: One per seed.
     """
 
@@ -78,12 +78,12 @@ class CandidateResult:
         return self.candidate.label
 
     def count(self, status: str) -> int:
-        """How many runs ended so."""
+        """Number of runs that ended with a status."""
         return sum(run.outcome.status == status for run in self.runs)
 
     @property
     def scores(self) -> list[str]:
-        """The figures that are scores with which its runs ended."""
+        """The names of the figures that are scores of the best models."""
         names = {name: None for run in self.runs for name in run.figures}
         return [name for name in names if name.startswith(SCORE)]
 
@@ -92,7 +92,7 @@ class CandidateResult:
         return estimate([run.figures.get(name) for run in self.runs])
 
     def to_json(self) -> dict[str, Any]:
-        """Everything as values that JSON knows."""
+        """The result as values of JSON."""
         figures = {name: self.figure(name) for name in (*FIGURES, *self.scores)}
         return {
             "label": self.label,
@@ -120,10 +120,10 @@ def collect(
 
     Args:
         combinations: Its runs.
-        outcomes: What became of each.
+        outcomes: The outcome of each.
         monitor: The score by which best models were chosen.
-        target_loss: The training loss whose first step is asked for; by default 1.1
-            times the median over the finished runs of the loss at their end.
+        target_loss: The training loss for which the steps to it are reported; by
+            default 1.1 times the median of the final loss of the finished runs.
 
     Returns:
         A result per candidate, in their order; and the target loss, None where it was

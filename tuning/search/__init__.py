@@ -1,1 +1,1 @@
-"""`python -m tuning.search`: Keras Tuner chooses, our training loop tries."""
+"""`python -m tuning.search`: Keras Tuner searches hyperparameters over our loop."""

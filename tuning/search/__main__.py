@@ -1,11 +1,6 @@
-"""`python -m tuning.search`: Keras Tuner chooses, our training loop tries."""
+"""`python -m tuning.search`: Keras Tuner searches hyperparameters over our loop."""
 
-import signal
-
-from tfspeech.console import run_command
+from tuning.command import run_interruptible
 from tuning.search.command import main
 
-for number in (signal.SIGINT, signal.SIGTERM):
-    # Both end it in order, also where the shell has told it to ignore the first.
-    signal.signal(number, signal.default_int_handler)
-run_command(main)
+run_interruptible(main)

@@ -1,4 +1,4 @@
-"""`python -m tuning.search`: Keras Tuner chooses, our training loop tries."""
+"""`python -m tuning.search`: Keras Tuner searches hyperparameters over our loop."""
 
 from __future__ import annotations
 
@@ -13,32 +13,36 @@ import grpc
 import keras_tuner
 
 from tfspeech import export
+from tfspeech.config import to_flag
 from tfspeech.console import Parser, print_json, say
 from tfspeech.errors import RunError, SpecError
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.tasks.registry import default_config
 from tfspeech.training.paths import RESULTS_FILE
-from tuning.compare.report import config_flags, flag
-from tuning.search.engines import ENGINES, STATE_FILE, SearchTuner, build_oracle
+from tuning.command import add_common_flags
+from tuning.reports import MARKDOWN
+from tuning.search.oracles import ORACLES, STATE_FILE, build_oracle
 from tuning.search.plan import Search, make_plan, open_space, wait_for_plan
-from tuning.search.report import MARKDOWN, SearchReport, summarize
+from tuning.search.report import SearchReport, summarize
 from tuning.search.space import declare
+from tuning.search.tuner import SearchTuner
+from tuning.settings import command_words
 from tuning.trials import FINISHED, run_trial
 
 BEST = "best"
 VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
-ALONE, CHIEF, WORKER = "alone", "chief", "worker"
+SINGLE, CHIEF, WORKER = "single", "chief", "worker"
 
 
 def run(search: Search) -> SearchReport | None:
-    """Searches from where it was stopped, and writes the report.
+    """Runs a search, or resumes it, and writes the report.
 
     With the variables of Keras Tuner's distributed search set, this process is its
-    chief, who trains the baseline and hands out trials, or one of the workers, who
+    chief, which trains the baseline and assigns trials, or one of the workers, which
     train them; all are given the same search and share its directory.
 
     Args:
-        search: What is to be searched.
+        search: The settings.
 
     Returns:
         The report; None in a worker.
@@ -47,7 +51,7 @@ def run(search: Search) -> SearchReport | None:
         SpecError: A name, a value or a variable is wrong.
         RunError: The directory holds another search, the baseline cannot be trained,
             or another process is gone.
-        KeyboardInterrupt: SIGINT; the same call goes on from there.
+        KeyboardInterrupt: SIGINT; the same call resumes the search.
     """
     role = find_role()
     space = open_space(search)
@@ -68,7 +72,7 @@ def run(search: Search) -> SearchReport | None:
         return None
     baseline = plan.trials.baseline()
     report = SearchReport(
-        search.start,
+        search.baseline_config,
         search.directory,
         _command(search),
         search.engine,
@@ -84,30 +88,30 @@ def run(search: Search) -> SearchReport | None:
 
 
 def find_role() -> str:
-    """Whether this process searches alone, hands out trials, or trains them.
+    """Whether this process searches by itself, assigns trials, or trains them.
 
     Raises:
         SpecError: Some of Keras Tuner's variables are missing.
     """
     given = [name for name in VARIABLES if os.environ.get(name)]
     if not given:
-        return ALONE
+        return SINGLE
     missing = [name for name in VARIABLES if name not in given]
     if missing:
         raise SpecError(
-            f"set {', '.join(missing)}, too, or none of {', '.join(VARIABLES)}"
+            f"set {', '.join(missing)} as well, or none of {', '.join(VARIABLES)}"
         )
     # Keras Tuner's own rule.
     return CHIEF if "chief" in os.environ[VARIABLES[0]] else WORKER
 
 
 def _search(tuner: SearchTuner, role: str) -> None:
-    """Runs trials, or hands them out, until there are no more."""
+    """Runs trials, or assigns them to workers, until there are no more."""
     address = ":".join(os.environ.get(name, "") for name in VARIABLES[1:])
     if role == CHIEF:
-        say(f"chief: hands out trials at {address}")
+        say(f"chief: assigns trials at {address}")
     try:
-        # Keras Tuner prints what it reads from its messages.
+        # Keras Tuner prints the messages that it receives.
         with contextlib.redirect_stdout(None):
             tuner.search()
     except keras_tuner.errors.FatalError as error:
@@ -118,12 +122,12 @@ def _search(tuner: SearchTuner, role: str) -> None:
         raise RunError(f"cannot listen at {address}: {error}") from error
     except grpc.RpcError as error:
         raise RunError(
-            "the chief is gone: start it again with the same flags, then this worker "
+            "lost the chief: start it again with the same flags, then this worker "
             f"with the same {VARIABLES[0]}. ({error.code().name})"
         ) from error
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            "interrupted; the same command goes on from there"
+            "interrupted; the same command resumes the search"
         ) from None
 
 
@@ -132,7 +136,7 @@ def export_best(report: SearchReport, output: Path) -> tuple[dict[str, Any], Pat
 
     Args:
         report: Of the search.
-        output: Where `<model>/<version>/` is written.
+        output: The folder in which `<model>/<version>/` is written.
 
     Returns:
         The scores of the trained model, and the folder of the new version.
@@ -151,29 +155,36 @@ def export_best(report: SearchReport, output: Path) -> tuple[dict[str, Any], Pat
 
 
 def _command(search: Search) -> list[str]:
-    """The command that makes a search again."""
-    words = ["python", "-m", "tuning.search", search.config.model]
-    words += config_flags(search.config)
-    words += flag("engine", search.engine) + flag("max_trials", search.max_trials)
+    """The command line that repeats a search."""
+    words = command_words("tuning.search", search.config)
+    words += to_flag("engine", search.engine)
+    words += to_flag("max_trials", search.max_trials)
     if search.objective:
-        words += flag("objective", search.objective)
-    words += flag("tune", search.tune) + flag("fix", search.fix)
-    words += flag("seeds", search.seeds)
-    if not search.stop_hopeless:
-        words += flag("stop_hopeless", False)
+        words += to_flag("objective", search.objective)
+    words += to_flag("tune", search.tune) + to_flag("fix", search.fix)
+    words += to_flag("seeds", search.seeds)
+    if not search.early_stopping:
+        words += to_flag("early_stopping", False)
     return [*words, "--run-dir", str(search.directory)]
 
 
 def parse(arguments: Sequence[str]) -> tuple[Search, Path | None, bool]:
-    """Returns what is to be searched, where to export to, and whether to print JSON.
+    """Returns the settings, the folder to export to if any, and whether to print JSON.
 
     Raises:
         SpecError: A flag is unknown or its value is out of range.
     """
-    given = _parser(arguments).parse_args(arguments)
+    parser = model_parser(
+        "tuning.search",
+        "Searches the hyperparameters of a model with Keras Tuner. The same command "
+        "resumes an interrupted search.",
+        arguments,
+        _add_own,
+    )
+    given = parser.parse_args(arguments)
     flags = vars(given)
     model = flags.get("model", DEFAULT_MODEL)
-    names = ("engine", "max_trials", "objective", "seeds", "stop_hopeless")
+    names = ("engine", "max_trials", "objective", "seeds", "early_stopping")
     search = Search(
         with_flags(default_config(model), given),
         flags.get("run_dir", Path("runs") / f"search_{model}"),
@@ -184,78 +195,70 @@ def parse(arguments: Sequence[str]) -> tuple[Search, Path | None, bool]:
     return search, output, flags.get("json", False)
 
 
-def _parser(arguments: Sequence[str]) -> Parser:
-    parser = model_parser(
-        "tuning.search",
-        "Searches the hyperparameters of a model by Keras Tuner. Started again, it "
-        "goes on where it was stopped.",
-        arguments,
-    )
+def _add_own(parser: Parser) -> None:
     group = parser.add_argument_group("Search")
     add = group.add_argument
     add(
         "--engine",
-        metavar=f"{{{','.join(ENGINES)}}}",
-        help="which of Keras Tuner's oracles chooses (default: bayesian)",
+        metavar=f"{{{','.join(ORACLES)}}}",
+        help="search algorithm, an oracle of Keras Tuner (default: bayesian)",
     )
-    add("--max-trials", type=int, metavar="N", help="the most trials (default: 20)")
+    add(
+        "--max-trials",
+        type=int,
+        metavar="N",
+        help="maximum number of trials (default: 20)",
+    )
     add(
         "--objective",
         metavar="NAME[:min|max]",
-        help="validation score that is searched for (default: the one by which a run "
-        "chooses its best model)",
+        help="validation score to optimise (default: the one by which a run chooses "
+        "its best model)",
     )
     add(
         "--tune",
         action="append",
         metavar="NAME[=VALUES]",
-        help="search this: clip.kind, clip.threshold, regularize.kind, l2.lambda and "
-        "the like, or a flag of training without its dashes; VALUES are LOW:HIGH or "
-        "VALUE,VALUE; repeat it for more (default: strategies, learning rate, sizes)",
+        help="hyperparameter to search: clip.kind, clip.threshold, regularize.kind, "
+        "KIND.lambda such as l2.lambda, or a flag of training without its dashes; "
+        "VALUES are LOW:HIGH or VALUE,VALUE; repeat it for more (default: strategies, "
+        "learning rate and sizes of the model)",
     )
     add(
         "--fix",
         action="append",
         metavar="NAME=VALUE",
-        help="do not search this; repeat it for more",
+        help="hyperparameter not to search, with its value; repeat it for more",
     )
-    add("--seeds", type=int, metavar="K", help="runs per trial (default: 1)")
     add(
-        "--no-stop-hopeless",
+        "--no-early-stopping",
         action="store_false",
-        dest="stop_hopeless",
-        help="train every trial to its end",
+        dest="early_stopping",
+        help="train all trials to their last epoch, unpromising ones as well",
     )
     add(
         "--export",
         action="store_true",
-        help="train the best once more on the full budget and export it",
+        help="train the best configuration once more on the full budget and export it",
     )
     add(
         "--output",
         type=Path,
         metavar="DIR",
-        help="where --export writes MODEL/VERSION/ (default: saved_models)",
+        help="folder in which --export writes MODEL/VERSION/ (default: saved_models)",
     )
-    add(
-        "--run-dir",
-        type=Path,
-        metavar="DIR",
-        help="where report and runs are kept (default: runs/search_MODEL)",
-    )
-    add("--json", action="store_true", help="print the report as one JSON object")
-    return parser
+    add_common_flags(add, "trial", 1, "runs/search_MODEL")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Searches, and prints what was found."""
+    """Runs a search, and prints its results."""
     search, output, as_json = parse(arguments)
     report = run(search)
     if report is None:
         return
     for sentence in summarize(report):
         say(sentence)
-    say(f"tables and pictures: {search.directory / MARKDOWN}")
+    say(f"tables and plots: {search.directory / MARKDOWN}")
     if output is not None:
         scores, version = export_best(report, output)
         say(report.config.summarize(scores))

@@ -1,4 +1,4 @@
-"""How much each hyperparameter has mattered to the scores of a search."""
+"""Importance of the hyperparameters of a search for its scores."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
-from tuning.search.spaces import Dimension, Range, Space, Value
+from models.config import Range
+from tuning.search.dimensions import Dimension, Space, Value
 from tuning.search.trials import TrialRecord
 
-FEWEST_TRIALS = 10
+MIN_TRIALS = 10
 _TREES = 300
 _REPEATS = 30
 _ABSENT = 0.5
-"""Where a value stands that the trial has no use for: it says nothing."""
+"""Code of a hyperparameter in trials that do not use it: the middle of its range."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Importance:
-    """What a random forest has learned about a search.
+    """Permutation importance in a random forest that predicts the scores.
 
     Attributes:
         explained: The share of the variance of the scores that it explains in trials
@@ -41,7 +42,7 @@ def find_importance(space: Space, records: Sequence[TrialRecord]) -> Importance 
     """Fits a forest to the trials that have a score.
 
     Args:
-        space: What was searched.
+        space: The hyperparameters.
         records: Of the trials.
 
     Returns:
@@ -49,16 +50,16 @@ def find_importance(space: Space, records: Sequence[TrialRecord]) -> Importance 
     """
     scored = [record for record in records if record.score is not None]
     scores = np.array([record.score for record in scored])
-    if len(scored) < FEWEST_TRIALS or np.ptp(scores) == 0:
+    if len(scored) < MIN_TRIALS or np.ptp(scores) == 0:
         return None
     names = list(dict.fromkeys(dimension.name for dimension in space))
-    places = [[_place(space, n, record.values) for n in names] for record in scored]
+    inputs = [[_encode(space, n, record.values) for n in names] for record in scored]
     forest = RandomForestRegressor(_TREES, oob_score=True, random_state=0)
-    forest.fit(places, scores)
-    found = permutation_importance(
-        forest, places, scores, n_repeats=_REPEATS, random_state=0
+    forest.fit(inputs, scores)
+    result = permutation_importance(
+        forest, inputs, scores, n_repeats=_REPEATS, random_state=0
     )
-    drops = zip(found.importances_mean, found.importances_std, strict=True)
+    drops = zip(result.importances_mean, result.importances_std, strict=True)
     by_name = dict(zip(names, drops, strict=True))
     return Importance(
         float(forest.oob_score_),
@@ -66,17 +67,19 @@ def find_importance(space: Space, records: Sequence[TrialRecord]) -> Importance 
     )
 
 
-def active(space: Space, name: str, values: Mapping[str, Value]) -> Dimension | None:
-    """The dimension of that name that a trial has chosen a value of."""
+def active_dimension(
+    space: Space, name: str, values: Mapping[str, Value]
+) -> Dimension | None:
+    """The dimension of a name whose value a trial has chosen, None where it has not."""
     for dimension in space:
-        if dimension.name == name and name in values and dimension.exists(values):
+        if dimension.name == name and name in values and dimension.is_active(values):
             return dimension
     return None
 
 
-def _place(space: Space, name: str, values: Mapping[str, Value]) -> float:
-    """Where a value stands in what it was chosen from, from 0 to 1."""
-    dimension = active(space, name, values)
+def _encode(space: Space, name: str, values: Mapping[str, Value]) -> float:
+    """A value as a fraction of its range or list of choices, from 0 to 1."""
+    dimension = active_dimension(space, name, values)
     if dimension is None:
         return _ABSENT
     value, choices = values[name], dimension.values

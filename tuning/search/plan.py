@@ -1,4 +1,4 @@
-"""What is settled before the first trial: the search, its baseline and its space."""
+"""Settings of a search, and what follows from its baseline before the first trial."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfspeech.console import say
-from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError, SpecError
+from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import has_run, load_config
 from tfspeech.tasks.task import RunConfig
-from tfspeech.training.callbacks import read_metrics
+from tfspeech.training.callbacks import Monitor, read_metrics
 from tfspeech.training.paths import METRICS_FILE
-from tuning.figures import Monitor, read_run
-from tuning.search.config import configure, parse_fixed
-from tuning.search.engines import ENGINES, tell
+from tuning.figures import read_run
+from tuning.search.dimensions import Norms, Space, with_norms
+from tuning.search.oracles import ORACLES
 from tuning.search.space import build_space
-from tuning.search.spaces import Norms, Space, with_norms
-from tuning.search.trials import BASELINE, RECORD_FILE, RUNS, Trials, write_json
-from tuning.trials import CRASHED, run_trial
+from tuning.search.trial_config import configure, parse_fixed
+from tuning.search.trials import BASELINE, RECORD_FILE, Trials
+from tuning.settings import with_absolute_data
+from tuning.trials import CRASHED, RUNS, run_trial, write_json
 
 PLAN_FILE = "plan.json"
 SECONDS_TO_WAIT = 3600.0
@@ -32,19 +33,19 @@ _QUANTILES = (0.1, 0.99)
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """What is to be searched.
+    """The settings of a search.
 
     Attributes:
-        config: What the search starts from; its seed is the first of every trial.
-        directory: Where everything about the search is kept.
-        engine: One of `ENGINES`.
+        config: The configuration as given; its seed is the first of every trial.
+        directory: The directory of the report and all runs.
+        engine: The oracle, one of `ORACLES`.
         max_trials: The most trials.
         objective: A validation score, with `:min` or `:max` behind it unless it is a
             loss or the one by which runs choose their best model; empty for that.
-        tune: See `build_space`.
-        fix: The same.
+        tune: Hyperparameters to search, see `build_space`.
+        fix: Those not to search, with their values, see `build_space`.
         seeds: Runs per trial, with the seeds that follow the first.
-        stop_hopeless: Whether to end runs early that are worse than most were.
+        early_stopping: Whether to stop runs that are worse than most were.
     """
 
     config: RunConfig
@@ -55,7 +56,7 @@ class Search:
     tune: tuple[str, ...] = ()
     fix: tuple[str, ...] = ()
     seeds: int = 1
-    stop_hopeless: bool = True
+    early_stopping: bool = True
 
     def __post_init__(self) -> None:
         if min(self.max_trials, self.seeds) < 1:
@@ -63,9 +64,9 @@ class Search:
                 "--max-trials and --seeds must be at least 1. Received: "
                 f"{self.max_trials}, {self.seeds}"
             )
-        if self.engine not in ENGINES:
+        if self.engine not in ORACLES:
             raise SpecError(
-                f"--engine must be one of {', '.join(ENGINES)}. Received: {self.engine}"
+                f"--engine must be one of {', '.join(ORACLES)}. Received: {self.engine}"
             )
         name, colon, direction = self.objective.partition(":")
         if colon and (not name or direction not in ("min", "max")):
@@ -76,27 +77,24 @@ class Search:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What must not change when it goes on, as JSON gives it back."""
-        settings = dataclasses.asdict(dataclasses.replace(self, config=self.start))
+        """The settings that a resumed search must share, as JSON returns them."""
+        baseline = dataclasses.replace(self, config=self.baseline_config)
+        settings = dataclasses.asdict(baseline)
         del settings["directory"], settings["max_trials"]
         return json.loads(json.dumps(settings))
 
     @property
-    def start(self) -> RunConfig:
-        """The baseline: the configuration with what is fixed, found from everywhere."""
-        data = dataclasses.replace(
-            self.config.data, data=absolute_spec(self.config.data.data)
-        )
-        config = dataclasses.replace(self.config, data=data)
-        return configure(config, parse_fixed(self.fix))
+    def baseline_config(self) -> RunConfig:
+        """The configuration as given, with the fixed values."""
+        return configure(with_absolute_data(self.config), parse_fixed(self.fix))
 
 
 class Plan(NamedTuple):
-    """What all processes of a search agree on.
+    """Trials and space, the same in all processes of a search.
 
     Attributes:
-        trials: Runs the trials.
-        space: What they choose from.
+        trials: The trials that were run, and the means to run more.
+        space: The hyperparameters and their ranges.
     """
 
     trials: Trials
@@ -104,7 +102,7 @@ class Plan(NamedTuple):
 
 
 def open_space(search: Search) -> Space:
-    """Sees that a search makes sense, and that its directory holds no other one.
+    """Checks a search, and that its directory holds no other one.
 
     Returns:
         The space, in which some thresholds may have no range yet.
@@ -113,19 +111,18 @@ def open_space(search: Search) -> Space:
         SpecError: There is nothing to be searched, or a value is out of range.
         RunError: The directory holds another search.
     """
-    space = build_space(search.start, search.tune, search.fix)
+    space = build_space(search.baseline_config, search.tune, search.fix)
     if (search.directory / PLAN_FILE).is_file():
         load_plan(search, space)
     return space
 
 
 def make_plan(search: Search, space: Space) -> Plan:
-    """Trains the baseline, from which scores and thresholds get their scale.
+    """Trains the baseline, whose gradients give thresholds their range.
 
     Args:
-        search: The search.
-        space: In which thresholds may have no range yet; they get it from the norms of
-            the baseline's gradients.
+        search: The settings.
+        space: The space, in which some thresholds may have no range yet.
 
     Raises:
         RunError: The baseline crashed, or had no finite gradient where one is needed.
@@ -133,26 +130,25 @@ def make_plan(search: Search, space: Space) -> Plan:
     """
     path = search.directory / PLAN_FILE
     if not path.is_file():
-        say("baseline: the configuration that the search starts from")
+        say("baseline: the configuration as given, without a search")
         run_dir = _train_baseline(search)
-        task = load_config(run_dir).build()
-        monitor = Monitor(task.monitor, task.higher_is_better)
+        task = build_task(load_config(run_dir))
         norms = None
         if any(dimension.values is None for dimension in space):
             weights = task.model.trainable_variables
             sizes = [int(np.prod(weight.shape)) for weight in weights]
             norms = measure_norms(run_dir, len(sizes), sum(sizes))
-        objective = _objective(search, monitor, run_dir)
-        settled = {"monitor": monitor, "objective": objective, "norms": norms}
-        write_json(path, settled | {"settings": search.settings})
+        objective = _objective(search, task.monitor, run_dir)
+        plan = {"monitor": task.monitor, "objective": objective, "norms": norms}
+        write_json(path, plan | {"settings": search.settings})
     plan = load_plan(search, space)
     baseline = plan.trials.run(BASELINE, {})
-    say(f"baseline: {tell(baseline, plan.trials.objective)}")
+    say(f"baseline: {plan.trials.describe(baseline)}")
     return plan
 
 
 def load_plan(search: Search, space: Space) -> Plan:
-    """Reads what `make_plan` has written, perhaps in another process.
+    """Reads the plan that `make_plan` has written, perhaps in another process.
 
     Raises:
         RunError: It is damaged, or that of another search.
@@ -170,12 +166,12 @@ def load_plan(search: Search, space: Space) -> Plan:
             "repeat its flags, or choose another --run-dir"
         )
     trials = Trials(
-        search.start,
+        search.baseline_config,
         search.directory,
         search.seeds,
         Monitor(*saved["monitor"]),
         Monitor(*saved["objective"]),
-        search.stop_hopeless and search.engine != "hyperband",
+        search.early_stopping and search.engine != "hyperband",
     )
     if saved["norms"]:
         space = with_norms(space, Norms(*saved["norms"]))
@@ -201,7 +197,7 @@ def wait_for_plan(search: Search, space: Space) -> Plan:
 
 
 def measure_norms(run_dir: Path, tensors: int, parameters: int) -> Norms:
-    """Reads from a run how large its gradients were.
+    """Reads the norms of a run's gradients.
 
     Raises:
         RunError: None was finite.
@@ -211,15 +207,15 @@ def measure_norms(run_dir: Path, tensors: int, parameters: int) -> Norms:
     known = [norm for norm in norms if norm]
     if not known:
         raise RunError(
-            "the configuration that the search starts from has no step with a finite "
-            "gradient: give another one, or ranges (--tune clip.threshold=LOW:HIGH)"
+            "the baseline has no step with a finite gradient: start from another "
+            "configuration, or give ranges (--tune clip.threshold=LOW:HIGH)"
         )
     low, high = np.quantile(known, _QUANTILES)
     return Norms(float(low), float(high), tensors, parameters)
 
 
 def _train_baseline(search: Search) -> Path:
-    config = search.start
+    config = search.baseline_config
     run_dir = search.directory / RUNS / BASELINE / f"seed_{config.training.seed}"
     outcome = run_trial(config, run_dir)
     if outcome.status == CRASHED or not has_run(run_dir):
@@ -228,7 +224,7 @@ def _train_baseline(search: Search) -> Path:
 
 
 def _objective(search: Search, monitor: Monitor, run_dir: Path) -> Monitor:
-    """What is searched for, where the baseline has measured that."""
+    """The score that is optimised, which the baseline must have measured."""
     name, _, direction = search.objective.partition(":")
     if not name:
         return monitor

@@ -1,7 +1,8 @@
-"""The picture of a search: its course, and its scores against what was chosen."""
+"""Plots of a search: scores by trial, and against every hyperparameter."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,17 +10,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from models.config import Range, Values
 from tfspeech.strategies.strategy import is_number
-from tuning.figures import Monitor
-from tuning.search.config import to_text
-from tuning.search.importance import Importance, active
-from tuning.search.spaces import CLIP_KIND, Dimension, Range, Space, Value, Values
+from tfspeech.training.callbacks import Monitor
+from tuning.reports import AXIS_LABELS
+from tuning.search.dimensions import CLIP_KIND, Dimension, Space, Value
+from tuning.search.importance import Importance, active_dimension
+from tuning.search.trial_config import to_text
 from tuning.search.trials import TrialRecord
-
-_BESIDE = {
-    "clipped": "share of steps clipped",
-    "cosine": "cosine, raw and clipped",
-}
 
 
 def plot_search(
@@ -30,17 +28,17 @@ def plot_search(
     importance: Importance | None,
     target: Path,
 ) -> None:
-    """Plots the course of a search, and the score against every hyperparameter.
+    """Plots the scores by trial, and against every hyperparameter.
 
-    Beside the score stand the share of steps clipped and the cosine. Ranges that were
-    searched by factors are on logarithmic axes.
+    Beside the score are the share of steps clipped and the cosine. Ranges that were
+    searched on a logarithmic scale have logarithmic axes.
 
     Args:
-        space: What was searched.
+        space: The hyperparameters.
         records: Of the trials.
-        baseline: What the search started from, drawn as a dashed line.
-        objective: What the score is.
-        importance: Of the hyperparameters, where it is known.
+        baseline: The baseline's record, drawn as a dashed line.
+        objective: The score that was optimised.
+        importance: Of the hyperparameters, None where it is not known.
         target: The PNG.
     """
     names = list(dict.fromkeys(dimension.name for dimension in space))
@@ -48,13 +46,13 @@ def plot_search(
     figure = Figure(figsize=(13, 3.2 * rows), layout="constrained")
     grid = figure.subplots(rows, 3, squeeze=False)
     scored = [record for record in records if record.score is not None]
-    _course(grid[0][0], records, objective)
-    _importances(grid[0][1], importance)
-    _fates(grid[0][2], records)
+    _plot_scores(grid[0][0], records, objective)
+    _plot_importance(grid[0][1], importance)
+    _plot_statuses(grid[0][2], records)
     for panels, name in zip(grid[1:], names, strict=True):
-        titles = {"score": f"validation {objective.name}"} | _BESIDE
+        titles = {"score": f"validation {objective.name}"} | AXIS_LABELS
         for axes, (figure_name, title) in zip(panels, titles.items(), strict=True):
-            _against(axes, space, name, scored, figure_name)
+            _plot_figure(axes, space, name, scored, figure_name)
             axes.set(xlabel=name, ylabel=title)
             axes.grid(alpha=0.3)
         if baseline.score is not None:
@@ -64,8 +62,10 @@ def plot_search(
     figure.savefig(target, dpi=100)
 
 
-def _course(axes: Axes, records: Sequence[TrialRecord], objective: Monitor) -> None:
-    """Scores in the order of the trials, and the best so far."""
+def _plot_scores(
+    axes: Axes, records: Sequence[TrialRecord], objective: Monitor
+) -> None:
+    """Plots scores in the order of the trials, and the best so far."""
     points = [(n, r.score) for n, r in enumerate(records) if r.score is not None]
     if points:
         numbers, scores = map(np.array, zip(*points, strict=True))
@@ -77,44 +77,43 @@ def _course(axes: Axes, records: Sequence[TrialRecord], objective: Monitor) -> N
     axes.grid(alpha=0.3)
 
 
-def _importances(axes: Axes, importance: Importance | None) -> None:
+def _plot_importance(axes: Axes, importance: Importance | None) -> None:
     if importance is None:
         axes.set_title("importance: too few trials with different scores", fontsize=9)
         return
     names = sorted(importance.drops, key=lambda name: importance.drops[name][0])
-    means, spreads = zip(*(importance.drops[name] for name in names), strict=True)
-    axes.barh(names, means, xerr=spreads)
+    means, stds = zip(*(importance.drops[name] for name in names), strict=True)
+    axes.barh(names, means, xerr=stds)
     axes.set(xlabel="drop of R² when shuffled")
     axes.set_title(f"R² out of bag: {importance.explained:.2f}", fontsize=9)
 
 
-def _fates(axes: Axes, records: Sequence[TrialRecord]) -> None:
-    """How the trials have ended."""
-    fates = [record.status for record in records]
-    known = list(dict.fromkeys(fates))
-    axes.bar(known, [fates.count(fate) for fate in known])
+def _plot_statuses(axes: Axes, records: Sequence[TrialRecord]) -> None:
+    """Plots how many trials finished, were stopped, diverged or crashed."""
+    counts = Counter(record.status for record in records)
+    axes.bar(list(counts), list(counts.values()))
     axes.set(ylabel="trials")
 
 
-def _against(
+def _plot_figure(
     axes: Axes,
     space: Space,
     name: str,
     records: Sequence[TrialRecord],
     figure_name: str,
 ) -> None:
-    """Draws a figure of every trial at the value that it has chosen."""
+    """Plots a figure of every trial against its value of a hyperparameter."""
     dimensions = [dimension for dimension in space if dimension.name == name]
     choices = _choices(dimensions)
     groups: dict[str, list[tuple[float, float]]] = {}
     for record in records:
         figure = record.score if figure_name == "score" else record.figure(figure_name)
-        if figure is None or active(space, name, record.values) is None:
+        if figure is None or active_dimension(space, name, record.values) is None:
             continue
         value = record.values[name]
-        place = choices.index(value) if choices else float(value)
+        x = choices.index(value) if choices else float(value)
         kind = str(record.values.get(CLIP_KIND, "")) if len(dimensions) > 1 else ""
-        groups.setdefault(kind, []).append((place, figure))
+        groups.setdefault(kind, []).append((x, figure))
     for kind, points in groups.items():
         axes.plot(*zip(*points, strict=True), "o", ms=5, alpha=0.7, label=kind)
     if any(groups):
@@ -127,7 +126,7 @@ def _against(
 
 
 def _choices(dimensions: Sequence[Dimension]) -> list[Value]:
-    """The values, in the order of an axis, where they are names and not numbers."""
+    """The values as categories, in the order of an axis; empty for numbers."""
     values = dimensions[0].values
     if isinstance(values, Range) or all(map(is_number, values)):
         return []

@@ -10,41 +10,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models.config import Range
 from tfspeech.tasks.task import RunConfig
-from tuning.figures import Monitor
-from tuning.search.config import configure, to_text
+from tfspeech.training.callbacks import Monitor
+from tuning.reports import COLUMNS, JSON, MARKDOWN, PICTURE, markdown_table
+from tuning.search.dimensions import Space
 from tuning.search.importance import Importance, find_importance
 from tuning.search.plots import plot_search
-from tuning.search.spaces import Range, Space
-from tuning.search.trials import TrialRecord, rank, write_json
-from tuning.trials import CRASHED, DIVERGED, FINISHED, STOPPED
+from tuning.search.trial_config import configure, format_values, to_text
+from tuning.search.trials import TrialRecord, rank
+from tuning.trials import CRASHED, DIVERGED, FINISHED, STOPPED, write_json
 
-MARKDOWN = "report.md"
-JSON = "report.json"
-PICTURE = "report.png"
 BEST_FILE = "best.json"
 _SHOWN = 10
 
-_COLUMNS = {
-    "best_epoch": ("at epoch", ".1f"),
-    "clipped": ("steps clipped", ".1%"),
-    "cosine": ("cosine", ".4f"),
-    "gradient_norm": ("median norm", ".3g"),
-    "final_loss": ("final training loss", ".4f"),
-}
-"""Figures of the trials shown: their titles and formats."""
+_FIGURES = ("best_epoch", "clipped", "cosine", "gradient_norm", "final_loss")
+"""Figures of the trials shown, in the order of their columns."""
 
 EXPLANATIONS = """\
 Scores are those of the best model of each run on the validation split; with several
-seeds, their mean. The best of many trials owes part of its lead to chance, so the test
-split, which has chosen nothing, is shown for the best trial and the default alone.
+seeds, their mean. The best of many trials owes part of its lead to chance. The test
+split has no part in the choice; its score is given for the best trial and the default.
 
 - *steps clipped*, *cosine*: the share of steps that clipping changed, and the mean
   cosine between the raw gradient and the clipped one. *median norm*: of the raw one.
 - *stopped*: after a third of the epochs or later, because its best score so far was
-  below that of three quarters of the runs before it; or, with Hyperband, because its
-  budget was used up. It keeps the score that it had.
-- *diverged*, *crashed*: it has no score. The oracle was told the worst one known.
+  worse than that of three quarters of the runs before it; or, with Hyperband, because
+  its budget was used up. It keeps the score that it had.
+- *diverged*, *crashed*: it has no score. The worst score known was reported to the
+  oracle in its place.
 - *importance*: how much less of the variance of the scores a random forest explains
   when the values of one hyperparameter are shuffled among the trials. R² out of bag
   says how much it explains of trials that it has not seen: near 0 or below,
@@ -54,19 +48,19 @@ split, which has chosen nothing, is shown for the best trial and the default alo
 
 @dataclasses.dataclass(frozen=True)
 class SearchReport:
-    """Everything that a report says.
+    """The results of a search.
 
     Attributes:
-        config: What the search started from.
+        config: The baseline's configuration.
         directory: Of the search.
-        command: What makes it again.
+        command: The command line that repeats it.
         engine: Keras Tuner's oracle.
-        objective: What was searched for.
+        objective: The score that was optimised.
         test_name: The score of the test split that is compared.
-        space: What was searched.
-        baseline: The configuration that the search started from, as a trial.
+        space: The hyperparameters and their ranges.
+        baseline: The baseline's record.
         records: Of the trials that ended.
-        seconds: The search took, without waiting while it was stopped.
+        seconds: Duration of the search, without the time while it was stopped.
     """
 
     config: RunConfig
@@ -97,7 +91,7 @@ class SearchReport:
 
     @functools.cached_property
     def importance(self) -> Importance | None:
-        """Of the hyperparameters, where there is enough to tell."""
+        """The importance of the hyperparameters, None with too few trials."""
         return find_importance(self.space, self.records)
 
     def write(self) -> None:
@@ -116,7 +110,7 @@ class SearchReport:
         (self.directory / MARKDOWN).write_text("\n".join([*_markdown(self), ""]))
 
     def to_json(self) -> dict[str, Any]:
-        """The report as values that JSON knows."""
+        """The report as values of JSON."""
         best = self.best
         return {
             "model": self.config.model,
@@ -135,7 +129,7 @@ class SearchReport:
 
 
 def summarize(report: SearchReport) -> list[str]:
-    """The outcome in sentences."""
+    """The results in sentences."""
     counts = [
         f"{count} {status}"
         for status in (FINISHED, STOPPED, DIVERGED, CRASHED)
@@ -158,7 +152,7 @@ def summarize(report: SearchReport) -> list[str]:
     chosen = report.best_config
     sentences.append(
         f"The best is trial {best.name}, {_chains(chosen)}: validation "
-        f"{objective.name} {best.score:.4f}{_against(best.score, baseline.score)}, "
+        f"{objective.name} {best.score:.4f}{_compare(best.score, baseline.score)}, "
         f"{_chains(report.config)}."
     )
     tested = best.figure("test_metric")
@@ -166,7 +160,7 @@ def summarize(report: SearchReport) -> list[str]:
         default = baseline.figure("test_metric")
         sentences.append(
             f"On the test split its {report.test_name} is {tested:.4f}"
-            f"{_against(tested, default)}."
+            f"{_compare(tested, default)}."
         )
     return sentences
 
@@ -177,7 +171,7 @@ def _chains(config: RunConfig) -> str:
     return (" + ".join(chosen.clip) or "none()") + regularized
 
 
-def _against(value: float, default: float | None) -> str:
+def _compare(value: float, default: float | None) -> str:
     if default is None:
         return "; the default has none, it did not finish"
     return f", {value - default:+.4f} against the default's {default:.4f}"
@@ -204,41 +198,35 @@ def _markdown(report: SearchReport) -> list[str]:
     failed = [record for record in report.records if record.score is None]
     if failed:
         lines += ["## Trials without a score", ""]
-        lines += [f"- {_describe(report, r)}: {r.status}, {r.reason}" for r in failed]
+        lines += [
+            f"- trial {r.name} ({format_values(r.values)}): {r.status}, {r.reason}"
+            for r in failed
+        ]
         lines += [""]
-    lines += [f"![Scores]({PICTURE})", "", "## What was searched", ""]
-    lines += [
-        *_space(report.space),
-        "",
-        "## Importance",
-        "",
-        *_importance(report.importance),
-    ]
+    lines += [f"![Scores]({PICTURE})", "", "## Search space", "", *_space(report.space)]
+    lines += ["", "## Importance", "", *_importance(report.importance)]
     return [*lines, "", "## How to read it", "", EXPLANATIONS]
 
 
 def _table(report: SearchReport) -> list[str]:
     names = list(dict.fromkeys(dimension.name for dimension in report.space))
-    titles = [title for title, _ in _COLUMNS.values()]
+    titles = [COLUMNS[name][0] for name in _FIGURES]
     head = ["trial", *names, f"validation {report.objective.name}", *titles, "end"]
-    rows = [head, ["---"] * len(head)]
+    rows = []
     for record in [report.baseline, *report.ranked[:_SHOWN]]:
         chosen = [
             to_text(record.values[name]) if name in record.values else "-"
             for name in names
         ]
         figures = [
-            "-" if (value := record.figure(name)) is None else format(value, form)
-            for name, (_, form) in _COLUMNS.items()
+            "-"
+            if (value := record.figure(name)) is None
+            else format(value, COLUMNS[name][1])
+            for name in _FIGURES
         ]
         score = "-" if record.score is None else f"{record.score:.4f}"
         rows.append([record.name, *chosen, score, *figures, record.status])
-    return [f"| {' | '.join(row)} |" for row in rows]
-
-
-def _describe(report: SearchReport, record: TrialRecord) -> str:
-    values = ", ".join(f"{n}={to_text(value)}" for n, value in record.values.items())
-    return f"trial {record.name} ({values})"
+    return markdown_table(head, rows)
 
 
 def _space(space: Space) -> list[str]:
@@ -258,7 +246,7 @@ def _space(space: Space) -> list[str]:
 def _importance(importance: Importance | None) -> list[str]:
     if importance is None:
         return ["Too few trials have a score, or all have the same."]
-    rows = ["| hyperparameter | drop of R² |", "| --- | --- |"]
     drops = sorted(importance.drops.items(), key=lambda item: -item[1][0])
-    rows += [f"| `{name}` | {mean:.3f} ± {std:.3f} |" for name, (mean, std) in drops]
-    return [f"R² out of bag: {importance.explained:.2f}.", "", *rows]
+    rows = [[f"`{name}`", f"{mean:.3f} ± {std:.3f}"] for name, (mean, std) in drops]
+    table = markdown_table(["hyperparameter", "drop of R²"], rows)
+    return [f"R² out of bag: {importance.explained:.2f}.", "", *table]

@@ -6,31 +6,37 @@ from collections.abc import Sequence
 
 import keras_tuner
 
+from models.config import Range, Values
 from tfspeech.errors import SpecError
 from tfspeech.strategies.strategy import is_number
 from tfspeech.tasks.task import RunConfig
-from tuning.search.config import configure, find_field, find_threshold, parse_fixed
-from tuning.search.spaces import (
+from tuning.search.dimensions import (
     CLIP_KIND,
     CLIP_THRESHOLD,
-    CLIPS,
+    DEFAULT_CLIPS,
+    DEFAULT_REGULARIZERS,
     LAMBDA,
     LAMBDAS,
     REGULARIZE_KIND,
-    REGULARIZERS,
     THRESHOLDS,
     Dimension,
-    Range,
     Space,
     Value,
-    Values,
-    fields,
     lambda_range,
+    option_ranges,
 )
+from tuning.search.trial_config import (
+    configure,
+    find_field,
+    find_threshold,
+    parse_fixed,
+    to_text,
+)
+from tuning.settings import split_setting
 
 KINDS = {
-    CLIP_KIND: (("none", *THRESHOLDS), CLIPS),
-    REGULARIZE_KIND: (("none", *LAMBDAS), REGULARIZERS),
+    CLIP_KIND: (("none", *THRESHOLDS), DEFAULT_CLIPS),
+    REGULARIZE_KIND: (("none", *LAMBDAS), DEFAULT_REGULARIZERS),
 }
 """For both kinds of strategies, the known ones and those searched by default."""
 
@@ -39,14 +45,14 @@ def build_space(config: RunConfig, tune: Sequence[str], fix: Sequence[str]) -> S
     """The dimensions of a search.
 
     Args:
-        config: What the search starts from, with what is fixed in its place.
-        tune: What is searched, each as `name`, `name=low:high` or `name=value,value`;
-            empty for everything that has a range of its own.
-        fix: What is not, each as `name=value`.
+        config: The baseline, which has the fixed values already.
+        tune: Hyperparameters to search, each as `name`, `name=low:high` or
+            `name=value,value`; empty for all that have a range of their own.
+        fix: Those not to search, each as `name=value`.
 
     Returns:
-        Kinds before what depends on them. Thresholds in the unit of the gradient have
-        no range yet, where none is given.
+        Kinds before the dimensions that depend on them. Thresholds in the unit of the
+        gradient have no range yet, where none is given.
 
     Raises:
         SpecError: A name is unknown, a value is out of range, or nothing is left.
@@ -54,7 +60,12 @@ def build_space(config: RunConfig, tune: Sequence[str], fix: Sequence[str]) -> S
     pinned = parse_fixed(fix)
     wanted: dict[str, str] = {}
     for text in tune:
-        name, values = _split(text)
+        name, values = split_setting(text)
+        if not name or ("=" in text and not values):
+            raise SpecError(
+                "--tune is written as NAME, NAME=LOW:HIGH or NAME=VALUE,VALUE. "
+                f"Received: {text!r}"
+            )
         if name in wanted or name in pinned:
             raise SpecError(f"--tune and --fix name {name} twice: leave one out")
         wanted[name] = values
@@ -76,8 +87,8 @@ def build_space(config: RunConfig, tune: Sequence[str], fix: Sequence[str]) -> S
 
 
 def declare(space: Space) -> keras_tuner.HyperParameters:
-    """The space in the form in which Keras Tuner's oracles take it."""
-    found = keras_tuner.HyperParameters()
+    """The space as Keras Tuner's hyperparameters."""
+    declared = keras_tuner.HyperParameters()
     dependent: dict[str, list[Dimension]] = {}
     for dimension in space:
         if dimension.parent:
@@ -85,43 +96,34 @@ def declare(space: Space) -> keras_tuner.HyperParameters:
             continue
         values, default = dimension.values, dimension.default
         if isinstance(values, Range):
-            add = found.Int if values.whole else found.Float
+            add = declared.Int if values.whole else declared.Float
             scale = "log" if values.log else "linear"
             add(dimension.key, values.low, values.high, sampling=scale, default=default)
         else:
-            found.Choice(dimension.key, list(values), default=default)
+            declared.Choice(dimension.key, list(values), default=default)
     for key, dimensions in dependent.items():
         kinds = [dimension.kind for dimension in dimensions]
         parent = dimensions[0].parent
-        found.Float(key, 0.0, 1.0, parent_name=parent, parent_values=kinds)
-    return found
-
-
-def _split(text: str) -> tuple[str, str]:
-    name, equals, values = text.partition("=")
-    if not name.strip() or (equals and not values.strip()):
-        raise SpecError(
-            "--tune is written as NAME, NAME=LOW:HIGH or NAME=VALUE,VALUE. "
-            f"Received: {text!r}"
-        )
-    return name.strip().replace("-", "_"), values.strip()
+        declared.Float(key, 0.0, 1.0, parent_name=parent, parent_values=kinds)
+    return declared
 
 
 def _all_names(config: RunConfig, pinned: dict[str, str]) -> list[str]:
-    """Everything that has a range of its own."""
+    """The names of all hyperparameters that have a range of their own."""
     names = [CLIP_KIND, REGULARIZE_KIND]
     if CLIP_KIND not in pinned or pinned[CLIP_KIND] in THRESHOLDS:
         names.append(CLIP_THRESHOLD)
-    regularizers = REGULARIZERS
+    regularizers = DEFAULT_REGULARIZERS
     if REGULARIZE_KIND in pinned:
         regularizers = (pinned[REGULARIZE_KIND],)
     names += [kind + LAMBDA for kind in regularizers if kind in LAMBDAS]
-    return [*names, *fields(config)]
+    return [*names, *option_ranges(config)]
 
 
 def _kinds(name: str, values: str) -> tuple[str, ...]:
-    known, usual = KINDS[name]
-    kinds = tuple(word.strip() for word in values.split(",")) if values else usual
+    known, kinds = KINDS[name]
+    if values:
+        kinds = tuple(word.strip() for word in values.split(","))
     for kind in kinds:
         if kind not in known or kinds.count(kind) > 1:
             raise SpecError(
@@ -134,7 +136,7 @@ def _kinds(name: str, values: str) -> tuple[str, ...]:
 def _thresholds(
     config: RunConfig, kinds: Sequence[str] | None, values: str
 ) -> list[Dimension]:
-    """The threshold of every kind of clipping searched, or of the one in the chain."""
+    """The thresholds of the kinds that are searched, or of the one in the chain."""
     given = _parse_values(CLIP_THRESHOLD, values, float) if values else None
     parent = CLIP_KIND if kinds else ""
     if kinds is None:
@@ -158,11 +160,11 @@ def _lambda(name: str, kinds: Sequence[str] | None, values: str) -> Dimension:
 
 
 def _field(config: RunConfig, name: str, values: str) -> Dimension:
-    default = find_field(config, name)
-    found = fields(config).get(name)
+    default, found = find_field(config, name), option_ranges(config).get(name)
+    if isinstance(default, tuple):
+        default, found = to_text(default), found and tuple(map(to_text, found))
     if values:
-        kind = str if isinstance(default, tuple) else type(default)
-        found = _parse_values(name, values, kind)
+        found = _parse_values(name, values, type(default))
     if found is None:
         raise SpecError(
             f"{name} has no range of its own: write --tune {name}=LOW:HIGH or "
@@ -199,7 +201,7 @@ def _parse_value(word: str, kind: type) -> Value:
     """Reads one value.
 
     Raises:
-        ValueError: It is none of that kind.
+        ValueError: It is not of that type.
     """
     word = word.strip()
     if kind is bool:

@@ -1,45 +1,53 @@
-"""The trials of a search: training runs, each with a record of what came of it."""
+"""The trials of a search: training runs, each with a record of its results."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import math
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from tfspeech.errors import RunError
 from tfspeech.tasks.task import RunConfig
-from tuning.figures import Monitor, read_run, run_figures
+from tfspeech.training.callbacks import Monitor
+from tuning.figures import read_run, run_figures
 from tuning.limits import Limits, best_so_far
-from tuning.search.config import configure
-from tuning.search.spaces import Value
-from tuning.trials import CRASHED, DIVERGED, FINISHED, STOPPED, run_trial
+from tuning.search.dimensions import Value
+from tuning.search.trial_config import configure
+from tuning.settings import with_training
+from tuning.trials import (
+    CRASHED,
+    DIVERGED,
+    FINISHED,
+    RUNS,
+    STOPPED,
+    run_trial,
+    write_json,
+)
 
 BASELINE = "baseline"
-RUNS = "runs"
 RECORD_FILE = "record.json"
-FEWEST_CURVES = 4
-"""With fewer runs to be compared with, none is hopeless."""
+MIN_CURVES = 4
+"""Early stopping begins when so many runs are there to compare with."""
 _FAILED = (CRASHED, DIVERGED)
 _WORST_UNKNOWN = {True: 0.0, False: 100.0}
-"""The worst score while no run has any, by whether more of it is better."""
+"""By whether higher is better, the worst score while no run has any."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SeedResult:
-    """What came of a trial's run with one seed.
+    """The result of a trial's run with one seed.
 
     Attributes:
         seed: The seed.
-        run_dir: Where it is kept, below the directory of the search.
+        run_dir: Its directory, relative to that of the search.
         status: As in `tuning.trials.Outcome`.
-        reason: The same.
+        reason: As in `tuning.trials.Outcome`.
         score: The objective of its best model, None where it failed.
         figures: See `tuning.figures.run_figures`; empty where it failed.
     """
@@ -54,17 +62,17 @@ class SeedResult:
 
 @dataclasses.dataclass(frozen=True)
 class TrialRecord:
-    """What came of a trial.
+    """The result of a trial.
 
     Attributes:
         name: `BASELINE`, or Keras Tuner's ID of the trial.
-        values: What was chosen, by the names of dimensions.
+        values: Its hyperparameters, by the names of dimensions.
         epochs: The epochs it was allowed, 0 for all.
         status: The worst of its runs'.
         reason: Why it did not finish.
         score: The mean objective over its seeds, None where one of them failed.
-        told: The score that the oracle was given: the worst one known for a failure.
-        seconds: It took, since it was last started.
+        reported: The score reported to the oracle: for a failure the worst one known.
+        seconds: Wall-clock time since it was last started.
         runs: One per seed.
     """
 
@@ -74,7 +82,7 @@ class TrialRecord:
     status: str
     reason: str
     score: float | None
-    told: float
+    reported: float
     seconds: float
     runs: tuple[SeedResult, ...]
 
@@ -101,15 +109,15 @@ class TrialRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Trials:
-    """Runs trials below the directory of a search, and knows those that were run.
+    """Runs trials below the directory of a search, and reads those that were run.
 
     Attributes:
-        config: What the search starts from; its seed is the first.
+        config: The baseline; its seed is the first.
         directory: Of the search.
         seeds: Runs per trial.
         monitor: The score by which a run chooses its best model.
-        objective: The score of that model which is searched for.
-        stop_hopeless: Whether to end runs that are worse than most were.
+        objective: The score of that model which the search optimises.
+        early_stopping: Whether to stop runs that are worse than most were.
     """
 
     config: RunConfig
@@ -117,14 +125,14 @@ class Trials:
     seeds: int
     monitor: Monitor
     objective: Monitor
-    stop_hopeless: bool
+    early_stopping: bool
 
     def run(
         self,
         name: str,
         values: Mapping[str, Value],
         epochs: int = 0,
-        root: str | None = None,
+        first_trial: str | None = None,
     ) -> TrialRecord:
         """Runs a trial, from where it stopped; one that has a record is not run again.
 
@@ -132,7 +140,7 @@ class Trials:
             name: Of the trial.
             values: By the names of dimensions.
             epochs: The last epoch of its budget, 0 for that of the configuration.
-            root: The trial whose runs it continues; by default it has its own.
+            first_trial: The trial whose runs it continues; by default it has its own.
 
         Raises:
             RunError: The runs cannot be started.
@@ -143,15 +151,15 @@ class Trials:
             return TrialRecord.load(path)
         started = time.monotonic()
         config = configure(self.config, values)
-        bars = self._bars() if self.stop_hopeless else ()
-        limits = Limits(epochs, self.objective, bars)
+        required = self._required_scores() if self.early_stopping else ()
+        limits = Limits(epochs, self.objective, required)
         runs: list[SeedResult] = []
         first = config.training.seed
         for seed in range(first, first + self.seeds):
-            runs.append(self._run_seed(config, seed, root or name, limits))
+            runs.append(self._run_seed(config, seed, first_trial or name, limits))
             status = runs[-1].status
             if status in _FAILED or (status == STOPPED and not epochs):
-                break  # More seeds would not save it.
+                break  # More seeds could not give it a score that counts.
         worst = max(runs, key=lambda run: _severity(run.status))
         scores = [run.score for run in runs]
         score = None if None in scores else float(np.mean(scores))
@@ -172,12 +180,12 @@ class Trials:
     def records(self) -> list[TrialRecord]:
         """The records of all trials that have come to an end, in their order."""
         paths = (self.directory / RUNS).glob(f"*/{RECORD_FILE}")
-        found = [TrialRecord.load(path) for path in paths]
-        trials = [record for record in found if record.name != BASELINE]
+        records = [TrialRecord.load(path) for path in paths]
+        trials = [record for record in records if record.name != BASELINE]
         return sorted(trials, key=lambda record: int(record.name))
 
     def baseline(self) -> TrialRecord:
-        """The record of the configuration that the search starts from.
+        """The record of the baseline.
 
         Raises:
             RunError: There is none.
@@ -201,45 +209,54 @@ class Trials:
             return _WORST_UNKNOWN[self.objective.higher_is_better]
         return min(values, key=lambda value: self.objective.sign * value)
 
+    def describe(self, record: TrialRecord) -> str:
+        """The result of a trial as text."""
+        if record.score is None:
+            return f"{record.status}: {record.reason}"
+        note = f" ({record.reason})" if record.reason else ""
+        return f"{self.objective.name} {record.score:.4f}{note}"
+
     def _run_seed(
         self, config: RunConfig, seed: int, folder: str, limits: Limits
     ) -> SeedResult:
-        training = dataclasses.replace(config.training, seed=seed)
-        config = dataclasses.replace(config, training=training)
-        place = f"{RUNS}/{folder}/seed_{seed}"
-        outcome = run_trial(config, self.directory / place, limits)
+        config = with_training(config, seed=seed)
+        path = f"{RUNS}/{folder}/seed_{seed}"
+        outcome = run_trial(config, self.directory / path, limits)
         if outcome.status in _FAILED:
-            return SeedResult(seed, place, outcome.status, outcome.reason, None, {})
-        record = read_run(config, self.directory / place)
+            return SeedResult(seed, path, outcome.status, outcome.reason, None, {})
+        record = read_run(config, self.directory / path)
         figures = run_figures(record, self.monitor, None)
         chosen = [r for r in record.epochs if r["epoch"] == figures.get("best_epoch")]
         score = chosen[0]["validation"][self.objective.name] if chosen else math.nan
         if not math.isfinite(score):
             reason = f"its {self.objective.name} is not finite"
-            return SeedResult(seed, place, DIVERGED, reason, None, {})
-        return SeedResult(seed, place, outcome.status, outcome.reason, score, figures)
+            return SeedResult(seed, path, DIVERGED, reason, None, {})
+        return SeedResult(seed, path, outcome.status, outcome.reason, score, figures)
 
-    def _bars(self) -> tuple[float | None, ...]:
-        """For every epoch, what three quarters of the runs before had reached by then.
+    def _required_scores(self) -> tuple[float | None, ...]:
+        """For every epoch the score that three quarters of the runs had reached by it.
 
-        The first third of the epochs asks nothing: learning rates are still high.
+        None in the first third of the epochs, when learning rates are still high. It
+        is the median stopping rule of Golovin et al. 2017, "Google Vizier: A Service
+        for Black-Box Optimization", with a quartile in place of the median.
         """
         curves = self._curves(best_only=True)
         epochs = self.config.training.epochs
         sign = self.objective.sign
-        bars: list[float | None] = []
+        required: list[float | None] = []
         for epoch in range(1, epochs):
             reached = [sign * curve[epoch] for curve in curves if epoch in curve]
-            asked = len(reached) >= FEWEST_CURVES and 3 * epoch >= epochs
-            bars.append(sign * float(np.quantile(reached, 0.25)) if asked else None)
-        return tuple(bars)
+            applies = len(reached) >= MIN_CURVES and 3 * epoch >= epochs
+            score = sign * float(np.quantile(reached, 0.25)) if applies else None
+            required.append(score)
+        return tuple(required)
 
     def _curves(self, best_only: bool) -> list[dict[int, float]]:
-        """The objective of all runs that did not fail by epoch, or the best so far."""
+        """By epoch the objective, or its best so far, of all runs that did not fail."""
         curves = []
         baseline = self.directory / RUNS / BASELINE / RECORD_FILE
-        known = [self.baseline()] if baseline.is_file() else []
-        for trial in [*known, *self.records()]:
+        first = [self.baseline()] if baseline.is_file() else []
+        for trial in [*first, *self.records()]:
             config = configure(self.config, trial.values)
             for run in trial.runs:
                 if run.status in _FAILED:
@@ -253,14 +270,6 @@ class Trials:
                         {r["epoch"]: r["validation"][name] for r in record.epochs}
                     )
         return curves
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Writes a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
-    partial.write_text(json.dumps(values, indent=1) + "\n")
-    os.replace(partial, path)
 
 
 def rank(records: Sequence[TrialRecord], objective: Monitor) -> list[TrialRecord]:

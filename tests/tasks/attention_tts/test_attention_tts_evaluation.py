@@ -1,26 +1,24 @@
-"""Evaluation between anchors: a model that speaks the recordings' own frames."""
+"""Evaluation between references: a model that speaks the recordings' own frames."""
 
 import numpy as np
 import pytest
 
 from models import AttentionTts, AttentionTtsConfig
 from tfspeech.audio.acoustic import AcousticConfig
-from tfspeech.data.config import SynthesisDataConfig
-from tfspeech.tasks.attention_tts.data import SynthesisData
-from tfspeech.tasks.attention_tts.evaluation import describe_synthesis
 from tfspeech.tasks.attention_tts.hard_sentences import HARD_SENTENCES
 from tfspeech.tasks.attention_tts.task import (
-    Speech,
-    Synthesis,
-    SynthesisConfig,
-    utterance_frames,
+    AttentionSynthesis,
+    AttentionSynthesisConfig,
+    describe_scores,
 )
+from tfspeech.tasks.speech.data import SentenceData, SentenceDataConfig
+from tfspeech.tasks.speech.task import Speech
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 
 FEATURES = AcousticConfig(sample_rate_hz=8000, num_mels=64)
 
 
-class Parrot(Synthesis):
+class Parrot(AttentionSynthesis):
     """Speaks what it was given, and one frame alone where it was given nothing."""
 
     frames: dict = {}  # noqa: RUF012
@@ -37,16 +35,16 @@ class Parrot(Synthesis):
 @pytest.fixture(scope="module")
 def scores(sentences):
     front_end = TextFrontEnd()
-    data = SynthesisData(
-        SynthesisDataConfig(data=f"manifest:{sentences}"), front_end, FEATURES
+    data = SentenceData(
+        SentenceDataConfig(data=f"manifest:{sentences}"), front_end, FEATURES
     )
     architecture = AttentionTtsConfig(
         encoder_units=4, encoder_layers=1, attention_units=4, decoder_units=4
     )
     model = AttentionTts(architecture, len(front_end.symbols), FEATURES.frame_dim)
-    parrot = Parrot(model, SynthesisConfig(), FEATURES, front_end)
+    parrot = Parrot(model, AttentionSynthesisConfig(), FEATURES, front_end)
     indices = data.corpus.indices("test")
-    recorded = utterance_frames(data, indices)
+    recorded = [data.frames(index) for index in indices]
     parrot.frames = dict(zip(data.texts(indices), recorded, strict=True))
     perfect = parrot.evaluate_split(data, "test")
     parrot.frames = {}
@@ -75,12 +73,12 @@ def test_a_model_that_says_nothing_is_measured_too(scores):
     assert silent["stopped"] == 0
 
 
-def test_the_scores_are_printed_beside_their_anchors(scores):
-    text = describe_synthesis(scores[0])
+def test_the_scores_are_printed_beside_their_references(scores):
+    text = describe_scores(scores[0])
     row = next(r for r in text.splitlines() if r.startswith("mel-cepstral"))
     figures = [scores[0][f"{name}mcd_db"] for name in ("", "vocoder_", "other_voice_")]
     assert row.split()[-4:] == [*(f"{figure:.2f}" for figure in figures), "dB"]
-    silent = describe_synthesis(scores[1])
+    silent = describe_scores(scores[1])
     pitch = next(r for r in silent.splitlines() if r.startswith("F0 RMSE"))
     assert pitch.split()[2] == "-"
     assert f"{len(HARD_SENTENCES)} sentences made to break attention: 0%" in text

@@ -10,18 +10,22 @@ import tensorflow as tf
 
 from models import AttentionTts, AttentionTtsConfig
 from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
-from tfspeech.data.config import SynthesisDataConfig
 from tfspeech.errors import CorpusError, TextError
-from tfspeech.tasks.attention_tts.data import TAIL_STEPS, SynthesisData, fill_steps
+from tfspeech.tasks.attention_tts.data import (
+    TAIL_STEPS,
+    fill_steps,
+    sentence_batches,
+)
 from tfspeech.tasks.attention_tts.losses import guided_attention_loss, stop_loss
 from tfspeech.tasks.attention_tts.task import (
-    Speech,
-    Synthesis,
-    SynthesisConfig,
-    SynthesisTraining,
-    utterance_frames,
+    AttentionSynthesis,
+    AttentionSynthesisConfig,
 )
+from tfspeech.tasks.attention_tts.training import AttentionTraining
+from tfspeech.tasks.speech.data import SentenceData, SentenceDataConfig
+from tfspeech.tasks.speech.task import Speech
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
+from tfspeech.training.config import TrainingConfig
 
 FEATURES = AcousticConfig(sample_rate_hz=8000, num_mels=12, hop_length_ms=15)
 TEXTS = ("the red box.", "a", "the white door, the old hat.")
@@ -42,7 +46,8 @@ def build(features=FEATURES, postnet_layers=0, symbols="characters", **config):
         postnet_filters=8,
     )
     model = AttentionTts(architecture, len(front_end.symbols), features.frame_dim)
-    return Synthesis(model, SynthesisConfig(**config), features, front_end)
+    config = AttentionSynthesisConfig(**config)
+    return AttentionSynthesis(model, config, features, front_end)
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +57,8 @@ def task():
 
 @pytest.fixture(scope="module")
 def data(sentences):
-    config = SynthesisDataConfig(data=f"manifest:{sentences}")
-    return SynthesisData(config, TextFrontEnd(), FEATURES)
+    config = SentenceDataConfig(data=f"manifest:{sentences}")
+    return SentenceData(config, TextFrontEnd(), FEATURES)
 
 
 def batch_and_outputs(lengths=(8, 4, 6), symbols=(5, 7, 3), dim=12, seed=0):
@@ -117,7 +122,9 @@ def test_the_frame_loss_is_the_mean_error_in_deviations(name, error, postnet_lay
             difference = (outputs[key] - batch["frames"])[row, :length] / deviation
             errors.append(error(difference.numpy()))
         wanted += np.concatenate(errors).mean()
-    assert float(task.loss(outputs, batch)) == pytest.approx(wanted, rel=1e-5)
+    assert float(task.losses_of(outputs, batch).total) == pytest.approx(
+        wanted, rel=1e-5
+    )
 
 
 def test_the_stop_loss_is_a_cross_entropy_in_which_the_end_counts_five_times():
@@ -158,7 +165,9 @@ def test_attention_on_the_diagonal_costs_nothing_and_off_it_much():
 def test_the_loss_is_the_weighted_sum(task):
     batch, outputs = batch_and_outputs()
     parts = [
-        float(build(stop_weight=stop, guide_weight=guide).loss(outputs, batch))
+        float(
+            build(stop_weight=stop, guide_weight=guide).losses_of(outputs, batch).total
+        )
         for stop, guide in ((0, 0), (0.5, 0), (0, 3.0), (0.5, 3.0))
     ]
     assert parts[3] == pytest.approx(parts[1] + parts[2] - parts[0], rel=1e-5)
@@ -179,11 +188,11 @@ def test_padding_changes_no_loss(task):
         "stop_logits": padded(outputs["stop_logits"], 3, 0),
         "alignment": padded(outputs["alignment"], 3, 4),
     }
-    wanted = float(task.loss(outputs, batch))
-    assert float(task.loss(more, longer)) == pytest.approx(wanted, rel=1e-6)
+    wanted = float(task.losses_of(outputs, batch).total)
+    assert float(task.losses_of(more, longer).total) == pytest.approx(wanted, rel=1e-6)
     # And through the model.
-    wanted = float(task.loss(task.model(batch), batch))
-    assert float(task.loss(task.model(longer), longer)) == pytest.approx(
+    wanted = float(task.losses_of(task.model(batch), batch).total)
+    assert float(task.losses_of(task.model(longer), longer).total) == pytest.approx(
         wanted, rel=1e-4
     )
 
@@ -198,9 +207,9 @@ def test_replicas_that_share_a_batch_have_its_mean_loss(task):
             for each in (batch, outputs)
         )
         share = task.weight(part) / task.weight(batch)
-        total += float(task.loss(out, part) * share)
+        total += float(task.losses_of(out, part).total * share)
     assert float(task.weight(batch)) == sum(lengths)
-    assert total == pytest.approx(float(task.loss(outputs, batch)), rel=1e-5)
+    assert total == pytest.approx(float(task.losses_of(outputs, batch).total), rel=1e-5)
 
 
 @pytest.mark.parametrize(("steps", "tail"), [(1, 0), (2, 0), (3, 0), (3, 2), (1, 1)])
@@ -223,10 +232,10 @@ def test_the_last_decoder_steps_are_filled_with_silence(steps, tail, lpc_order):
     assert found.shape[1] == filled.numpy().max()
 
 
-def test_frames_of_recordings_come_in_the_order_asked_for(data):
-    indices = data.corpus.indices("validation")[::-1]
-    assert len(set(data.store.lengths[indices])) > 1
-    for index, frames in zip(indices, utterance_frames(data, indices), strict=True):
+def test_the_frames_of_a_recording_are_its_own(data):
+    for index in data.corpus.indices("validation"):
+        frames = data.frames(index)
+        assert len(frames) == data.frame_lengths(index)
         waveform = data.store[index][np.newaxis]
         wanted, _ = acoustic_frames(
             waveform, tf.constant([waveform.shape[1]]), FEATURES
@@ -237,17 +246,19 @@ def test_frames_of_recordings_come_in_the_order_asked_for(data):
 def test_batches_hold_the_symbols_and_frames_of_their_utterances(data):
     indices, front_end, seen = data.corpus.indices("test"), TextFrontEnd(), []
     texts = data.texts(indices)
-    for batch in data.batches(indices, 5, batch_size=3).as_numpy_iterator():
-        assert len(batch["rows"]) <= 3
+    order = np.argsort(data.store.lengths[indices], kind="stable")
+    for batch in sentence_batches(data, indices, 5, batch_size=3).as_numpy_iterator():
+        rows = order[len(seen) :][: len(batch["symbols"])]
+        assert len(rows) <= 3
         assert batch["symbols"].shape[1] == batch["symbol_lengths"].max()
-        for place, row in enumerate(batch["rows"]):
+        for place, row in enumerate(rows):
             encoded = front_end.encode(texts[row])
             length = batch["symbol_lengths"][place]
             np.testing.assert_array_equal(batch["symbols"][place, :length], encoded)
             assert not batch["symbols"][place, length:].any()
             frames = 1 + data.store.lengths[indices[row]] // FEATURES.hop_length
             assert batch["frame_lengths"][place] == -(-frames // 5) * 5
-        seen += batch["rows"].tolist()
+        seen += rows.tolist()
     assert sorted(seen) == list(range(len(indices)))
 
 
@@ -258,8 +269,8 @@ def test_the_rate_is_that_of_the_corpus_but_no_more_than_speech_needs(tmp_path):
         soundfile.write(tmp_path / f"{name}.wav", rng.normal(size=48000) * 0.1, 48000)
         rows.append(f"{name}.wav,some words {name},{split}")
     (tmp_path / "list.csv").write_text("\n".join(rows))
-    config = SynthesisDataConfig(data=f"manifest:{tmp_path / 'list.csv'}")
-    found = SynthesisData(config, TextFrontEnd(), AcousticConfig())
+    config = SentenceDataConfig(data=f"manifest:{tmp_path / 'list.csv'}")
+    found = SentenceData(config, TextFrontEnd(), AcousticConfig())
     assert found.features.sample_rate_hz == 22050
     assert found.store.lengths.tolist() == [22050, 22050]
     with pytest.raises(CorpusError, match="no test split"):
@@ -268,9 +279,8 @@ def test_the_rate_is_that_of_the_corpus_but_no_more_than_speech_needs(tmp_path):
 
 @pytest.fixture(scope="module")
 def training(task, data):
-    return SynthesisTraining(
-        task, data, 4, batches_per_step=2, seed=0, validation_sentences=3
-    )
+    settings = TrainingConfig(batch_size=4, accumulate_steps=2)
+    return AttentionTraining(task, data, settings, sentences=3)
 
 
 def test_steps_take_whole_groups_of_batches_and_go_on_anywhere(training, data):
@@ -285,7 +295,7 @@ def test_steps_take_whole_groups_of_batches_and_go_on_anywhere(training, data):
 def test_the_statistics_are_those_of_the_training_frames(task, training, data):
     training.set_statistics()
     total = []
-    for batch in data.batches(data.corpus.indices("train"), REDUCTION):
+    for batch in sentence_batches(data, data.corpus.indices("train"), REDUCTION):
         normal = task.model.normalization(batch["frames"])
         mask = tf.sequence_mask(batch["frame_lengths"], tf.shape(normal)[1])
         total.append(tf.boolean_mask(normal, mask))
@@ -305,9 +315,9 @@ def test_validation_speaks_sentences_from_all_over_the_split(task, training, dat
     assert 0 < scores["mcd_db"] < 30
     total = frames = 0.0
     indices = data.corpus.indices("validation")
-    for batch in data.batches(indices, REDUCTION, tail=TAIL_STEPS, batch_size=1):
+    for batch in sentence_batches(data, indices, REDUCTION, TAIL_STEPS, 1):
         count = float(task.weight(batch))
-        total += count * float(task.loss(task.model(batch), batch))
+        total += count * float(task.losses_of(task.model(batch), batch).total)
         frames += count
     assert scores["loss"] == pytest.approx(total / frames, rel=1e-4)
     assert set(scores) == {
@@ -348,7 +358,7 @@ def test_a_text_that_cannot_be_read_is_an_error(task):
 
 
 def test_a_waveform_lies_between_the_centres_of_its_frames(task, data):
-    (frames,) = utterance_frames(data, data.corpus.indices("test")[:1])
+    frames = data.frames(data.corpus.indices("test")[0])
     waveform = task.waveform(frames)
     assert waveform.shape == ((len(frames) - 1) * FEATURES.hop_length,)
     assert np.std(waveform) > 0.01
@@ -392,4 +402,4 @@ def test_attention_is_scored_over_all_words(task):
 )
 def test_values_out_of_range_are_refused_by_name(values):
     with pytest.raises(ValueError, match=f"{next(iter(values))} must be"):
-        SynthesisConfig(**values)
+        AttentionSynthesisConfig(**values)

@@ -1,4 +1,4 @@
-"""The parametric task: durations, loss, data, and what must not change a result."""
+"""Duration-based synthesis: durations, loss, data, what must not change a result."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfspeech.audio.trajectory import with_deltas
 from tfspeech.errors import CorpusError, SpecError, TextError
-from tfspeech.tasks.parallel_tts.config import ParametricConfig, check_prosody
+from tfspeech.tasks.parallel_tts.config import ParallelTtsConfig
 from tfspeech.tasks.parallel_tts.task import whole_durations
 from tfspeech.tasks.runs import load_task
 from tfspeech.text.linguistic import (
@@ -36,8 +36,13 @@ def data(run):
 
 
 @pytest.fixture(scope="module")
-def spoken(data):
-    return data.spoken(data.corpus.indices("validation"))
+def indices(data):
+    return data.corpus.indices("validation")
+
+
+@pytest.fixture(scope="module")
+def utterances(task, data, indices):
+    return task.timed(data, indices)
 
 
 def test_whole_durations_keep_sums_phonemes_and_padding():
@@ -55,46 +60,49 @@ def test_rounding_errors_of_durations_do_not_add_up():
     assert whole.numpy().min() >= 1
 
 
-def test_what_is_spoken_is_what_was_recorded(data, spoken):
-    indices = data.corpus.indices("validation")
-    assert spoken.segments.nrows() == len(indices)
+def test_segments_are_those_of_the_texts_and_recordings(data, indices, utterances):
+    segments, lengths, durations = utterances.segments(tf.range(len(indices)))
+    assert len(segments) == len(indices)
     for row, index in enumerate(indices):
-        wanted = encode_segments(data._front_end, data.corpus.utterances[index].text)
-        np.testing.assert_array_equal(spoken.segments[row], wanted)
+        wanted = encode_segments(data.front_end, data.corpus.utterances[index].text)
+        np.testing.assert_array_equal(segments[row, : lengths[row]], wanted)
         frames = 1 + len(data.store[index]) // data.features.hop_length
-        assert spoken.frames[row].shape == (frames, data.features.frame_dim)
-        assert int(tf.reduce_sum(spoken.durations[row])) == frames
+        assert data.frames(index).shape == (frames, data.features.frame_dim)
+        assert int(tf.reduce_sum(durations[row])) == frames
+        assert not segments[row, lengths[row] :].numpy().any()
 
 
-def test_a_batch_holds_features_and_targets_with_differences(task, spoken):
-    batches = task.batches(spoken)
-    (batch,) = batches.ordered(99)
-    order = np.argsort(spoken.frames.row_lengths(), kind="stable")
+def test_a_batch_holds_features_and_targets_with_differences(
+    task, data, indices, utterances
+):
+    (batch,) = utterances.batches(99)
+    order = np.argsort(data.frame_lengths(indices), kind="stable")
     dim = task.linguistic.linguistic_dim
     for place, row in enumerate(order):
-        frames = spoken.frames[row][:, task.targets]
+        frames = data.frames(indices[row])[:, task.targets]
         count = len(frames)
         assert batch["frame_lengths"][place] == count
         wanted = with_deltas(frames[None], [count])[0]
         np.testing.assert_allclose(batch["frames"][place, :count], wanted, atol=1e-5)
-        segments, durations = spoken.segments[row], spoken.durations[row]
-        wanted, _ = frame_features(
-            segments[None], [len(segments)], durations[None], dim
-        )
+        segments, _, durations = utterances.segments([row])
+        (size,) = segments[0].shape
+        wanted, _ = frame_features(segments, [size], durations, dim)
         np.testing.assert_allclose(
             batch["frame_features"][place, :count], wanted[0], atol=1e-6
         )
+        np.testing.assert_array_equal(batch["segments"][place, :size], segments[0])
+        np.testing.assert_array_equal(batch["durations"][place, :size], durations[0])
         np.testing.assert_allclose(
-            batch["log_durations"][place, : len(segments)],
-            np.log(1 + durations.numpy()),
+            batch["log_durations"][place, :size],
+            np.log(1 + durations[0].numpy()),
             rtol=1e-5,
         )
         assert not batch["frame_features"][place, count:].numpy().any()
-        assert not batch["log_durations"][place, len(segments) :].numpy().any()
+        assert not batch["log_durations"][place, size:].numpy().any()
 
 
-def test_the_loss_is_that_of_numpy(task, spoken):
-    (batch,) = task.batches(spoken).ordered(99)
+def test_the_loss_is_that_of_numpy(task, utterances):
+    (batch,) = utterances.batches(99)
     outputs = task.model(batch)
     total = 0.0
     for row in range(len(batch["frame_lengths"])):
@@ -107,7 +115,7 @@ def test_the_loss_is_that_of_numpy(task, spoken):
         ):
             pair = (x[name][row][:length].numpy() for x in (outputs, batch))
             predicted, wanted = (x.reshape([int(length), -1]) for x in pair)
-            mean, scale = layer.mean.numpy(), layer.deviation.numpy()
+            mean, scale = layer.mean.numpy(), layer.std.numpy()
             wanted = np.clip((wanted - mean) / scale, -1, 1)
             error = np.square((predicted - mean) / scale - wanted)
             if name == "frames":
@@ -116,33 +124,35 @@ def test_the_loss_is_that_of_numpy(task, spoken):
                 error[:, [dims - 2, dims - 1, -2, -1]] *= task.config.pitch_weight
             total += error.mean(1).sum()
     wanted = total / batch["frame_lengths"].numpy().sum()
-    assert float(task.loss(outputs, batch)) == pytest.approx(wanted, rel=1e-4)
+    assert float(task.losses_of(outputs, batch).total) == pytest.approx(
+        wanted, rel=1e-4
+    )
 
 
-def test_two_halves_of_a_batch_have_its_loss(task, spoken):
-    (batch,) = task.batches(spoken).ordered(99)
+def test_two_halves_of_a_batch_have_its_loss(task, utterances):
+    (batch,) = utterances.batches(99)
     halves = [
         {k: v[part] for k, v in batch.items()} for part in (slice(2), slice(2, 9))
     ]
-    whole = task.loss(task.model(batch), batch)
+    whole = task.losses("model", batch).total
     parts = sum(
-        task.loss(task.model(half), half) * task.weight(half) / task.weight(batch)
+        task.losses("model", half).total * task.weight(half) / task.weight(batch)
         for half in halves
     )
     assert float(parts) == pytest.approx(float(whole), rel=1e-5)
     assert Distribution().share(batch).keys() == batch.keys()
 
 
-def test_deviations_are_those_of_the_predictions(task, spoken):
-    batches = task.batches(spoken).ordered(2)
-    task.measure_deviations(spoken, batches)
+def test_stds_are_those_of_the_predictions(task, utterances):
+    batches = utterances.batches(2)
+    task.measure_stds(batches)
     squares = [
         np.square(task.model(batch)["frames"] - batch["frames"])[row, :length]
         for batch in batches
         for row, length in enumerate(batch["frame_lengths"])
     ]
     wanted = np.sqrt(np.concatenate(squares).mean(0))
-    np.testing.assert_allclose(task.model.deviation, wanted, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(task.model.prediction_std, wanted, rtol=1e-3, atol=1e-5)
     squares = []
     for batch in batches:
         errors = task.model(batch)["log_durations"] - batch["log_durations"]
@@ -151,19 +161,19 @@ def test_deviations_are_those_of_the_predictions(task, spoken):
         heard[np.arange(len(heard)), batch["segment_lengths"] - 1] = False
         heard[:, 0] = False
         squares.extend(np.square(errors.numpy()[heard]))
-    found = float(task.model.duration_deviation)
+    found = float(task.model.duration_std)
     assert found == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-3)
 
 
-def test_durations_of_phonemes_are_means_not_medians(task, spoken):
-    model, (row,) = task.model, spoken.segments[:1]
-    segments, lengths = row[None], tf.constant([len(row)])
+def test_durations_of_phonemes_are_means_not_medians(task, utterances):
+    model = task.model
+    segments, lengths, _ = utterances.segments([0])
     features = segment_features(segments, lengths, task.linguistic.linguistic_dim)
     logs = model.predict_log_durations(features, lengths).numpy()[0]
-    deviation = float(model.duration_deviation)
+    deviation = float(model.duration_std)
     for sigma in (0.0, 1.0):
-        model.duration_deviation.assign(sigma)
-        names = [task.front_end.symbols[symbol] for symbol in row]
+        model.duration_std.assign(sigma)
+        names = [task.front_end.symbols[symbol] for symbol in segments[0]]
         heard = np.array([name in PHONEMES for name in names])
         wanted = np.expm1(logs + heard * sigma**2 / 2)
         wanted = np.where(heard, np.maximum(wanted, 1), wanted * (wanted >= 0.5))
@@ -171,15 +181,15 @@ def test_durations_of_phonemes_are_means_not_medians(task, spoken):
         np.testing.assert_array_equal(
             np.cumsum(found), np.floor(np.cumsum(wanted) + 0.5)
         )
-    model.duration_deviation.assign(deviation)
+    model.duration_std.assign(deviation)
 
 
 def test_neighbours_in_a_batch_change_no_speech(task):
     together = task.speak(TEXTS)
     for text, speech in zip(TEXTS, together, strict=True):
         (alone,) = task.speak([text])
-        np.testing.assert_array_equal(alone.durations, speech.durations)
-        assert len(alone.frames) == alone.durations.sum()
+        np.testing.assert_array_equal(alone.alignment, speech.alignment)
+        assert len(alone.frames) == alone.alignment.sum()
         np.testing.assert_allclose(alone.frames, speech.frames, atol=2e-4)
         assert not alone.frames[:, : task.features.num_mels].any()
 
@@ -190,18 +200,18 @@ def test_texts_that_cannot_be_said_are_refused(task):
 
 
 @pytest.mark.parametrize(
-    ("rate", "semitones", "target", "reason"),
+    ("conditions", "reason"),
     [
-        (0.2, 0, "lpc", "the rate must be between"),
-        (float("nan"), 0, "lpc", "the rate must be between"),
-        (1, -25, "lpc", "within 24 semitones"),
-        (1, 1, "mel", "mel spectra have no pitch"),
+        ({"rate": 0.2}, "rate must be between"),
+        ({"rate": float("nan")}, "rate must be between"),
+        ({"semitones": -25}, "semitones must be between -24 and 24"),
+        ({"speaker": 1}, "dense_synthesis has no speaker"),
     ],
 )
-def test_prosody_out_of_range_is_refused(rate, semitones, target, reason):
+def test_conditions_that_cannot_be_are_refused(task, conditions, reason):
     with pytest.raises(SpecError, match=reason):
-        check_prosody(rate, semitones, target)
-    check_prosody(4, 0, target)
+        task.speak(["a"], **conditions)
+    task.speak(["a"], rate=4)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +225,7 @@ def test_prosody_out_of_range_is_refused(rate, semitones, target, reason):
 )
 def test_a_configuration_out_of_range_is_refused(wrong, reason):
     with pytest.raises(ValueError, match=reason):
-        ParametricConfig(**wrong)
+        ParallelTtsConfig(**wrong)
 
 
 def test_a_split_that_is_empty_is_named(task, data, monkeypatch):

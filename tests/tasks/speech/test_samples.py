@@ -9,8 +9,8 @@ import tensorflow as tf
 from matplotlib import image
 from tensorflow.core.util import event_pb2
 
-from tfspeech.tasks.attention_tts.task import Speech
 from tfspeech.tasks.speech.samples import SpeechSamples
+from tfspeech.tasks.speech.task import Speech
 from tfspeech.training.loop import LoopState
 
 RATE_HZ = 8000

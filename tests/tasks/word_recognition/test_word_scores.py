@@ -6,10 +6,11 @@ from tfspeech.tasks.word_recognition.scores import recognition_scores, wilson_in
 
 
 @pytest.mark.parametrize(("correct", "total"), [(0, 5), (5, 5), (95, 100), (1, 3000)])
-def test_the_interval_is_that_of_scipy(correct, total):
-    interval = stats.binomtest(correct, total).proportion_ci(method="wilson")
-    low, high = wilson_interval(correct, total)
-    assert (low, high) == pytest.approx((interval.low, interval.high), abs=1e-6)
+def test_the_interval_is_wilsons(correct, total):
+    """Its bounds are the shares p with |p - share| = z sqrt(p (1 - p) / total)."""
+    z, share = stats.norm.ppf(0.975), correct / total
+    roots = np.roots([1 + z**2 / total, -2 * share - z**2 / total, share**2])
+    assert wilson_interval(correct, total) == pytest.approx(sorted(roots), abs=1e-6)
 
 
 def test_scores_of_a_known_result():

@@ -53,12 +53,12 @@ def test_a_comparison_is_interrupted_goes_on_and_survives_a_divergence(
     label = "norm(0.1) + global_norm(0.2)"
     assert lines == [
         f"run 1 of 2: {label}, seed 0",
-        "error: interrupted in run 1 of 2; the same command goes on from there",
+        "error: interrupted in run 1 of 2; the same command resumes the comparison",
     ]
     code, out, errors = command(compare.main, *arguments, "--json")
     assert code == 0, errors
     assert "diverged: the loss or its gradient was not finite" in "\n".join(errors)
-    assert f"tables and pictures: {tmp_path / 'report.md'}" in errors
+    assert f"tables and plots: {tmp_path / 'report.md'}" in errors
     report = json.loads(out.splitlines()[-1])
     trained, diverged = report["candidates"]
     assert (trained["label"], diverged["label"]) == (label, f"{label} with l2(1e+38)")

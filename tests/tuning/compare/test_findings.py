@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tfspeech.training.callbacks import Monitor
 from tuning.compare.findings import find
 from tuning.compare.grid import Candidate, find_families
 from tuning.compare.results import CandidateResult, RunResult
-from tuning.figures import Monitor
 from tuning.trials import CRASHED, DIVERGED, FINISHED, Outcome
 
 ACCURACY = Monitor("accuracy", True)
@@ -127,8 +127,8 @@ def test_what_clipping_takes_away_is_said():
     [
         (around(-0.3), "Successive updates point against each other"),
         (around(0.8), "it does not oscillate"),
-        (around(0.0), "It cannot be said"),
-        ([-0.9], "It cannot be said"),
+        (around(0.0), "Undecided"),
+        ([-0.9], "Undecided"),
     ],
 )
 def test_the_interval_of_the_cosine_of_updates_tells_an_oscillation(cosines, verdict):
@@ -144,7 +144,7 @@ def test_turns_are_compared():
     found = sentences([result(c, sign_flips=v) for c, v in flips.items()])
     assert found["Does it oscillate?"] == [
         "From one update to the next, 10.0% (`norm(3)`) to 50.0% (`norm(2)`) of the "
-        "weights turn round."
+        "weights change direction."
     ]
 
 

@@ -7,12 +7,12 @@ import pytest
 from matplotlib import image
 
 from tfspeech.tasks.registry import default_config
+from tfspeech.training.callbacks import Monitor
 from tuning.compare import command as compare
 from tuning.compare.findings import find
 from tuning.compare.grid import build_candidates, build_combinations, find_families
 from tuning.compare.report import Report
 from tuning.compare.results import collect
-from tuning.figures import Monitor
 from tuning.trials import DIVERGED, FINISHED, Outcome
 
 

@@ -10,11 +10,12 @@ from tfspeech.tasks.runs import save_config
 from tfspeech.training.callbacks import read_metrics
 from tfspeech.training.loop import LoopState
 from tfspeech.training.paths import METRICS_FILE, RESULTS_FILE
-from tuning.limits import NO_LIMITS, Ending
+from tuning.limits import NO_LIMITS, LimitRule
 from tuning.search import command as search
-from tuning.search import engines as search_engines
+from tuning.search import oracles as search_oracles
 from tuning.search import plan as search_plan
 from tuning.search import trials as search_trials
+from tuning.search import tuner as search_tuner
 from tuning.trials import CRASHED, DIVERGED, FINISHED, STOPPED, Outcome
 
 STEPS = 5
@@ -62,11 +63,11 @@ class Fakes:
             write(path, values)
             self.tick()
 
-        for module in (search_trials, search_engines, search_plan):
+        for module in (search_trials, search_oracles, search_plan):
             monkeypatch.setattr(module, "write_json", write_json)
         for module in (search_trials, search_plan, search):
             monkeypatch.setattr(module, "run_trial", self.run_trial)
-        monkeypatch.setattr(search_engines, "_SECONDS_BETWEEN_QUESTIONS", 0.0)
+        monkeypatch.setattr(search_tuner, "_POLL_SECONDS", 0.0)
 
     def tick(self):
         self.events += 1
@@ -81,11 +82,11 @@ class Fakes:
         if strength(config.training.regularize, "l2", 0.0) > 1:
             return Outcome(DIVERGED, "not finite")
         if "value(0.5)" in config.training.clip:
-            return Outcome(CRASHED, "killed by SIGKILL, perhaps for want of memory")
+            return Outcome(CRASHED, "killed by SIGKILL, possibly out of memory")
         done = sum("validation" in record for record in read_metrics(metrics))
         state = LoopState(STEPS, config.training.epochs, STEPS * done)
-        ending = Ending(config, run_dir, limits)
-        while state.step < state.total_steps and not (done and ending(state)):
+        rule = LimitRule(config, run_dir, limits)
+        while state.step < state.total_steps and not (done and rule(state)):
             self.tick()
             state.step += STEPS
             done += 1
@@ -95,7 +96,7 @@ class Fakes:
         score = accuracy(config)
         results = {"split": "test", "accuracy": score - 0.1, "weights": {}}
         (run_dir / RESULTS_FILE).write_text(json.dumps(results))
-        return Outcome(STOPPED if ending.reason else FINISHED, ending.reason)
+        return Outcome(STOPPED if rule.reason else FINISHED, rule.reason)
 
 
 def lines(config, state):

@@ -10,10 +10,10 @@ from search_fakes import BEST_THRESHOLD, Fakes, Killed, parse
 from tfspeech import train
 from tfspeech.errors import RunError, SpecError
 from tfspeech.tasks.runs import read_config
-from tuning.figures import Monitor
+from tfspeech.training.callbacks import Monitor
 from tuning.search import command as search
 from tuning.search import report as search_report
-from tuning.search.engines import ENGINES, build_oracle
+from tuning.search.oracles import ORACLES, build_oracle
 from tuning.search.plan import load_plan, open_space
 from tuning.search.space import declare
 from tuning.search.trials import TrialRecord
@@ -42,7 +42,7 @@ def outcome(report):
     return [dataclasses.replace(record, seconds=0.0) for record in report.records]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ORACLES)
 def test_a_search_killed_ten_times_finds_what_an_undisturbed_one_finds(
     engine, unplotted, tmp_path
 ):
@@ -96,7 +96,7 @@ def test_four_failures_in_a_row_are_told_as_the_worst_and_the_search_goes_on(
     report = search.run(parse(tmp_path, *given))
     statuses = [record.status for record in report.records]
     assert statuses == ["diverged"] * 4 + ["finished"]
-    curve = [r.told for r in report.records[:4]]
+    curve = [r.reported for r in report.records[:4]]
     assert max(curve) < report.baseline.score
     assert report.ranked == [report.records[4]]
     text = (tmp_path / "report.md").read_text()
@@ -107,7 +107,7 @@ def test_a_crash_is_a_failure_too_and_the_default_may_be_the_best(fakes, tmp_pat
     given = ("--fix", "clip.kind=value", "--tune", "clip.threshold=0.5,0.7")
     report = search.run(parse(tmp_path, *given, "--engine", "grid"))
     assert [record.status for record in report.records] == ["crashed", "finished"]
-    assert "want of memory" in report.records[0].reason
+    assert "out of memory" in report.records[0].reason
     other = parse(tmp_path / "b", "--tune", "l2.lambda=1e3,1e4", "--engine", "grid")
     report = search.run(other)
     assert report.ranked == []
@@ -128,10 +128,10 @@ def test_hopeless_trials_end_early_unless_that_is_not_wanted(unplotted, tmp_path
     *good, high, low = report.records
     assert {record.status for record in good} == {"finished"}
     assert high.status == low.status == "stopped"
-    assert "hopeless after epoch 3: the best accuracy is" in high.reason
+    assert "stopped after epoch 3: the best accuracy is" in high.reason
     trained = [epoch for place, _, epoch in unplotted.trained if place == high.name]
     assert max(trained) == 3
-    report = search.run(parse(tmp_path / "b", *given, "--no-stop-hopeless"))
+    report = search.run(parse(tmp_path / "b", *given, "--no-early-stopping"))
     assert {record.status for record in report.records} == {"finished"}
 
 
@@ -251,7 +251,7 @@ def test_bad_input_is_one_line_and_exit_code_2(case, tmp_path, command):
 def test_the_role_of_a_process_is_in_keras_tuners_variables(monkeypatch):
     for name in search.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    assert search.find_role() == search.ALONE
+    assert search.find_role() == search.SINGLE
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
     with pytest.raises(SpecError, match=r"^set KERASTUNER_ORACLE_IP, "):
         search.find_role()

@@ -5,18 +5,20 @@ import json
 import numpy as np
 import pytest
 
+from models.config import Range
 from tfspeech.errors import RunError
 from tfspeech.tasks.registry import default_config
+from tfspeech.training.callbacks import Monitor
 from tfspeech.training.loop import LoopState
-from tuning.figures import Monitor
-from tuning.limits import NO_LIMITS, Ending, Limits
-from tuning.search.engines import SearchTuner, build_oracle
+from tuning.limits import NO_LIMITS, LimitRule, Limits
+from tuning.search.dimensions import Dimension
 from tuning.search.importance import find_importance
+from tuning.search.oracles import build_oracle
 from tuning.search.plan import measure_norms
 from tuning.search.plots import plot_search
 from tuning.search.space import declare
-from tuning.search.spaces import Dimension, Range
 from tuning.search.trials import SeedResult, TrialRecord
+from tuning.search.tuner import SearchTuner
 
 ACCURACY = Monitor("accuracy", True)
 LOSS = Monitor("loss", False)
@@ -32,9 +34,9 @@ def write_epochs(run_dir, *scores):
 
 
 def over(run_dir, limits, step):
-    ending = Ending(default_config("rnn_recognizer"), run_dir, limits)
-    assert ending(LoopState(10, 4, step)) == bool(ending.reason)
-    return ending.reason
+    rule = LimitRule(default_config("rnn_recognizer"), run_dir, limits)
+    assert rule(LoopState(10, 4, step)) == bool(rule.reason)
+    return rule.reason
 
 
 def test_a_budget_ends_a_run_after_its_last_epoch(tmp_path):
@@ -53,7 +55,7 @@ def test_a_run_below_the_bar_is_hopeless_by_its_best_so_far(monitor, tmp_path):
     limits = Limits(0, monitor, (None, *bars[1:]))
     assert over(tmp_path, limits, 10) == ""
     assert over(tmp_path, limits, 25) == ""
-    assert "hopeless after epoch 3" in over(tmp_path, limits, 30)
+    assert "stopped after epoch 3" in over(tmp_path, limits, 30)
     assert over(tmp_path, limits, 40) == ""
     assert Limits.from_json(limits.to_json()) == limits
     assert Limits.from_json(NO_LIMITS.to_json()) == NO_LIMITS
@@ -126,32 +128,57 @@ def test_the_picture_takes_any_number_of_trials(count, tmp_path):
     assert target.read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.filterwarnings(
-    # Keras Tuner's locks.
+KIND = Dimension("clip.kind", ("none", "norm", "value"))
+LAMBDA = Dimension("l2.lambda", Range(1e-6, 1e-2))
+
+
+def bayesian(space, tmp_path):
+    """An oracle that goes on with its saved state, if it has any."""
+    options = {"max_trials": 12, "epochs": 5, "seed": 0}
+    path = tmp_path / "search.json"
+    oracle = build_oracle("bayesian", declare(space), ACCURACY, **options, path=path)
+    SearchTuner(oracle, None, space, tmp_path)
+    return oracle
+
+
+def propose(oracle):
+    """Has a trial of an oracle scored; best is an `l2.lambda` of 1e-4 under `norm`."""
+    trial = oracle.create_trial("tuner0")
+    values = trial.hyperparameters.values
+    score = -abs(np.log10(values["l2.lambda"]) / 4 + 1)
+    score += 0.1 * (values.get("clip.kind") == "norm")
+    oracle.update_trial(trial.trial_id, {"accuracy": float(score)})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    return values
+
+
+keras_tuners_locks = pytest.mark.filterwarnings(
     "ignore:(currentThread|getName)\\(\\) is deprecated:DeprecationWarning"
 )
+
+
+@keras_tuners_locks
 def test_the_bayesian_oracle_proposes_nothing_that_was_nearly_tried(tmp_path):
     """Left to itself it would, once its best is known well."""
-    space = (
-        Dimension("clip.kind", ("none", "norm", "value")),
-        Dimension("l2.lambda", Range(1e-6, 1e-2)),
-    )
-    path = tmp_path / "search.json"
-    options = {"max_trials": 12, "epochs": 5, "seed": 0, "path": path}
-    oracle = build_oracle("bayesian", declare(space), ACCURACY, **options)
-    SearchTuner(oracle, None, space, tmp_path)
-    found = []
+    oracle, found = bayesian((KIND, LAMBDA), tmp_path), []
     for _ in range(12):
-        trial = oracle.create_trial("tuner0")
-        values = trial.hyperparameters.values
+        values = propose(oracle)
         place = np.log10(values["l2.lambda"]) / 4
         assert all(
             kind != values["clip.kind"] or abs(place - other) > 0.029
             for kind, other in found
         )
         found.append((values["clip.kind"], place))
-        score = -abs(place + 1) + 0.1 * (values["clip.kind"] == "norm")
-        oracle.update_trial(trial.trial_id, {"accuracy": float(score)})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
     assert min(abs(place + 1) for _, place in found) < 0.1
+
+
+@keras_tuners_locks
+def test_the_bayesian_oracle_proposes_the_same_when_it_was_stopped_before(tmp_path):
+    """To the last digit: the search for the best point begins at random ones."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "stopped").mkdir()
+    oracle = bayesian((LAMBDA,), tmp_path / "whole")
+    for _ in range(8):
+        again = bayesian((LAMBDA,), tmp_path / "stopped")
+        assert propose(again) == propose(oracle)

@@ -53,7 +53,7 @@ def outcomes(directory):
             steady = {k: v for k, v in run.figures.items() if not k.endswith("_ms")}
             steady.pop("score/train_seconds", None)
             runs.append((run.seed, run.status, run.score, steady))
-        found[record.name] = record.values, record.status, record.told, runs
+        found[record.name] = record.values, record.status, record.reported, runs
     return found
 
 
@@ -68,7 +68,7 @@ def test_the_command_searches_trains_the_best_again_and_exports_it(
     given += [f"--run-dir={tmp_path / 'run'}", "--export", f"--output={models}"]
     code, out, errors = command(search.main, *given, "--json")
     assert code == 0, errors
-    assert errors[0] == "baseline: the configuration that the search starts from"
+    assert errors[0] == "baseline: the configuration as given, without a search"
     assert errors[-1] == f"exported {models / 'rnn_recognizer' / '1'}"
     report = json.loads(out.splitlines()[-1])
     (trial,) = report["trials"]
@@ -116,7 +116,7 @@ def test_a_chief_and_two_workers_share_a_search(tones, tmp_path):
     errors = {name: finish(process) for name, process in processes.items()}
     report = json.loads((tmp_path / "report.json").read_text())
     assert [trial["name"] for trial in report["trials"]] == list("012345")
-    assert f"chief: hands out trials at 127.0.0.1:{port}" in errors["chief"]
+    assert f"chief: assigns trials at 127.0.0.1:{port}" in errors["chief"]
     for worker in names[1:]:
         assert "trial " in errors[worker]
     assert "trial " not in errors["chief"].split("chief: ")[1].split("6 trials")[0]

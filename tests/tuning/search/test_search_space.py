@@ -1,18 +1,20 @@
 """Spaces: what can be named, the ranges it has, and the configurations it makes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from search_fakes import parse
 
-from models import CATALOGUE
+from models.config import Range, decade_around, half_to_double, option
 from tfspeech.errors import SpecError
 from tfspeech.flags import with_settings
 from tfspeech.strategies import CLIPPINGS, parse_clipping, parse_regularization
-from tfspeech.tasks.registry import default_config
-from tuning.search import spaces
-from tuning.search.config import configure
+from tfspeech.tasks.registry import MODELS, default_config
+from tuning.search import dimensions
+from tuning.search.dimensions import Dimension, Norms, option_ranges, with_norms
 from tuning.search.space import build_space, declare
-from tuning.search.spaces import Dimension, Norms, Range, with_norms
+from tuning.search.trial_config import configure
 
 NORMS = Norms(low=1.0, high=4.0, tensors=25, parameters=10_000)
 
@@ -26,13 +28,29 @@ def names(space):
     return [dimension.name for dimension in space]
 
 
-@pytest.mark.parametrize("model", CATALOGUE)
-def test_every_model_has_a_space_of_which_every_value_can_be_trained(model):
+@pytest.mark.parametrize("model", MODELS)
+def test_every_declared_range_contains_the_default_and_can_be_trained(model):
     config = default_config(model)
     space = with_norms(build_space(config, [], []), NORMS)
-    assert set(spaces.MODELS[model](config.architecture)) <= set(names(space))
     assert {"clip.kind", "clip.threshold", "regularize.kind"} <= set(names(space))
-    assert "learning_rate" in names(space)
+    declared = {
+        field.name: getattr(section, field.name)
+        for section in config.sections().values()
+        for field in dataclasses.fields(section)
+        if field.metadata["search"] is not None
+    }
+    assert "learning_rate" in declared
+    found = {d.name: d for d in space if d.name in declared}
+    assert found.keys() == declared.keys()
+    for name, default in declared.items():
+        values = found[name].values
+        text = "+".join(map(str, default)) if isinstance(default, tuple) else default
+        assert found[name].default == text
+        if isinstance(values, Range):
+            assert values.low <= default <= values.high
+        else:
+            assert text in values
+            assert len(set(values)) == len(values) > 1
     for dimension in space:
         values = dimension.values
         ends = (values.low, values.high) if isinstance(values, Range) else values
@@ -44,10 +62,10 @@ def test_every_model_has_a_space_of_which_every_value_can_be_trained(model):
 
 
 def test_every_kind_of_clipping_and_regularization_takes_its_ends(config):
-    clips, penalties = ",".join(spaces.THRESHOLDS), ",".join(spaces.LAMBDAS)
+    clips, penalties = ",".join(dimensions.THRESHOLDS), ",".join(dimensions.LAMBDAS)
     wanted = [f"clip.kind=none,{clips}", "clip.threshold"]
     wanted += [f"regularize.kind={penalties}"]
-    wanted += [f"{kind}.lambda" for kind in spaces.LAMBDAS]
+    wanted += [f"{kind}.lambda" for kind in dimensions.LAMBDAS]
     space = with_norms(build_space(config, wanted, []), NORMS)
     for dimension in space[2:]:
         for value in (dimension.values.low, dimension.values.high):
@@ -75,14 +93,16 @@ def test_thresholds_come_from_the_norms_of_the_gradient(config):
 def test_narrowing_and_fixing(tmp_path):
     tune = ("--tune", "clip.threshold=0.1:10", "--tune", "l2.lambda")
     search = parse(tmp_path, *tune, "--fix", "learning-rate=0.5", "--fix", "units=9")
-    assert search.start.training.learning_rate == 0.5
-    assert search.start.architecture.units == 9
-    space = build_space(search.start, search.tune, search.fix)
+    assert search.baseline_config.training.learning_rate == 0.5
+    assert search.baseline_config.architecture.units == 9
+    space = build_space(search.baseline_config, search.tune, search.fix)
     assert space == (
         Dimension("clip.threshold", Range(0.1, 10.0), kind="global_norm"),
         Dimension("l2.lambda", Range(1e-6, 1e-2), kind="l2"),
     )
-    found = configure(search.start, {"clip.threshold": 0.25, "l2.lambda": 0.001})
+    found = configure(
+        search.baseline_config, {"clip.threshold": 0.25, "l2.lambda": 0.001}
+    )
     assert found.training.clip == ("global_norm(0.25)",)
     assert found.training.regularize == ("l2(0.001)",)
 
@@ -90,11 +110,11 @@ def test_narrowing_and_fixing(tmp_path):
 def test_what_is_fixed_is_left_out_of_the_whole_space(tmp_path):
     fix = ["clip.kind=norm", "regularize.kind=none", "layers=2", "dropout=0.1"]
     search = parse(tmp_path, *(f"--fix={text}" for text in fix))
-    space = build_space(search.start, search.tune, search.fix)
+    space = build_space(search.baseline_config, search.tune, search.fix)
     assert names(space) == ["clip.threshold", "learning_rate", "units", "conv_filters"]
     assert space[0].kind == "norm"
-    assert search.start.training.clip == ("norm()",)
-    assert search.start.training.regularize == ()
+    assert search.baseline_config.training.clip == ("norm()",)
+    assert search.baseline_config.training.regularize == ()
 
 
 def test_a_threshold_keeps_the_rest_of_its_chain_and_its_other_arguments(config):
@@ -125,17 +145,17 @@ def test_thresholds_of_all_kinds_are_one_number_for_the_oracle(config):
         found.ensure_active_values()
         assert len(found.values) == active
     _, value, quantile = space
-    assert value.exists({"clip.kind": "value"})
-    assert not value.exists({"clip.kind": "none"})
+    assert value.is_active({"clip.kind": "value"})
+    assert not value.is_active({"clip.kind": "none"})
     for place, low, high in ((0.0, 0.001, 0.1), (0.5, 0.0346, 0.545), (1.0, 1.2, 0.99)):
-        assert value.read(place) == pytest.approx(low, rel=1e-2)
-        assert quantile.read(place) == pytest.approx(high)
+        assert value.decode(place) == pytest.approx(low, rel=1e-2)
+        assert quantile.decode(place) == pytest.approx(high)
 
 
 def test_values_given_for_all_kinds_are_read_by_their_place(config):
     wanted = ["clip.kind=norm,value", "clip.threshold=1,2,3"]
     _, threshold, _ = build_space(config, wanted, [])
-    found = [threshold.read(place) for place in (0.0, 0.3, 0.34, 0.99, 1.0)]
+    found = [threshold.decode(place) for place in (0.0, 0.3, 0.34, 0.99, 1.0)]
     assert found == [1.0, 1.0, 2.0, 3.0, 3.0]
 
 
@@ -145,11 +165,11 @@ def test_values_that_were_sent_as_32_bit_floats_are_known_again(config):
     threshold, penalty, units, cell = build_space(config, tune, [])
     for value in (0.1, 0.3, 0.7):
         sent = float(np.float32(value))
-        assert threshold.read(sent) == pytest.approx(value)
-        assert 0.1 <= threshold.read(sent) <= 0.7
+        assert threshold.decode(sent) == pytest.approx(value)
+        assert 0.1 <= threshold.decode(sent) <= 0.7
     for value in penalty.values:
-        assert penalty.read(float(np.float32(value))) == value
-    assert (units.read(16), cell.read("gru")) == (16, "gru")
+        assert penalty.decode(float(np.float32(value))) == value
+    assert (units.decode(16), cell.decode("gru")) == (16, "gru")
 
 
 def test_any_flag_of_training_can_be_searched(config):
@@ -168,13 +188,58 @@ def test_any_flag_of_training_can_be_searched(config):
 
 
 def test_units_of_several_layers_are_searched_together():
-    config = default_config("rnn_recognizer")
-    assert spaces.widths((128, 64)) == ("64+32", "128+64", "256+128")
-    assert spaces.sizes(1) == (1, 2)
-    if "dense_synthesis" in CATALOGUE:
-        config = default_config("dense_synthesis")
-        found = configure(config, {"hidden_units": "256+128"}).architecture
-        assert found.hidden_units == (256, 128)
+    config = default_config("dense_synthesis")
+    (dimension,) = build_space(config, ["hidden_units"], [])
+    assert dimension.values == ("64+32", "128+64", "256+128")
+    found = configure(config, {"hidden_units": "256+128"}).architecture
+    assert found.hidden_units == (256, 128)
+
+
+def test_ranges_around_a_value():
+    assert half_to_double(128) == (64, 128, 256)
+    assert half_to_double(1) == (1, 2)
+    assert half_to_double((128, 1)) == ((64, 1), (128, 1), (256, 2))
+    assert half_to_double((1,)) == ((1,), (2,))
+    assert decade_around(0.5) == Range(0.05, 5.0)
+    log, linear = decade_around(0.5), Range(0.5, 4.9)
+    assert (log.log, linear.log, Range(0.0, 1.0).log) == (True, False, False)
+    assert Range(0.5, 5.0).log
+    assert [log.at(f) for f in (0.0, 0.5, 1.0)] == pytest.approx([0.05, 0.5, 5.0])
+    assert [linear.at(f) for f in (0.0, 0.5, 1.0)] == pytest.approx([0.5, 2.7, 4.9])
+
+
+def test_ranges_are_those_around_what_the_flags_say(tmp_path):
+    flags = ("--units=10", "--layers=3", "--learning-rate=1", "--dropout=0.6")
+    space = build_space(parse(tmp_path, *flags).baseline_config, [], [])
+    found = {d.name: (d.values, d.default) for d in space}
+    assert found["units"] == ((5, 10, 20), 10)
+    assert found["learning_rate"] == (Range(0.1, 10.0), 1.0)
+    # Values in which the baseline's is not.
+    assert found["layers"] == ((1, 2), None)
+    assert found["dropout"] == (Range(0.0, 0.5), 0.5)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainConfig:
+    """A model without a range."""
+
+    depth: int = option(3, "layers")
+
+
+def test_of_a_model_without_ranges_only_strategies_and_training_are_searched(config):
+    config = dataclasses.replace(config, architecture=PlainConfig())
+    assert option_ranges(config) == {"learning_rate": decade_around(3e-3)}
+    found = names(build_space(config, [], ["learning_rate=0.1"]))
+    assert {name.partition(".")[2] for name in found} == {"kind", "threshold", "lambda"}
+    (dimension,) = build_space(config, ["depth=1:9"], [])
+    assert dimension == Dimension("depth", Range(1, 9, whole=True), 3)
+
+
+def test_a_lambda_is_the_strength_of_a_regularization_without_other_arguments():
+    assert (
+        *("l1", "l2", "kl_gaussian", "orthogonal"),
+        *("weight_decay", "l1_prox", "group_lasso"),
+    ) == dimensions.LAMBDAS
 
 
 BAD = {
@@ -210,5 +275,5 @@ def test_a_threshold_needs_one_strategy_that_has_one(tmp_path):
         given = [f"--clip={spec}" for spec in clip]
         search = parse(tmp_path, *given, "--tune", "clip.threshold")
         with pytest.raises(SpecError, match="needs one clipping with a threshold"):
-            build_space(search.start, search.tune, search.fix)
-    assert set(spaces.THRESHOLDS) < set(CLIPPINGS)
+            build_space(search.baseline_config, search.tune, search.fix)
+    assert set(dimensions.THRESHOLDS) < set(CLIPPINGS)

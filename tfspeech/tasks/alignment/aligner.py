@@ -152,12 +152,12 @@ class Models(NamedTuple):
     Attributes:
         hmm: Their parameters.
         mean: Of the features of all frames, float32 [dim].
-        deviation: The same.
+        std: The same.
     """
 
     hmm: Hmm
     mean: tf.Tensor
-    deviation: tf.Tensor
+    std: tf.Tensor
 
 
 class Training(NamedTuple):
@@ -267,13 +267,11 @@ class Aligner:
             np.sum(each, axis=0) for each in zip(*sums, strict=True)
         )
         mean = total / count
-        deviation = np.sqrt(np.maximum(squares / count - mean**2, _LEAST_VARIANCE))
+        std = np.sqrt(np.maximum(squares / count - mean**2, _LEAST_VARIANCE))
         dim = self._features.feature_dim
         states = len(UNITS) * self.config.phoneme_states
         hmm = flat_start(tf.zeros(dim), tf.ones(dim), states, _STAY, _PAUSES_TAKEN)
-        return Training(
-            Models(hmm, *(tf.constant(v, "float32") for v in (mean, deviation)))
-        )
+        return Training(Models(hmm, *(tf.constant(v, "float32") for v in (mean, std))))
 
     def train(self, rows: Sequence[int], training: Training) -> Iterator[Training]:
         """Trains the models.
@@ -362,7 +360,7 @@ class Aligner:
         features, lengths = extract_features(
             batch.waveforms, batch.samples, self._features
         )
-        features = (features - models.mean) / models.deviation
+        features = (features - models.mean) / models.std
         chains = chain(
             batch.units,
             batch.unit_counts,

@@ -1,4 +1,4 @@
-"""Runs of models that speak."""
+"""Runs of synthesisers with attention."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Self
 
-from models import CATALOGUE
+import keras
+
 from tfspeech.audio.acoustic import AcousticConfig
-from tfspeech.data.config import DataConfig, SynthesisDataConfig
+from tfspeech.data.config import DataConfig
 from tfspeech.strategies import build_spec
-from tfspeech.tasks.attention_tts.data import SynthesisData
-from tfspeech.tasks.attention_tts.evaluation import describe_synthesis
-from tfspeech.tasks.attention_tts.plots import plot_synthesis
+from tfspeech.tasks.attention_tts.plots import LEARNING
 from tfspeech.tasks.attention_tts.task import (
-    Synthesis,
-    SynthesisConfig,
-    SynthesisTraining,
+    AttentionSynthesis,
+    AttentionSynthesisConfig,
+    describe_scores,
     vocoders,
 )
+from tfspeech.tasks.attention_tts.training import AttentionTraining
 from tfspeech.tasks.attention_tts.watchdog import AttentionWatchdog
+from tfspeech.tasks.speech.data import SentenceData, SentenceDataConfig
 from tfspeech.tasks.speech.samples import SpeechSamples
 from tfspeech.tasks.task import RunConfig
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
-from tfspeech.training.loop import EpochAction
+from tfspeech.training.loop import EpochCallback
 from tfspeech.training.paths import METRICS_FILE
+from tfspeech.training.plots import plot_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SynthesisRun(RunConfig):
+class AttentionTtsRun(RunConfig):
     """The run of a synthesiser with attention.
 
     Attributes:
@@ -39,18 +41,18 @@ class SynthesisRun(RunConfig):
     """
 
     usage = 'tfspeech.synthesize {} "TEXT"'
-    data: SynthesisDataConfig = field(default_factory=SynthesisDataConfig)
+    data: SentenceDataConfig = field(default_factory=SentenceDataConfig)
     text: TextConfig = field(default_factory=TextConfig)
     features: AcousticConfig = field(default_factory=AcousticConfig)
-    task: SynthesisConfig = field(default_factory=SynthesisConfig)
+    task: AttentionSynthesisConfig = field(default_factory=AttentionSynthesisConfig)
 
     def __post_init__(self) -> None:
         # What does not parse is to fail before any data is read.
         build_spec(self.task.vocoder, vocoders(self.features), "vocoder")
 
     def describe(self, scores: dict[str, Any]) -> str:
-        """All scores with their anchors as text."""
-        return describe_synthesis(scores)
+        """All scores with their references as text."""
+        return describe_scores(scores)
 
     def summarize(self, scores: dict[str, Any]) -> str:
         """The scores that matter most."""
@@ -65,45 +67,41 @@ class SynthesisRun(RunConfig):
 
     def write_plots(self, scores: dict[str, Any], metrics: Path, folder: Path) -> None:
         """Plots how the run has learned to speak."""
-        plot_synthesis(metrics, folder / "learning.png")
+        plot_validation(metrics, LEARNING, folder / "learning.png")
 
-    def read_data(self) -> SynthesisData:
+    def read_data(self) -> SentenceData:
         """Reads and checks the corpus."""
-        return SynthesisData(self.data, TextFrontEnd(self.text), self.features)
+        return SentenceData(self.data, TextFrontEnd(self.text), self.features)
 
-    def resolved(self, data: SynthesisData) -> Self:
+    def resolved(self, data: SentenceData) -> Self:
         """Fills in the rate."""
         return dataclasses.replace(self, features=data.features)
 
-    def build(self) -> Synthesis:
+    def build(self, model: type[keras.Model]) -> AttentionSynthesis:
         """Builds the untrained model with its task."""
         front_end = TextFrontEnd(self.text)
-        model = CATALOGUE[self.model].model(
+        built = model(
             self.architecture,
             len(front_end.symbols),
             self.features.frame_dim,
             dtype=self.training.precision,
         )
-        return Synthesis(model, self.task, self.features, front_end)
+        return AttentionSynthesis(built, self.task, self.features, front_end)
 
-    def read_training(self, task: Synthesis, data: SynthesisData) -> SynthesisTraining:
+    def read_training(
+        self, task: AttentionSynthesis, data: SentenceData
+    ) -> AttentionTraining:
         """Prepares the batches and the validation set."""
-        return SynthesisTraining(
-            task,
-            data,
-            batch_size=self.training.batch_size,
-            batches_per_step=self.training.accumulate_steps,
-            seed=self.training.seed,
-            validation_sentences=self.task.validation_sentences,
-        )
+        sentences = self.task.validation_sentences
+        return AttentionTraining(task, data, self.training, sentences)
 
-    def watchers(
-        self, task: Synthesis, training: SynthesisTraining, run_dir: Path
-    ) -> Sequence[EpochAction]:
+    def callbacks(
+        self, task: AttentionSynthesis, training: AttentionTraining, run_dir: Path
+    ) -> Sequence[EpochCallback]:
         """Samples of every validation, and a watchdog over the attention."""
         samples = SpeechSamples(run_dir, task, training)
         return [samples.on_epoch, AttentionWatchdog(run_dir / METRICS_FILE).on_epoch]
 
-    def read_split(self, data: DataConfig, split: str) -> SynthesisData:
+    def read_split(self, data: DataConfig, split: str) -> SentenceData:
         """Reads a corpus of sentences."""
-        return SynthesisData(data, TextFrontEnd(self.text), self.features, split)
+        return SentenceData(data, TextFrontEnd(self.text), self.features, split)

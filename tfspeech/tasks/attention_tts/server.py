@@ -18,7 +18,8 @@ class AttentionTtsServer(SpeechServer):
 
     Args of the constructor:
         task: Its model, vocoder and front end are exported.
-        synthesize: (symbols, lengths) -> `frames` and more; see `Synthesis.synthesize`.
+        synthesize: (symbols, lengths) -> `frames` and more; see
+            `AttentionSynthesis.synthesize`.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
-"""Synthesis of speech from text by attention: loss, speaking, scores."""
+"""Synthesis with attention: losses, speaking, scores."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,30 +14,40 @@ import tensorflow as tf
 from models.config import check_choices, option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import VOCODERS, Vocoder
-from tfspeech.data.batches import BatchPlan
-from tfspeech.data.pipeline import Batch, feature_statistics
+from tfspeech.data.pipeline import Batch
 from tfspeech.strategies import build_spec
-from tfspeech.tasks.attention_tts.data import TAIL_STEPS, SynthesisData
-from tfspeech.tasks.attention_tts.evaluation import evaluate_synthesis
+from tfspeech.tasks.attention_tts.data import TAIL_STEPS, sentence_batches
+from tfspeech.tasks.attention_tts.hard_sentences import HARD_SENTENCES
 from tfspeech.tasks.attention_tts.losses import guided_attention_loss, stop_loss
 from tfspeech.tasks.attention_tts.server import AttentionTtsServer
-from tfspeech.tasks.speech.lite import LiteSpeech
-from tfspeech.tasks.speech.scores import (
-    alignment_path,
-    attention_scores,
-    mel_cepstral_distortion,
+from tfspeech.tasks.speech.data import EVALUATION_BATCH_SIZE, SentenceData
+from tfspeech.tasks.speech.evaluation import (
+    OTHER_VOICE,
+    Column,
+    compare_with_recordings,
+    comparison_table,
 )
-from tfspeech.tasks.speech.task import SpeechTask
+from tfspeech.tasks.speech.lite import LiteSpeech
+from tfspeech.tasks.speech.scores import attention_scores
+from tfspeech.tasks.speech.task import Speech, SpeechTask
 from tfspeech.text.front_end import TextFrontEnd
+from tfspeech.training.callbacks import Monitor
+from tfspeech.training.step import Losses
 
 FRAME_LOSSES = {"l1": (1.0, 0.0), "l2": (0.0, 1.0), "l1_l2": (1.0, 1.0)}
 """Name -> what the absolute and the squared error count."""
 
-STATISTICS_UTTERANCES = 2000
+COLUMNS = {
+    "": Column("model"),
+    "vocoder_": Column("vocoder"),
+    OTHER_VOICE: Column("other voice"),
+}
+"""Prefix of a score -> what it was measured on: the model; the vocoder with the frames
+of the recording; and another voice that reads the same text."""
 
 
 @dataclasses.dataclass(frozen=True)
-class SynthesisConfig:
+class AttentionSynthesisConfig:
     """Synthesis."""
 
     frame_loss: str = option(
@@ -52,7 +62,7 @@ class SynthesisConfig:
         "griffin_lim()", f"{' or '.join(VOCODERS)}, with arguments", metavar="SPEC"
     )
     frames_per_symbol: float = option(
-        30.0, "longest speech: where free synthesis is cut off", unit="frames"
+        30.0, "longest speech: where free-running synthesis is cut off", unit="frames"
     )
     validation_sentences: int = option(32, "sentences spoken at every validation")
 
@@ -71,22 +81,7 @@ class SynthesisConfig:
                 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Speech:
-    """One utterance as it was synthesised.
-
-    Attributes:
-        frames: Log-mels and what follows them, float32 [frames, frame_dim].
-        alignment: Weights, float32 [decoder steps, symbols].
-        stopped: Whether the model itself found the end.
-    """
-
-    frames: np.ndarray
-    alignment: np.ndarray
-    stopped: bool
-
-
-class Synthesis(SpeechTask):
+class AttentionSynthesis(SpeechTask):
     """What a synthesiser with attention is trained for.
 
     Args of the constructor:
@@ -94,20 +89,14 @@ class Synthesis(SpeechTask):
         config: Of the task.
         features: The frames that the model was built for.
         front_end: What reads texts.
-
-    Attributes:
-        monitor: The score by which models are chosen.
-        higher_is_better: Whether more of it is better.
-        vocoder: From frames to waveforms.
     """
 
-    monitor = "mcd_db"
-    higher_is_better = False
+    monitor = Monitor("mcd_db", higher_is_better=False)
 
     def __init__(
         self,
         model: keras.Model,
-        config: SynthesisConfig,
+        config: AttentionSynthesisConfig,
         features: AcousticConfig,
         front_end: TextFrontEnd,
     ) -> None:
@@ -120,38 +109,37 @@ class Synthesis(SpeechTask):
         """Frames per decoder step."""
         return self.model.config.reduction_factor
 
-    def loss(self, outputs: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:
-        """The weighted sum of all losses, a scalar, as means over frames.
+    def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
+        """The terms of the loss, means over frames or decoder steps.
 
-        That of the frames is the mean error before the postnet plus that after it. See
-        `stop_loss` and `guided_attention_loss` for the others.
+        They are `frames`, the error before the postnet, and `frames_refined`, that
+        after it where there is one; `stop`, see `stop_loss`; and `guide`, see
+        `guided_attention_loss`.
         """
         config = self._config
-        total = self._frame_loss(outputs["frames"], batch)
-        if self.model.postnet is not None:
-            total += self._frame_loss(outputs["frames_refined"], batch)
         steps = batch["frame_lengths"] // self.reduction_factor
-        if config.stop_weight:
-            total += config.stop_weight * stop_loss(outputs["stop_logits"], steps)
-        if config.guide_weight:
-            total += config.guide_weight * guided_attention_loss(
-                outputs["alignment"], steps, batch["symbol_lengths"], config.guide_width
-            )
-        return total
+        terms = {"frames": self._frame_loss(outputs["frames"], batch)}
+        if self.model.postnet is not None:
+            refined = outputs["frames_refined"]
+            terms["frames_refined"] = self._frame_loss(refined, batch)
+        terms["stop"] = stop_loss(outputs["stop_logits"], steps)
+        terms["guide"] = guided_attention_loss(
+            outputs["alignment"], steps, batch["symbol_lengths"], config.guide_width
+        )
+        weights = {"stop": config.stop_weight, "guide": config.guide_weight}
+        return Losses(terms, weights, outputs)
 
     def _frame_loss(self, frames: tf.Tensor, batch: Batch) -> tf.Tensor:
         absolute, squared = FRAME_LOSSES[self._config.frame_loss]
         # Both are 0 beyond the lengths.
-        error = (frames - batch["frames"]) / self.model.normalization.deviation
+        error = (frames - batch["frames"]) / self.model.normalization.std
         errors = absolute * tf.abs(error) + squared * tf.square(error)
         return tf.reduce_sum(tf.reduce_mean(errors, 2)) / self.weight(batch)
 
-    def speak(self, texts: Sequence[str]) -> list[Speech]:
-        """Speaks texts freely, as one batch.
-
-        Raises:
-            TextError: A text has a symbol that is unknown, or none at all.
-        """
+    def synthesize_texts(
+        self, texts: Sequence[str], **conditions: float
+    ) -> list[Speech]:
+        """Speaks texts, free-running, as one batch; see `speak`."""
         encoded = [self.front_end.encode(text) for text in texts]
         lengths = np.array([len(symbols) for symbols in encoded], np.int32)
         symbols = np.zeros((len(encoded), lengths.max()), np.int32)
@@ -180,7 +168,7 @@ class Synthesis(SpeechTask):
     def synthesize(
         self, symbols: tf.Tensor, lengths: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Speaks symbols freely; see `AttentionTts.synthesize`.
+        """Speaks symbols, free-running; see `AttentionTts.synthesize`.
 
         Args:
             symbols: int32 [batch, symbols].
@@ -191,37 +179,63 @@ class Synthesis(SpeechTask):
 
     def attention(
         self, texts: Sequence[str], speech: Sequence[Speech]
-    ) -> dict[str, Any]:
-        """Scores how some utterances attended to their texts.
+    ) -> dict[str, float]:
+        """Scores how some utterances attended to their texts; see `mean_attention`."""
+        pairs = zip(texts, speech, strict=True)
+        return mean_attention([self._attention(text, each) for text, each in pairs])
 
-        Returns:
-            The means of `attention_scores`, with lost words as shares of all words,
-            and `stopped`, the share that stopped by itself.
-        """
-        words = [self.front_end.words(text) for text in texts]
-        each = [
-            attention_scores(s.alignment, w) for s, w in zip(speech, words, strict=True)
-        ]
-        count = sum(int(w.max()) + 1 for w in words)
+    def _attention(self, text: str, speech: Speech) -> dict[str, float]:
+        words = self.front_end.words(text)
         return {
-            "stopped": float(np.mean([s.stopped for s in speech])),
-            **{
-                name: float(np.mean([scores[name] for scores in each]))
-                for name in ("focus", "diagonality", "monotonic_coverage")
-            },
-            **{
-                name: sum(scores[name] for scores in each) / count
-                for name in ("skipped_words", "repeated_words")
-            },
+            **attention_scores(speech.alignment, words),
+            "stopped": float(speech.stopped),
+            "words": int(words.max()) + 1,
         }
 
-    def evaluate_split(self, data: SynthesisData, split: str) -> dict[str, Any]:
-        """Scores the model on one split of a corpus; see `evaluate_synthesis`.
+    def evaluate_split(self, data: SentenceData, split: str) -> dict[str, Any]:
+        """Speaks one split of a corpus, free-running, and compares with its recordings.
+
+        Args:
+            data: The corpus.
+            split: The split.
+
+        Returns:
+            `loss`, that of training under teacher forcing; `sentences`, their number;
+            the figures of `compare_with_recordings` for `COLUMNS` and of
+            `mean_attention`; and the latter for `HARD_SENTENCES` under
+            `hard_sentences`.
 
         Raises:
             CorpusError: The split is empty.
         """
-        return evaluate_synthesis(self, data, data.corpus.indices(split))
+        indices = data.corpus.indices(split)
+        texts = data.texts(indices)
+        attention: list[dict[str, float]] = []
+
+        def spoken() -> Iterator[dict[str, np.ndarray]]:
+            speech = self._speak_in_turn(texts)
+            for index, text, each in zip(indices, texts, speech, strict=True):
+                attention.append(self._attention(text, each))
+                yield {
+                    "": self.waveform(each.frames),
+                    "vocoder_": self.waveform(data.frames(index)),
+                }
+
+        compared = compare_with_recordings(data, indices, COLUMNS, spoken())
+        batches = sentence_batches(data, indices, self.reduction_factor, TAIL_STEPS)
+        hard = list(self._speak_in_turn(HARD_SENTENCES))
+        return {
+            "sentences": len(texts),
+            "loss": self.mean_loss(batches),
+            **mean_attention(attention),
+            "hard_sentences": self.attention(HARD_SENTENCES, hard),
+            **compared,
+        }
+
+    def _speak_in_turn(self, texts: Sequence[str]) -> Iterator[Speech]:
+        """Speaks texts in batches, so that what waits for its turn fits in memory."""
+        for start in range(0, len(texts), EVALUATION_BATCH_SIZE):
+            yield from self.speak(texts[start : start + EVALUATION_BATCH_SIZE])
 
     def server(self) -> AttentionTtsServer:
         """The module that is exported."""
@@ -237,106 +251,50 @@ class Synthesis(SpeechTask):
         return LiteSpeech(self, predict, self.front_end.encode)
 
 
-class SynthesisTraining:
-    """The data of a training run, in the form in which its loop asks for them.
+def mean_attention(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Averages how utterances attended to their texts.
 
-    Args of the constructor:
-        synthesis: The model and its task.
-        data: Of the run.
-        batch_size: Utterances per batch.
-        batches_per_step: Batches that one step takes.
-        seed: Of the order of the data.
-        validation_sentences: How many sentences every validation speaks.
+    Args:
+        scores: Of each, `attention_scores`, whether it `stopped`, and its `words`.
 
-    Raises:
-        CorpusError: There is no training or no validation split.
+    Returns:
+        The means, with lost words as shares of all words; `stopped` is the share that
+        stopped by itself.
     """
-
-    def __init__(
-        self,
-        synthesis: Synthesis,
-        data: SynthesisData,
-        batch_size: int,
-        batches_per_step: int,
-        seed: int,
-        validation_sentences: int,
-    ) -> None:
-        self._synthesis = synthesis
-        self._data = data
-        self._batches_per_step = batches_per_step
-        self._train = data.corpus.indices("train")
-        self._plan = BatchPlan(
-            data.store.lengths[self._train], batch_size, batches_per_step, seed
-        )
-        steps = synthesis.reduction_factor
-        validation = data.corpus.indices("validation")
-        self._validation = data.batches(validation, steps, tail=TAIL_STEPS).cache()
-        spread = np.linspace(0, len(validation) - 1, validation_sentences)
-        spoken = validation[np.unique(spread.astype(int))]
-        self.spoken_texts = data.texts(spoken)
-        self.spoken_frames = utterance_frames(data, spoken)
-        self._spoken = spoken
-
-    @property
-    def examples(self) -> int:
-        """Utterances of the training set."""
-        return len(self._train)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps in which every utterance of the corpus comes at least once."""
-        return self._plan.batches_per_epoch // self._batches_per_step
-
-    def batches(self, first_step: int) -> tf.data.Dataset:
-        """Endless batches, from those of step `first_step` on."""
-        return self._data.batches(
-            self._train,
-            self._synthesis.reduction_factor,
-            tail=TAIL_STEPS,
-            plan=self._plan,
-            first_batch=first_step * self._batches_per_step,
-        )
-
-    def recording(self, number: int) -> np.ndarray:
-        """The waveform, float32 [samples], of one of the texts that are spoken."""
-        return self._data.store[self._spoken[number]]
-
-    def validate(self) -> dict[str, Any]:
-        """Loss under teacher forcing, and scores of sentences that are spoken freely.
-
-        `mcd_db` is measured on the predicted frames themselves, without a vocoder.
-        """
-        task = self._synthesis
-        self.speech = task.speak(self.spoken_texts)
-        mels = task.features.num_mels
-        distortions = []
-        for true, speech in zip(self.spoken_frames, self.speech, strict=True):
-            pair = true[:, :mels], speech.frames[:, :mels]
-            distortions.append(mel_cepstral_distortion(*pair, alignment_path(*pair)))
-        return {
-            "loss": task.mean_loss(self._validation),
-            "mcd_db": float(np.mean(distortions)),
-            **task.attention(self.spoken_texts, self.speech),
-        }
-
-    def set_statistics(self) -> None:
-        """Has the model normalise by the training utterances."""
-        shuffled = np.random.default_rng(0).permutation(self._train)
-        chosen = np.sort(shuffled[:STATISTICS_UTTERANCES])
-        batches = self._data.batches(chosen, self._synthesis.reduction_factor)
-        statistics = feature_statistics(batches, "frames", "frame_lengths")
-        self._synthesis.model.normalization.set_statistics(*statistics)
+    count = sum(each["words"] for each in scores)
+    return {
+        **{
+            name: float(np.mean([each[name] for each in scores]))
+            for name in ("stopped", "focus", "diagonality", "monotonic_coverage")
+        },
+        **{
+            name: sum(each[name] for each in scores) / count
+            for name in ("skipped_words", "repeated_words")
+        },
+    }
 
 
-def utterance_frames(data: SynthesisData, indices: np.ndarray) -> list[np.ndarray]:
-    """The frames of recordings, each float32 [frames, frame_dim], in their order."""
-    frames: list[np.ndarray] = [np.empty(0)] * len(indices)
-    for batch in data.batches(indices, 1).as_numpy_iterator():
-        for row, each, length in zip(
-            batch["rows"], batch["frames"], batch["frame_lengths"], strict=True
-        ):
-            frames[row] = each[:length]
-    return frames
+def describe_scores(scores: Mapping[str, Any]) -> str:
+    """The scores of `AttentionSynthesis.evaluate_split` as text."""
+    hard = scores["hard_sentences"]
+    shares = ("stopped", "focus", "diagonality", "monotonic_coverage")
+    lines = [
+        f"{scores['sentences']} sentences, loss {scores['loss']:.4f} (teacher forcing)",
+        "",
+        comparison_table(scores, COLUMNS),
+        "",
+        *(f"{name.replace('_', ' '):<26}{scores[name]:>16.2%}" for name in shares),
+        *(
+            f"{name.replace('_', ' '):<26}{scores[name]:>16.2%}  of the words"
+            for name in ("skipped_words", "repeated_words")
+        ),
+        "",
+        f"{len(HARD_SENTENCES)} sentences made to break attention: "
+        f"{hard['stopped']:.0%} stopped by themselves, "
+        f"{hard['skipped_words']:.1%} of the words skipped, "
+        f"{hard['repeated_words']:.1%} repeated",
+    ]
+    return "\n".join(lines)
 
 
 def vocoders(features: AcousticConfig) -> dict[str, Callable[..., Vocoder]]:

@@ -1,4 +1,4 @@
-"""What can be chosen of parametric synthesis: in training, and when it speaks."""
+"""What can be chosen of the training of duration-based synthesis."""
 
 from __future__ import annotations
 
@@ -11,15 +11,10 @@ from tfspeech.errors import SpecError
 VOCODER_OF = {"mel": "griffin_lim", "lpc": "lpc"}
 """Target -> the vocoder that makes speech of it."""
 
-SLOWEST, FASTEST = 0.25, 4.0
-"""Rates of speech that can be asked for; 1 is the speaker's own."""
-MAX_SEMITONES = 24.0
-"""How far from the speaker's own pitch speech can be, up or down."""
-
 
 @dataclasses.dataclass(frozen=True)
-class ParametricConfig:
-    """Parametric synthesis."""
+class ParallelTtsConfig:
+    """Duration-based synthesis."""
 
     target: str = option(
         "lpc",
@@ -49,31 +44,7 @@ class ParametricConfig:
             )
 
 
-def check_prosody(rate: float, semitones: float, target: str) -> None:
-    """Raises a SpecError where speech cannot be so fast or so high.
-
-    Args:
-        rate: 1 is the speaker's own.
-        semitones: Above the speaker's own pitch.
-        target: What the model predicts.
-    """
-    if not SLOWEST <= rate <= FASTEST:
-        raise SpecError(
-            f"the rate must be between {SLOWEST} and {FASTEST}. Received: {rate}"
-        )
-    if not abs(semitones) <= MAX_SEMITONES:
-        raise SpecError(
-            f"the pitch must be within {MAX_SEMITONES:g} semitones of the speaker's. "
-            f"Received: {semitones}"
-        )
-    if semitones and target != "lpc":
-        raise SpecError(
-            "mel spectra have no pitch that could be changed; train with --target lpc. "
-            f"Received: {semitones} semitones"
-        )
-
-
-def target_values(config: ParametricConfig, features: AcousticConfig) -> slice:
+def target_values(config: ParallelTtsConfig, features: AcousticConfig) -> slice:
     """Which of the values of a frame are predicted.
 
     Raises:

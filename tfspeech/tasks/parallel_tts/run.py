@@ -1,4 +1,4 @@
-"""Runs of models that speak from durations, frame by frame."""
+"""Runs of duration-based synthesisers."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Self
 
-from models import CATALOGUE
+import keras
+
 from tfspeech.audio.acoustic import AcousticConfig
-from tfspeech.data.config import DataConfig, ParametricDataConfig
+from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus
-from tfspeech.tasks.parallel_tts.config import ParametricConfig, target_values
-from tfspeech.tasks.parallel_tts.data import ParametricData
-from tfspeech.tasks.parallel_tts.evaluation import describe_parametric
-from tfspeech.tasks.parallel_tts.plots import plot_parametric
-from tfspeech.tasks.parallel_tts.task import ParametricSynthesis
-from tfspeech.tasks.parallel_tts.training import ParametricTraining
+from tfspeech.tasks.parallel_tts.config import ParallelTtsConfig, target_values
+from tfspeech.tasks.parallel_tts.data import ParallelTtsData, ParallelTtsDataConfig
+from tfspeech.tasks.parallel_tts.plots import LEARNING
+from tfspeech.tasks.parallel_tts.task import ParallelTts, describe_scores
+from tfspeech.tasks.parallel_tts.training import ParallelTtsTraining
 from tfspeech.tasks.speech.samples import SpeechSamples
 from tfspeech.tasks.task import RunConfig
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.linguistic import LinguisticConfig
-from tfspeech.training.loop import EpochAction, LoopState
+from tfspeech.training.loop import EpochCallback, LoopState
+from tfspeech.training.plots import plot_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ParametricRun(RunConfig):
-    """The run of a synthesiser that works frame by frame.
+class ParallelTtsRun(RunConfig):
+    """The run of a duration-based synthesiser.
 
     Attributes:
         linguistic: What the networks see of a text.
@@ -35,12 +36,12 @@ class ParametricRun(RunConfig):
     """
 
     usage = 'tfspeech.synthesize {} "TEXT"'
-    data: ParametricDataConfig = field(default_factory=ParametricDataConfig)
+    data: ParallelTtsDataConfig = field(default_factory=ParallelTtsDataConfig)
     linguistic: LinguisticConfig = field(default_factory=LinguisticConfig)
     features: AcousticConfig = field(
         default_factory=lambda: AcousticConfig(lpc_order=24, pitch=True)
     )
-    task: ParametricConfig = field(default_factory=ParametricConfig)
+    task: ParallelTtsConfig = field(default_factory=ParallelTtsConfig)
 
     def __post_init__(self) -> None:
         # What does not fit is to fail before any data is read.
@@ -54,8 +55,8 @@ class ParametricRun(RunConfig):
         return self.features
 
     def describe(self, scores: dict[str, Any]) -> str:
-        """All scores with their anchors as text."""
-        return describe_parametric(scores)
+        """All scores with their references as text."""
+        return describe_scores(scores)
 
     def summarize(self, scores: dict[str, Any]) -> str:
         """The scores that matter most."""
@@ -70,47 +71,41 @@ class ParametricRun(RunConfig):
 
     def write_plots(self, scores: dict[str, Any], metrics: Path, folder: Path) -> None:
         """Plots how the run has learned to speak."""
-        plot_parametric(metrics, folder / "learning.png")
+        plot_validation(metrics, LEARNING, folder / "learning.png")
 
-    def read_data(self) -> ParametricData:
+    def read_data(self) -> ParallelTtsData:
         """Reads and checks the corpus."""
-        return ParametricData(self.data, _front_end(), self.frames)
+        return ParallelTtsData(self.data, _front_end(), self.frames)
 
-    def resolved(self, data: ParametricData) -> Self:
+    def resolved(self, data: ParallelTtsData) -> Self:
         """Fills in the rate."""
         features = dataclasses.replace(
             self.features, sample_rate_hz=data.features.sample_rate_hz
         )
         return dataclasses.replace(self, features=features)
 
-    def build(self) -> ParametricSynthesis:
+    def build(self, model: type[keras.Model]) -> ParallelTts:
         """Builds the untrained model with its task."""
         targets = target_values(self.task, self.frames)
-        model = CATALOGUE[self.model].model(
+        built = model(
             self.architecture,
             self.linguistic.linguistic_dim,
             2 * (targets.stop - targets.start),
             dtype=self.training.precision,
         )
-        return ParametricSynthesis(
-            model, self.task, self.frames, self.linguistic, _front_end(), self._texts
+        return ParallelTts(
+            built, self.task, self.frames, self.linguistic, _front_end(), self._texts
         )
 
     def read_training(
-        self, task: ParametricSynthesis, data: ParametricData
-    ) -> ParametricTraining:
+        self, task: ParallelTts, data: ParallelTtsData
+    ) -> ParallelTtsTraining:
         """Prepares the batches and the validation set."""
-        return ParametricTraining(
-            task,
-            data,
-            batch_size=self.training.batch_size,
-            batches_per_step=self.training.accumulate_steps,
-            seed=self.training.seed,
-        )
+        return ParallelTtsTraining(task, data, self.training)
 
-    def watchers(
-        self, task: ParametricSynthesis, training: ParametricTraining, run_dir: Path
-    ) -> Sequence[EpochAction]:
+    def callbacks(
+        self, task: ParallelTts, training: ParallelTtsTraining, run_dir: Path
+    ) -> Sequence[EpochCallback]:
         """Samples of the last validation: epochs are short, and plots are not."""
         samples = SpeechSamples(run_dir, task, training)
 
@@ -120,9 +115,9 @@ class ParametricRun(RunConfig):
 
         return [on_epoch]
 
-    def read_split(self, data: DataConfig, split: str) -> ParametricData:
+    def read_split(self, data: DataConfig, split: str) -> ParallelTtsData:
         """Reads a corpus of sentences."""
-        return ParametricData(data, _front_end(), self.frames, split)
+        return ParallelTtsData(data, _front_end(), self.frames, split)
 
     def _texts(self) -> Sequence[str]:
         """The texts of the corpus."""

@@ -20,8 +20,8 @@ class ParallelTtsServer(SpeechServer):
 
     Args of the constructor:
         task: Its model, vocoder and front end are exported.
-        durations: See `ParametricSynthesis.durations`.
-        frames: See `ParametricSynthesis.frames`.
+        durations: See `ParallelTts.durations`.
+        frames: See `ParallelTts.frames`.
         texts: Their words are known to the signatures that read texts.
     """
 

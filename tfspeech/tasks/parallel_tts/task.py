@@ -1,10 +1,9 @@
-"""Parametric synthesis: durations first, then frames, each from linguistic features."""
+"""Duration-based synthesis: durations, then frames, each from linguistic features."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,20 +17,21 @@ from tfspeech.data.pipeline import Batch
 from tfspeech.tasks.conditions import PITCH, RATE
 from tfspeech.tasks.parallel_tts.config import (
     VOCODER_OF,
-    ParametricConfig,
-    check_prosody,
+    ParallelTtsConfig,
     target_values,
 )
-from tfspeech.tasks.parallel_tts.data import (
-    FrameBatches,
-    ParametricData,
-    Spoken,
-    log_duration,
-)
-from tfspeech.tasks.parallel_tts.evaluation import evaluate_parametric
+from tfspeech.tasks.parallel_tts.data import ParallelTtsData, TimedUtterances
 from tfspeech.tasks.parallel_tts.server import ParallelTtsServer
+from tfspeech.tasks.speech.data import EVALUATION_BATCH_SIZE
+from tfspeech.tasks.speech.evaluation import (
+    OTHER_VOICE,
+    Column,
+    compare_with_recordings,
+    comparison_table,
+)
 from tfspeech.tasks.speech.lite import LiteSpeech
-from tfspeech.tasks.speech.task import SpeechTask
+from tfspeech.tasks.speech.scores import frame_pairs
+from tfspeech.tasks.speech.task import Speech, SpeechTask
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.linguistic import (
     LinguisticConfig,
@@ -40,35 +40,22 @@ from tfspeech.text.linguistic import (
     segment_features,
 )
 from tfspeech.text.phonemes import PHONEMES
+from tfspeech.training.callbacks import Monitor
+from tfspeech.training.step import Losses
+
+COLUMNS = {
+    "aligned_": Column("true durations", frame_pairs),
+    "": Column("own durations"),
+    "vocoder_": Column("vocoder", frame_pairs),
+    OTHER_VOICE: Column("other voice"),
+}
+"""Prefix of a score -> what it was measured on: the model with the durations of the
+recording; the model with its own; the vocoder with the frames of the recording; and
+another voice that reads the same text."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ParametricSpeech:
-    """One utterance as it was predicted.
-
-    Attributes:
-        frames: As of `acoustic_frames`, float32 [frames, frame_dim]; values that are no
-            target are 0.
-        durations: Of its segments, in frames, int32 [segments].
-    """
-
-    frames: np.ndarray
-    durations: np.ndarray
-
-    @property
-    def alignment(self) -> np.ndarray:
-        """1 where a frame is of a segment, else 0, float32 [frames, segments]."""
-        segments = np.eye(len(self.durations), dtype=np.float32)
-        return np.repeat(segments, self.durations, axis=0)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the model itself found the end: always, durations tell it."""
-        return True
-
-
-class ParametricSynthesis(SpeechTask):
-    """What a synthesiser that works frame by frame is trained for.
+class ParallelTts(SpeechTask):
+    """What a duration-based synthesiser is trained for.
 
     Args of the constructor:
         model: From linguistic features to durations and frames with differences.
@@ -79,19 +66,15 @@ class ParametricSynthesis(SpeechTask):
         read_texts: Returns the texts whose words an exported model is to know.
 
     Attributes:
-        monitor: The score by which models are chosen.
-        higher_is_better: Whether more of it is better.
         targets: Which of the values of a frame are predicted.
-        vocoder: From frames to waveforms.
     """
 
-    monitor = "aligned_mcd_db"
-    higher_is_better = False
+    monitor = Monitor("aligned_mcd_db", higher_is_better=False)
 
     def __init__(
         self,
         model: DenseSynthesis,
-        config: ParametricConfig,
+        config: ParallelTtsConfig,
         features: AcousticConfig,
         linguistic: LinguisticConfig,
         front_end: TextFrontEnd,
@@ -110,8 +93,8 @@ class ParametricSynthesis(SpeechTask):
             weights[-2:] = config.pitch_weight
         self._weights = np.concatenate([weights, config.delta_weight * weights])
 
-    def loss(self, outputs: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:
-        """The mean squared errors of frames and log durations, added, a scalar.
+    def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
+        """The squared errors of `frames` and of log `durations`, per frame.
 
         Both are errors of what is normalised to [-1, 1]; targets beyond, which are
         rare, count as -1 or 1. A frame's error is the mean over its values, weighted by
@@ -127,37 +110,30 @@ class ParametricSynthesis(SpeechTask):
             outputs["log_durations"][:, :, tf.newaxis],
             batch["log_durations"][:, :, tf.newaxis],
         )
-        lengths = batch["frame_lengths"], batch["segment_lengths"]
-        total = sum(
-            # A replica's share may be padded beyond its longest.
-            tf.reduce_sum(
-                tf.where(tf.sequence_mask(length, tf.shape(error)[1]), error, 0.0)
-            )
-            for error, length in zip((frames, durations), lengths, strict=True)
-        )
-        return total / self.weight(batch)
+        terms = {
+            "frames": _sum_within(frames, batch["frame_lengths"]),
+            "durations": _sum_within(durations, batch["segment_lengths"]),
+        }
+        count = self.weight(batch)
+        terms = {name: total / count for name, total in terms.items()}
+        return Losses(terms, outputs=outputs)
 
-    def speak(
+    def synthesize_texts(
         self, texts: Sequence[str], rate: float = 1.0, semitones: float = 0.0
-    ) -> list[ParametricSpeech]:
-        """Speaks texts, as one batch.
+    ) -> list[Speech]:
+        """Speaks texts with predicted durations, as one batch; see `speak`.
 
         Args:
             texts: English.
             rate: 2 is twice as fast as the speaker.
             semitones: Above the speaker's own pitch.
-
-        Raises:
-            SpecError: Speech cannot be so fast or so high.
-            TextError: A text has a symbol that is unknown, or none at all.
         """
-        check_prosody(rate, semitones, self.config.target)
-        segments, lengths = _padded(
-            [encode_segments(self.front_end, text) for text in texts]
-        )
-        durations = self.durations(
-            segments, lengths, tf.fill([len(texts)], float(rate))
-        )
+        encoded = [encode_segments(self.front_end, text) for text in texts]
+        ragged = tf.ragged.stack([tf.constant(each) for each in encoded])
+        segments = ragged.to_tensor()
+        lengths = tf.cast(ragged.row_lengths(), tf.int32)
+        rates = tf.fill([len(texts)], float(rate))
+        durations = self.durations(segments, lengths, rates)
         return self.speak_timed(segments, lengths, durations, semitones)
 
     def speak_timed(
@@ -166,7 +142,7 @@ class ParametricSynthesis(SpeechTask):
         lengths: tf.Tensor,
         durations: tf.Tensor,
         semitones: float = 0.0,
-    ) -> list[ParametricSpeech]:
+    ) -> list[Speech]:
         """Speaks segments with given durations.
 
         Args:
@@ -174,18 +150,20 @@ class ParametricSynthesis(SpeechTask):
             lengths: int32 [batch].
             durations: In frames, int32 [batch, segments], 0 beyond the lengths.
             semitones: Above the speaker's own pitch.
+
+        Returns:
+            Speech whose alignment is 1 where a frame is of a segment, else 0; values of
+            frames that are no target are 0.
         """
         raised = tf.fill([segments.shape[0]], float(semitones))
         frames, frame_lengths = self.frames(segments, lengths, durations, raised)
+        rows = (frames, frame_lengths, lengths, durations)
         return [
-            ParametricSpeech(each[:count], timing[:length])
-            for each, count, timing, length in zip(
-                frames.numpy(),
-                frame_lengths.numpy(),
-                durations.numpy(),
-                lengths.numpy(),
-                strict=True,
+            Speech(
+                each[:count],
+                np.repeat(np.eye(length, dtype=np.float32), timing[:length], axis=0),
             )
+            for each, count, length, timing in zip(*map(np.array, rows), strict=True)
         ]
 
     @tf.function(
@@ -213,7 +191,7 @@ class ParametricSynthesis(SpeechTask):
         log_durations = self.model.predict_log_durations(features, lengths)
         is_phoneme = tf.gather(self._is_phoneme, segments)
         # The mean of what is log-normal is above the exponential of the mean logarithm.
-        more = 0.5 * tf.square(self.model.duration_deviation)
+        more = 0.5 * tf.square(self.model.duration_std)
         log_durations += tf.where(is_phoneme, more, 0.0)
         durations = tf.math.expm1(log_durations) / rate[:, tf.newaxis]
         return whole_durations(durations, is_phoneme, lengths)
@@ -250,7 +228,7 @@ class ParametricSynthesis(SpeechTask):
         )
         predicted = self.model.predict_frames(features, frame_lengths)
         frames = most_likely_trajectory(
-            predicted, tf.square(self.model.deviation), frame_lengths
+            predicted, tf.square(self.model.prediction_std), frame_lengths
         )
         around = [self.targets.start, self.features.frame_dim - self.targets.stop]
         frames = tf.pad(frames, [[0, 0], [0, 0], around])
@@ -263,55 +241,98 @@ class ParametricSynthesis(SpeechTask):
             frames += tf.pad(raised, [[0, 0], [0, 0], [last - 2, 1]])
         return frames, frame_lengths
 
-    def measure_deviations(self, spoken: Spoken, batches: tf.data.Dataset) -> None:
-        """Has the model carry how far its predictions are from what was spoken.
+    def measure_stds(self, batches: tf.data.Dataset) -> None:
+        """Has the model carry the root mean square errors of its predictions.
 
         Args:
-            spoken: Utterances.
-            batches: The same, as of `FrameBatches`.
+            batches: As of `TimedUtterances.load`.
         """
-        segments, lengths, durations = spoken.padded(tf.range(spoken.durations.nrows()))
-        features = segment_features(segments, lengths, self.linguistic.linguistic_dim)
-        errors = self.model.predict_log_durations(features, lengths)
-        errors -= log_duration(durations)
-        heard = tf.boolean_mask(errors, tf.gather(self._is_phoneme, segments))
-        deviation = tf.sqrt(tf.reduce_mean(tf.square(heard)))
-        self.model.duration_deviation.assign(deviation)
-        squares, count = 0.0, 0.0
+        squares, frames = 0.0, 0.0
+        of_durations, segments = 0.0, 0
         for batch in batches:
-            frames = self.model.predict_frames(
-                batch["frame_features"], batch["frame_lengths"]
-            )
-            error = tf.square(frames - batch["frames"])
+            outputs = self.model(batch)
+            error = tf.square(outputs["frames"] - batch["frames"])
             squares += tf.reduce_sum(error, [0, 1]).numpy().astype(np.float64)
-            count += float(self.weight(batch))
-        self.model.deviation.assign(np.sqrt(np.maximum(squares / count, 1e-10)))
+            frames += float(self.weight(batch))
+            errors = outputs["log_durations"] - batch["log_durations"]
+            audible = tf.boolean_mask(errors, self._audible(batch["segments"]))
+            of_durations += float(tf.reduce_sum(tf.square(audible)))
+            segments += len(audible)
+        self.model.prediction_std.assign(np.sqrt(np.maximum(squares / frames, 1e-10)))
+        self.model.duration_std.assign(np.sqrt(of_durations / segments))
 
-    def duration_rmse_frames(
+    def duration_errors(
         self, segments: tf.Tensor, wanted: tf.Tensor, found: tf.Tensor
-    ) -> float:
-        """Root mean square error of the durations of phonemes, without pauses.
+    ) -> np.ndarray:
+        """The errors of the durations of phonemes, without pauses.
 
         Args:
             segments: int32 [batch, segments].
             wanted: Their durations, in frames, int32 [batch, segments].
             found: Likewise.
+
+        Returns:
+            In frames, int32 [phonemes].
         """
-        heard = tf.gather(self._is_phoneme, segments)
-        errors = tf.cast(tf.boolean_mask(found - wanted, heard), tf.float32)
-        return float(tf.sqrt(tf.reduce_mean(tf.square(errors))))
+        return tf.boolean_mask(found - wanted, self._audible(segments)).numpy()
 
-    def batches(self, spoken: Spoken) -> FrameBatches:
-        """Prepares utterances for training."""
-        return FrameBatches(spoken, self.targets, self.linguistic)
+    def _audible(self, segments: tf.Tensor) -> tf.Tensor:
+        """Whether a segment is a phoneme, bool [batch, segments]."""
+        return tf.gather(self._is_phoneme, segments)
 
-    def evaluate_split(self, data: ParametricData, split: str) -> dict[str, Any]:
-        """Scores the model on one split of a corpus; see `evaluate_parametric`.
+    def timed(self, data: ParallelTtsData, indices: np.ndarray) -> TimedUtterances:
+        """Prepares the utterances at some places for training or evaluation.
 
         Raises:
-            CorpusError: The split is empty.
+            CorpusError: An utterance has no phoneme times, or those of another text.
         """
-        return evaluate_parametric(self, data, data.corpus.indices(split))
+        dim = self.linguistic.linguistic_dim
+        return TimedUtterances(data, indices, self.targets, dim)
+
+    def evaluate_split(self, data: ParallelTtsData, split: str) -> dict[str, Any]:
+        """Speaks one split of a corpus and compares with its recordings.
+
+        Args:
+            data: The corpus.
+            split: The split.
+
+        Returns:
+            `loss`; `sentences`, their number; the figures of `compare_with_recordings`
+            for `COLUMNS`; and `duration_rmse_frames` of the phonemes.
+
+        Raises:
+            CorpusError: The split is empty, or phoneme times are missing.
+        """
+        indices = data.corpus.indices(split)
+        utterances = self.timed(data, indices)
+        errors: list[np.ndarray] = []
+
+        def spoken() -> Iterator[dict[str, np.ndarray]]:
+            # In batches, so that what waits for its turn fits in memory.
+            for start in range(0, len(indices), EVALUATION_BATCH_SIZE):
+                places = indices[start : start + EVALUATION_BATCH_SIZE]
+                rows = tf.range(start, start + len(places))
+                segments, lengths, durations = utterances.segments(rows)
+                own = self.durations(segments, lengths, tf.ones([len(places)]))
+                errors.append(self.duration_errors(segments, durations, own))
+                pairs = [
+                    self.speak_timed(segments, lengths, each)
+                    for each in (durations, own)
+                ]
+                for index, aligned, free in zip(places, *pairs, strict=True):
+                    yield {
+                        "aligned_": self.waveform(aligned.frames),
+                        "": self.waveform(free.frames),
+                        "vocoder_": self.waveform(data.frames(index)),
+                    }
+
+        compared = compare_with_recordings(data, indices, COLUMNS, spoken())
+        return {
+            "sentences": len(indices),
+            "loss": self.mean_loss(utterances.batches()),
+            "duration_rmse_frames": root_mean_square(np.concatenate(errors)),
+            **compared,
+        }
 
     def server(self) -> ParallelTtsServer:
         """The module that is exported."""
@@ -369,6 +390,22 @@ def _squared_error(
     return tf.reduce_mean(weights * error, axis=-1)
 
 
-def _padded(encoded: Sequence[np.ndarray]) -> tuple[tf.Tensor, tf.Tensor]:
-    ragged = tf.ragged.stack([tf.constant(each) for each in encoded])
-    return ragged.to_tensor(), tf.cast(ragged.row_lengths(), tf.int32)
+def _sum_within(errors: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """Adds up errors [batch, places] within the lengths."""
+    # A replica's share may be padded beyond its longest.
+    valid = tf.sequence_mask(lengths, tf.shape(errors)[1])
+    return tf.reduce_sum(tf.where(valid, errors, 0.0))
+
+
+def root_mean_square(errors: np.ndarray) -> float:
+    """The root mean square of numbers."""
+    return float(np.sqrt(np.mean(np.square(errors, dtype=float))))
+
+
+def describe_scores(scores: Mapping[str, Any]) -> str:
+    """The scores of `ParallelTts.evaluate_split` as text."""
+    return (
+        f"{scores['sentences']} sentences, loss {scores['loss']:.4f}, duration RMSE "
+        f"{scores['duration_rmse_frames']:.2f} frames\n\n"
+        + comparison_table(scores, COLUMNS)
+    )

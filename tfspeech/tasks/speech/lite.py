@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfspeech.console import progress
 from tfspeech.tasks.lite import LiteModel, Runner
+from tfspeech.tasks.speech.evaluation import log_mels
 from tfspeech.tasks.speech.scores import alignment_path, mel_cepstral_distortion
 from tfspeech.tasks.speech.task import SpeechTask
 
@@ -69,8 +70,10 @@ class LiteSpeech(LiteModel):
                     np.asarray(predict(**inputs)["frames"][0])
                     for predict in (runner, self.function)
                 ]
-                lite, full = (task.log_mels(task.waveform(each)) for each in frames)
-                true = task.log_mels(data.store[index])
+                lite, full = (
+                    log_mels(task.waveform(each), task.features) for each in frames
+                )
+                true = log_mels(data.store[index], task.features)
                 distortions = [
                     mel_cepstral_distortion(*pair, alignment_path(*pair))
                     for pair in ((true, lite), (true, full), (full, lite))

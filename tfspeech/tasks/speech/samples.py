@@ -10,9 +10,8 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from tfspeech.audio.encode import write_wav
-from tfspeech.tasks.attention_tts.task import Speech, Synthesis, SynthesisTraining
-from tfspeech.tasks.parallel_tts.task import ParametricSpeech, ParametricSynthesis
-from tfspeech.tasks.parallel_tts.training import ParametricTraining
+from tfspeech.tasks.speech.task import Speech, SpeechTask
+from tfspeech.tasks.speech.training import SpeechTraining
 from tfspeech.training.loop import LoopState
 from tfspeech.training.paths import SAMPLES, TENSORBOARD
 
@@ -31,10 +30,7 @@ class SpeechSamples:
     """
 
     def __init__(
-        self,
-        run_dir: Path,
-        task: Synthesis | ParametricSynthesis,
-        training: SynthesisTraining | ParametricTraining,
+        self, run_dir: Path, task: SpeechTask, training: SpeechTraining
     ) -> None:
         self._folder = run_dir / SAMPLES
         self._task = task
@@ -80,11 +76,7 @@ class SpeechSamples:
 
 
 def plot_speech(
-    text: str,
-    speech: Speech | ParametricSpeech,
-    recording: np.ndarray,
-    num_mels: int,
-    target: Path,
+    text: str, speech: Speech, recording: np.ndarray, num_mels: int, target: Path
 ) -> None:
     """Plots what was spoken beside the recording, and the alignment.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import librosa
 import numpy as np
@@ -15,35 +16,11 @@ _LOWEST_HZ, _HIGHEST_HZ, _PITCH_FRAME_MS = 60.0, 500.0, 46
 # Attention may pass this many symbols in a decoder step: some are not heard at all.
 _MOST_SYMBOLS_PER_STEP = 3
 _DIAGONAL_WIDTH = 0.2
-# The share of a step's attention that says a word is spoken, and that it is tended to.
-_SPOKEN, _TENDED = 0.5, 0.1
+# Shares of a step's attention: of a word that is spoken, and of one that is noticed.
+_MAJORITY, _MINIMUM = 0.5, 0.1
 
-
-def speech_scores(
-    reference: np.ndarray,
-    synthesis: np.ndarray,
-    reference_hz: np.ndarray,
-    synthesis_hz: np.ndarray,
-) -> dict[str, float]:
-    """Compares synthetic speech with a recording of the same text.
-
-    Args:
-        reference: Log-mel magnitudes of the recording, [frames, num_mels].
-        synthesis: Those of the synthesis, of any number of frames.
-        reference_hz: The pitch of the recording's frames, of `fundamental_frequency`.
-        synthesis_hz: That of the synthesis.
-
-    Returns:
-        `mcd_db`, the mel-cepstral distortion, and the scores of `pitch_scores`, all
-        with the frames aligned by `alignment_path`; and `duration_ratio`, above 1 where
-        the synthesis is the longer one.
-    """
-    path = alignment_path(reference, synthesis)
-    return {
-        "mcd_db": mel_cepstral_distortion(reference, synthesis, path),
-        **pitch_scores(reference_hz, synthesis_hz, path),
-        "duration_ratio": len(synthesis) / len(reference),
-    }
+Pairing = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(log-mels of the reference, of the synthesis) -> pairs of frames, int [steps, 2]."""
 
 
 def mel_cepstra(log_mel: np.ndarray) -> np.ndarray:
@@ -76,6 +53,51 @@ def alignment_path(reference: np.ndarray, synthesis: np.ndarray) -> np.ndarray:
     """
     cepstra = (mel_cepstra(utterance).T for utterance in (reference, synthesis))
     return librosa.sequence.dtw(*cepstra)[1][::-1]
+
+
+def frame_pairs(reference: np.ndarray, synthesis: np.ndarray) -> np.ndarray:
+    """Pairs each frame with itself, where two utterances have the same timing.
+
+    Args:
+        reference: Log-mel magnitudes, [frames, num_mels].
+        synthesis: Likewise; what is longer of the two is cut off.
+
+    Returns:
+        Pairs of frames, int [steps, 2].
+    """
+    frames = np.arange(min(len(reference), len(synthesis)))
+    return np.stack([frames, frames], axis=1)
+
+
+def speech_scores(
+    reference: np.ndarray,
+    synthesis: np.ndarray,
+    reference_hz: np.ndarray | None = None,
+    synthesis_hz: np.ndarray | None = None,
+    pairing: Pairing = alignment_path,
+) -> dict[str, float]:
+    """Compares synthetic speech with a recording of the same text.
+
+    Args:
+        reference: Log-mel magnitudes of the recording, [frames, num_mels].
+        synthesis: Those of the synthesis, of any number of frames.
+        reference_hz: The pitch of the recording's frames, of `fundamental_frequency`;
+            None where the pitch is not to be compared.
+        synthesis_hz: That of the synthesis.
+        pairing: Pairs the frames of both: `alignment_path`, or `frame_pairs`.
+
+    Returns:
+        `mcd_db`, the mel-cepstral distortion; `duration_ratio`, above 1 where the
+        synthesis is the longer one; and the scores of `pitch_scores`.
+    """
+    pairs = pairing(reference, synthesis)
+    scores = {
+        "mcd_db": mel_cepstral_distortion(reference, synthesis, pairs),
+        "duration_ratio": len(synthesis) / len(reference),
+    }
+    if reference_hz is not None and synthesis_hz is not None:
+        scores |= pitch_scores(reference_hz, synthesis_hz, pairs)
+    return scores
 
 
 def mel_cepstral_distortion(
@@ -224,8 +246,8 @@ def count_lost_words(alignment: np.ndarray, words: np.ndarray) -> tuple[int, int
     if not word_count:
         return 0, 0
     weights = alignment @ (words[:, None] == np.arange(word_count))
-    top = weights.argmax(axis=1)[weights.max(axis=1) >= _TENDED]
-    steps, spoken = np.nonzero(weights >= _SPOKEN)
+    top = weights.argmax(axis=1)[weights.max(axis=1) >= _MINIMUM]
+    steps, spoken = np.nonzero(weights >= _MAJORITY)
     order = np.argsort(steps, kind="stable")
     spoken = spoken[order]
     back = spoken < np.maximum.accumulate(spoken) if spoken.size else spoken

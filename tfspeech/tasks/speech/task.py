@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
+from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import Vocoder
 from tfspeech.data.pipeline import Batch
-from tfspeech.tasks.conditions import Condition
+from tfspeech.tasks.conditions import complete_conditions
+from tfspeech.tasks.task import ModelTask
 from tfspeech.text.front_end import TextFrontEnd
 
 
-class SpeechTask(abc.ABC):
-    """From a model's frames to losses over them, and to waveforms.
+@dataclasses.dataclass(frozen=True)
+class Speech:
+    """One utterance as it was synthesised.
+
+    Attributes:
+        frames: As of `acoustic_frames`, float32 [frames, frame_dim].
+        alignment: How much each symbol of the text has to do with a frame or a decoder
+            step, float32 [steps, symbols]; each row has the sum 1.
+        stopped: Whether the model itself found the end.
+    """
+
+    frames: np.ndarray
+    alignment: np.ndarray
+    stopped: bool = True
+
+
+class SpeechTask(ModelTask):
+    """From texts to frames and to waveforms, and losses over frames.
 
     Args of the constructor:
         model: To `frames`.
@@ -26,11 +44,12 @@ class SpeechTask(abc.ABC):
         front_end: What reads texts.
 
     Attributes:
-        conditions: Those that the model speaks under.
-        vocoder: The same, compiled.
+        features: The frames.
+        front_end: What reads texts.
+        vocoder: From frames to waveforms, compiled.
     """
 
-    conditions: tuple[Condition, ...] = ()
+    speaks = True
 
     def __init__(
         self,
@@ -39,31 +58,44 @@ class SpeechTask(abc.ABC):
         features: AcousticConfig,
         front_end: TextFrontEnd,
     ) -> None:
-        self.model = model
+        super().__init__(model)
         self.features = features
         self.front_end = front_end
         frames = tf.TensorSpec([None, None, features.frame_dim])
         self.vocoder = tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
 
     @abc.abstractmethod
-    def loss(self, outputs: dict[str, tf.Tensor], batch: Batch) -> tf.Tensor:
-        """The mean loss per frame over a batch, a scalar."""
+    def synthesize_texts(
+        self, texts: Sequence[str], **conditions: float
+    ) -> list[Speech]:
+        """Speaks texts under all conditions of the task, which are in range."""
 
     def weight(self, batch: Batch) -> tf.Tensor:
         """The frames of a batch, a float32 scalar."""
         return tf.cast(tf.reduce_sum(batch["frame_lengths"]), tf.float32)
+
+    def speak(self, texts: Sequence[str], **conditions: float) -> list[Speech]:
+        """Speaks texts, as one batch.
+
+        Args:
+            texts: English.
+            **conditions: Some of the task's `conditions`, by name.
+
+        Raises:
+            SpecError: The model lacks a condition, or a value is out of range.
+            TextError: A text has a symbol that is unknown, or none at all.
+        """
+        name = self.model.name
+        values = complete_conditions(name, self.conditions, conditions)
+        for condition in self.conditions:
+            condition.check(values[condition.name])
+        return self.synthesize_texts(texts, **values)
 
     def waveform(self, frames: np.ndarray) -> np.ndarray:
         """Makes a waveform, float32 [samples], of frames [frames, frame_dim]."""
         length = tf.constant([len(frames)])
         waveforms, lengths = self.vocoder(tf.constant(frames[np.newaxis]), length)
         return waveforms.numpy()[0, : int(lengths[0])]
-
-    def log_mels(self, waveform: np.ndarray) -> np.ndarray:
-        """Computes log-mels [frames, num_mels] of a waveform, float32 [samples]."""
-        features = dataclasses.replace(self.features, lpc_order=0, pitch=False)
-        samples = tf.constant(waveform[np.newaxis])
-        return acoustic_frames(samples, [len(waveform)], features)[0].numpy()[0]
 
     def mean_loss(self, batches: tf.data.Dataset) -> float:
         """The mean loss per frame over batches, under teacher forcing if there is."""
@@ -75,5 +107,5 @@ class SpeechTask(abc.ABC):
 
     @tf.function(reduce_retracing=True)
     def _evaluate(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        loss = self.loss(self.model(batch, training=False), batch)
+        loss = self.losses("model", batch, training=False).total
         return loss, self.weight(batch)

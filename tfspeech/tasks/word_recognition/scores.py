@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
-NORMAL_QUANTILE_95 = 1.959964
-"""97.5 % quantile of the standard normal distribution."""
+from scipy import stats
+from sklearn.metrics import confusion_matrix
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:
@@ -26,12 +24,8 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
         >>> [round(bound, 3) for bound in wilson_interval(95, 100)]
         [0.888, 0.978]
     """
-    z2 = NORMAL_QUANTILE_95**2
-    share = correct / total
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    spread = math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    half = NORMAL_QUANTILE_95 * spread / (1 + z2 / total)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    interval = stats.binomtest(correct, total).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def recognition_scores(
@@ -57,8 +51,7 @@ def recognition_scores(
     chosen = probabilities.argmax(axis=1)
     correct = chosen == targets
     likelihood = probabilities[np.arange(len(targets)), targets]
-    confusion = np.zeros((len(labels), len(labels)), int)
-    np.add.at(confusion, (targets, chosen), 1)
+    confusion = confusion_matrix(targets, chosen, labels=range(len(labels)))
     names = np.asarray(speakers)
     return {
         "loss": float(-np.log(np.maximum(likelihood, 1e-30)).mean()),

@@ -10,29 +10,31 @@ from tfspeech.errors import SpecError
 from tfspeech.flags import with_settings
 from tfspeech.strategies import CLIPPINGS, REGULARIZATIONS, build_spec
 from tfspeech.tasks.task import RunConfig
-from tuning.search.spaces import (
+from tuning.search.dimensions import (
     CLIP_KIND,
     CLIP_THRESHOLD,
-    JOIN,
     LAMBDA,
     LAMBDAS,
     REGULARIZE_KIND,
     THRESHOLDS,
     Value,
 )
+from tuning.settings import format_arguments, split_setting, with_training
 
+JOIN = "+"
+"""Joins the parts of a value that is more than one, as in `hidden_units=128+64`."""
 _CHAINS = ("clip", "regularize")
 
 
 def configure(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
     """The configuration of a trial.
 
-    A kind of clipping or regularization takes the place of its whole chain. A threshold
-    without a kind goes to the one strategy in the chain that has one; a lambda without
-    a kind joins the chain, in the place of what it has of that kind.
+    A kind of clipping or regularization replaces its whole chain. A threshold without a
+    kind goes to the one strategy in the chain that has one; a lambda without a kind
+    joins the chain, and replaces the strategy of its kind that is there already.
 
     Args:
-        config: What the search starts from.
+        config: The baseline of the search.
         values: By the names of dimensions.
 
     Raises:
@@ -51,14 +53,13 @@ def configure(config: RunConfig, values: Mapping[str, Value]) -> RunConfig:
         ]
     config = with_settings(config, settings)
     try:
-        training = dataclasses.replace(
-            config.training,
+        return with_training(
+            config,
             clip=_clip(config.training.clip, values),
             regularize=_regularize(config.training.regularize, values),
         )
     except ValueError as error:
         raise SpecError(str(error)) from error
-    return dataclasses.replace(config, training=training)
 
 
 def parse_fixed(fix: Sequence[str]) -> dict[str, str]:
@@ -69,8 +70,7 @@ def parse_fixed(fix: Sequence[str]) -> dict[str, str]:
     """
     pinned: dict[str, str] = {}
     for text in fix:
-        name, _, value = (part.strip() for part in text.partition("="))
-        name = name.replace("-", "_")
+        name, value = split_setting(text)
         if not name or not value or name in pinned:
             raise SpecError(
                 f"--fix is written as NAME=VALUE, every name once. Received: {text!r}"
@@ -97,13 +97,13 @@ def find_field(config: RunConfig, name: str) -> Any:
 
 
 def find_threshold(chain: Sequence[str]) -> tuple[int, str]:
-    """Place and kind of the one strategy of a clipping chain that has a threshold.
+    """Index and kind of the one strategy of a clipping chain that has a threshold.
 
     Raises:
         SpecError: There is none, or more than one.
     """
     kinds = [spec.partition("(")[0].strip() for spec in chain]
-    found = [(place, kind) for place, kind in enumerate(kinds) if kind in THRESHOLDS]
+    found = [(index, kind) for index, kind in enumerate(kinds) if kind in THRESHOLDS]
     if len(found) != 1:
         raise SpecError(
             f"{CLIP_THRESHOLD} needs one clipping with a threshold: search {CLIP_KIND} "
@@ -112,11 +112,18 @@ def find_threshold(chain: Sequence[str]) -> tuple[int, str]:
     return found[0]
 
 
-def to_text(value: Value) -> str:
-    """A value as on the command line, numbers with the digits that matter."""
+def to_text(value: Value | tuple[Value, ...]) -> str:
+    """A value as on the command line, numbers to four digits, tuples with a `+`."""
+    if isinstance(value, tuple):
+        return JOIN.join(map(to_text, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def format_values(values: Mapping[str, Value]) -> str:
+    """The values of a trial as text."""
+    return ", ".join(f"{name}={to_text(value)}" for name, value in values.items())
 
 
 def _clip(chain: tuple[str, ...], values: Mapping[str, Value]) -> tuple[str, ...]:
@@ -125,9 +132,9 @@ def _clip(chain: tuple[str, ...], values: Mapping[str, Value]) -> tuple[str, ...
     threshold = values.get(CLIP_THRESHOLD)
     if threshold is None:
         return chain
-    place, _ = find_threshold(chain)
-    spec = _with_argument(chain[place], CLIPPINGS, threshold)
-    return (*chain[:place], spec, *chain[place + 1 :])
+    index, _ = find_threshold(chain)
+    spec = _with_argument(chain[index], CLIPPINGS, threshold)
+    return (*chain[:index], spec, *chain[index + 1 :])
 
 
 def _regularize(chain: tuple[str, ...], values: Mapping[str, Value]) -> tuple[str, ...]:
@@ -145,14 +152,8 @@ def _regularize(chain: tuple[str, ...], values: Mapping[str, Value]) -> tuple[st
 
 
 def _with_argument(spec: str, table: Mapping[str, Any], value: Value) -> str:
-    """A strategy as text with another first argument, and the others it had."""
+    """The spec of a strategy with another first argument, and the others it had."""
     strategy = build_spec(spec, table, "strategy")
-    arguments = dataclasses.fields(strategy)
-    first = next(field.name for field in arguments if not field.kw_only)
-    others = [
-        f"{field.name}={getattr(strategy, field.name)!r}"
-        for field in arguments
-        if field.name != first and getattr(strategy, field.name) != field.default
-    ]
+    first = next(f.name for f in dataclasses.fields(strategy) if not f.kw_only)
     name = spec.partition("(")[0].strip()
-    return f"{name}({', '.join([to_text(value), *others])})"
+    return f"{name}({format_arguments(strategy, first, to_text(value))})"
