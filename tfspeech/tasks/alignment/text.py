@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from tfspeech.errors import TextError
+from tfspeech.text.articulation import PHONES, base
 from tfspeech.text.normalize import normalize
-from tfspeech.text.phonemes import PAUSE, PHONEMES, STRESSES, WORD, text_to_phonemes
+from tfspeech.text.phonemes import PAUSE, PHONEMES, WORD, text_to_phonemes
 
-_MARKS = "".join(STRESSES.values())
 # Stress changes how long and how loud a phoneme is, not what it sounds like.
-UNITS = (PAUSE, *dict.fromkeys(each.lstrip(_MARKS) for each in PHONEMES))
+UNITS = (PAUSE, *PHONES)
 """Names of what has a hidden Markov model: the pause and phonemes without stress."""
 _UNIT = {name: number for number, name in enumerate(UNITS)}
 PAUSE_UNIT = _UNIT[PAUSE]
@@ -34,7 +34,7 @@ class PronouncedText(NamedTuple):
     @property
     def units(self) -> np.ndarray:
         """Their numbers in `UNITS`, int32 [units]."""
-        return np.array([_UNIT[each.lstrip(_MARKS)] for each in self.names], np.int32)
+        return np.array([_UNIT[base(name)] for name in self.names], np.int32)
 
 
 def pronounce(text: str) -> PronouncedText:
