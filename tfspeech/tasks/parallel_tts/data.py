@@ -14,6 +14,7 @@ from models.config import option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.trajectory import with_deltas
 from tfspeech.console import progress
+from tfspeech.data.frames import DiskArrays
 from tfspeech.data.phoneme_times import read_segments, symbol_durations
 from tfspeech.data.pipeline import Batch, ordered_rows
 from tfspeech.tasks.speech.data import (
@@ -23,6 +24,9 @@ from tfspeech.tasks.speech.data import (
 )
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.linguistic import frame_features, segment_features
+
+ANALYSIS_BATCH_SIZE = 8
+"""Utterances that are analysed at once; their spectra are large."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +100,9 @@ class ParallelTtsData(SentenceData):
 class TimedUtterances:
     """Utterances whose durations are known, as batches of features and targets.
 
+    All features and targets are computed once, and kept on disk: reading them takes
+    less time than computing them anew in every epoch.
+
     Args of the constructor:
         data: The corpus.
         indices: Places of the utterances.
@@ -104,14 +111,12 @@ class TimedUtterances:
 
     Raises:
         CorpusError: An utterance has no phoneme times, or those of another text.
+        OSError: There is no room for the features.
     """
 
     def __init__(
         self, data: ParallelTtsData, indices: np.ndarray, targets: slice, dim: int
     ) -> None:
-        self._data = data
-        self._indices = indices
-        self._targets = targets
         self._dim = dim
         self._lengths = data.frame_lengths(indices)
         pairs = []
@@ -120,6 +125,26 @@ class TimedUtterances:
                 pairs.append(data.segments(index))
                 bar.update()
         self._segments, self._durations = map(_ragged, zip(*pairs, strict=True))
+        values = targets.stop - targets.start
+        self._of_frames = DiskArrays(self._lengths, dim + values)
+        segment_lengths = self._segments.row_lengths().numpy()
+        self._of_segments = DiskArrays(segment_lengths, dim)
+
+        def analyse(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            segments, lengths, durations = self.segments(rows)
+            features, _ = frame_features(segments, lengths, durations, dim)
+            frames, _ = data.read_frames(tf.gather(indices, rows))
+            of_frames = tf.concat([features, frames[:, :, targets]], axis=2)
+            return rows, of_frames, segment_features(segments, lengths, dim)
+
+        batches = ordered_rows(self._lengths, ANALYSIS_BATCH_SIZE, analyse)
+        with progress(len(indices), "analysing", "sentence") as bar:
+            for batch in batches.as_numpy_iterator():
+                for row, of_frames, of_segments in zip(*batch, strict=True):
+                    self._of_frames.write(row, of_frames[: self._lengths[row]])
+                    of_segments = of_segments[: segment_lengths[row]]
+                    self._of_segments.write(row, of_segments)
+                bar.update(len(batch[0]))
 
     @property
     def log_durations(self) -> np.ndarray:
@@ -149,26 +174,21 @@ class TimedUtterances:
         Returns:
             `frame_features` float32 [batch, frames, dim] and `frames` float32 [batch,
             frames, 2 values], the targets and their differences, with `frame_lengths`
-            int32 [batch]; `segments` and `durations` int32 [batch, segments],
-            `segment_features` float32 [batch, segments, dim] and `log_durations`
-            float32 [batch, segments] with `segment_lengths` int32 [batch].
+            int32 [batch]; `segments` int32 [batch, segments], `segment_features`
+            float32 [batch, segments, dim] and `log_durations` float32 [batch, segments]
+            with `segment_lengths` int32 [batch].
         """
         segments, segment_lengths, durations = self.segments(rows)
-        features, _ = frame_features(segments, segment_lengths, durations, self._dim)
+        of_frames, lengths = self._of_frames.read(rows)
         return {
-            **self._load_frames(rows),
-            "frame_features": features,
+            "frame_features": of_frames[:, :, : self._dim],
+            "frames": with_deltas(of_frames[:, :, self._dim :], lengths),
+            "frame_lengths": lengths,
             "segments": segments,
-            "durations": durations,
-            "segment_features": segment_features(segments, segment_lengths, self._dim),
+            "segment_features": self._of_segments.read(rows)[0],
             "log_durations": log_duration(durations),
             "segment_lengths": segment_lengths,
         }
-
-    def _load_frames(self, rows: tf.Tensor) -> Batch:
-        frames, lengths = self._data.read_frames(tf.gather(self._indices, rows))
-        targets = with_deltas(frames[:, :, self._targets], lengths)
-        return {"frames": targets, "frame_lengths": lengths}
 
     def batches(self, batch_size: int = EVALUATION_BATCH_SIZE) -> tf.data.Dataset:
         """Batches of every utterance once, the shortest first; see `load`."""
@@ -184,18 +204,14 @@ class TimedUtterances:
         Returns:
             float32 [frames, 2 values].
         """
-        lengths = self._lengths[rows]
-        step = -(-int(lengths.sum()) // most)
-
-        def load(places: tf.Tensor) -> Batch:
-            return self._load_frames(tf.gather(rows, places))
-
-        batches = ordered_rows(lengths, EVALUATION_BATCH_SIZE, load)
+        step = -(-int(self._lengths[rows].sum()) // most)
         return np.concatenate(
             [
-                frames[:length:step]
-                for batch in batches.as_numpy_iterator()
-                for frames, length in zip(*batch.values(), strict=True)
+                with_deltas(
+                    self._of_frames[row][np.newaxis, :, self._dim :],
+                    self._lengths[row : row + 1],
+                )[0, ::step]
+                for row in rows
             ]
         )
 
