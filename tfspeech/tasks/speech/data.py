@@ -93,17 +93,4 @@ class SentenceData:
 
     def frames(self, index: int) -> np.ndarray:
         """The frames of the utterance at a place, float32 [frames, frame_dim]."""
-        waveform = self.store[index][np.newaxis]
-        frames, _ = self._analyse(waveform, [waveform.shape[1]])
-        return frames.numpy()[0]
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([1, None], tf.float32),
-            tf.TensorSpec([1], tf.int32),
-        ]
-    )
-    def _analyse(
-        self, waveform: tf.Tensor, length: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        return acoustic_frames(waveform, length, self.features)
+        return self.read_frames(tf.constant([index]))[0].numpy()[0]
