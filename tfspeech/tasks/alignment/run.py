@@ -157,7 +157,7 @@ def _prepare(
     aligner = Aligner(store, texts, config, features)
     rows = [
         row
-        for row, seconds in enumerate(store.facts["seconds"])
+        for row, seconds in enumerate(store.measurements["seconds"])
         if seconds <= MAX_SECONDS and aligner.fits(row)
     ]
     if not rows:
