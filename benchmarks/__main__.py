@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 
-from benchmarks.audio import benchmark_features, benchmark_pipeline
+from benchmarks.audio import (
+    benchmark_features,
+    benchmark_pipeline,
+    benchmark_workers,
+)
 from benchmarks.dense import benchmark_dense
 from benchmarks.serving import benchmark_serving
 from benchmarks.strategies import benchmark_strategies
@@ -17,6 +21,7 @@ PARTS = {
     "strategies": benchmark_strategies,
     "features": benchmark_features,
     "pipeline": benchmark_pipeline,
+    "workers": benchmark_workers,
     "synthesis": benchmark_synthesis,
     "dense": benchmark_dense,
     "serving": benchmark_serving,

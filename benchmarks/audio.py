@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import itertools
 import statistics
+import time
+from collections.abc import Iterator
 
 import librosa
 import numpy as np
 import tensorflow as tf
 
 from benchmarks.timing import interleaved, print_table, ratios
+from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig, extract_features
+from tfspeech.data.batches import BatchPlan
+from tfspeech.data.corpora import load_corpus
+from tfspeech.data.pipeline import augmented_words, planned_batches
+from tfspeech.data.store import prepare
 from tfspeech.strategies import Run
-from tfspeech.tasks.registry import default_config
-from tfspeech.train import build_step
+from tfspeech.tasks.registry import build_task, default_config
+from tfspeech.tasks.training import build_step, describe_groups
+from tfspeech.training.config import TrainingConfig
 from tfspeech.training.distribution import Distribution
 
 SECONDS, BATCH, RATE_HZ = 4.0, 32, 16000
@@ -73,7 +81,7 @@ def benchmark_pipeline() -> None:
     config = default_config("rnn_recognizer")
     data = config.read_data()
     config = config.resolved(data)
-    recognition = config.build()
+    recognition = build_task(config)
     settings = config.training
     training = config.read_training(recognition, data)
     batches = training.batches(0)
@@ -81,7 +89,9 @@ def benchmark_pipeline() -> None:
     # One batch over and over costs the pipeline nothing, and the step as much.
     few = iter(batches.take(PIPELINE_BATCHES).cache().repeat())
     run = Run(10_000, training.examples)
-    step = build_step(recognition, settings, run, Distribution())
+    step = build_step(
+        recognition, settings, run, Distribution(), describe_groups(recognition)
+    )
 
     def read() -> None:
         for _ in itertools.islice(iterator, PIPELINE_BATCHES):
@@ -103,3 +113,43 @@ def benchmark_pipeline() -> None:
     rows["time of a batch against a step"] = f"{against_step['pipeline']:6.3f}"
     rows["step fed by it against step alone"] = f"{against_step['both']:6.3f}"
     print_table("Training pipeline: cached audio, augmentation, features", rows)
+
+
+def benchmark_workers(corpus_spec: str = "spoken_digits") -> None:
+    """Prints the CPU time of one of four workers against that of the whole pipeline.
+
+    Args:
+        corpus_spec: A corpus of words, all of which are read.
+    """
+    corpus = load_corpus(corpus_spec)
+    store, _ = prepare(corpus)
+    config = FeatureConfig(sample_rate_hz=store.sample_rate_hz)
+    utterances = np.arange(len(store))
+    load = augmented_words(store, utterances, 0 * utterances, config, AugmentConfig())
+    batch_size = TrainingConfig().batch_size
+    plan = BatchPlan(store.lengths, batch_size)
+
+    def cpu_s(batches: Iterator[object]) -> float:
+        started = time.process_time()
+        for _ in itertools.islice(batches, PIPELINE_BATCHES):
+            pass
+        return time.process_time() - started
+
+    shards = {"whole": (0, 1), "one of four": (0, 4)}
+    iterators = {
+        name: iter(planned_batches(plan, load, seed=0, shard=shard))
+        for name, shard in shards.items()
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in shards}
+    for number in range(ROUNDS + 1):
+        for name, batches in iterators.items():
+            spent = cpu_s(batches)
+            if number:  # The first round traces.
+                seconds[name].append(spent)
+    rows = {}
+    for name, times in seconds.items():
+        batch_ms = 1000 * statistics.median(times) / PIPELINE_BATCHES
+        rows[f"{name}: CPU time of a batch"] = f"{batch_ms:6.2f} ms"
+    ratio = ratios(seconds, "whole")["one of four"]
+    rows["one of four against whole"] = f"{ratio:6.3f}"
+    print_table(f"Rows of a worker: {corpus.name}, batches of {batch_size}", rows)

@@ -78,7 +78,7 @@ def _stages(task: ParallelTts, size: int) -> dict[str, Callable[[], object]]:
     )
     compiled["most likely trajectory"] = tf.function(
         lambda: most_likely_trajectory(
-            predicted, tf.square(model.deviation), frame_lengths
+            predicted, tf.square(model.prediction_std), frame_lengths
         )
     )
     frames, _ = task.frames(segments, lengths, durations, semitones)

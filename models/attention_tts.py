@@ -8,7 +8,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from models.config import check_choices, half_to_double, option
+from models.config import check_choices, option, sizes
 from models.layers import (
     AdditiveAttention,
     Attention,
@@ -49,66 +49,60 @@ ATTENTIONS: dict[str, Callable[..., Attention]] = {
 class AttentionTtsConfig:
     """Attention TTS: encoder of symbols, attention, LSTM decoder, postnet.
 
-    The network of the founding documents, from LSTM to LSTM with s = h + c, is
+    One LSTM as encoder and one as decoder, dot attention and s = h + c are
     `AttentionTtsConfig(encoder="lstm", encoder_layers=1, attention="dot",
     context="residual", postnet_layers=0)`.
     """
 
-    encoder: str = option("conv_lstm", "what reads the symbols", choices=ENCODERS)
+    encoder: str = option("conv_lstm", "encoder architecture", choices=ENCODERS)
     encoder_layers: int = option(
-        2, "convolutions of conv_lstm, LSTMs of lstm or blocks of self_attention"
+        2, "convolutions of conv_lstm, layers of lstm or blocks of self_attention"
     )
-    encoder_units: int = option(256, "size of an encoded symbol", search=half_to_double)
-    encoder_kernel_size: int = option(5, "width of each convolution", unit="symbols")
+    encoder_units: int = option(256, "channels of the encoder's output", search=sizes)
+    encoder_kernel_size: int = option(5, "kernel size of the encoder", unit="symbols")
     encoder_heads: int = option(4, "heads of the encoder's self-attention")
     encoder_top_k: int = option(
-        0, "weights that the encoder's self-attention keeps, 0 for all"
+        0, "largest weights kept by the encoder's self-attention, 0 for all"
     )
     tied_convolutions: bool = option(
-        False, "tie the channel matrices of encoder and postnet to the identity"
+        False, "depthwise convolutions in encoder and postnet"
     )
     attention: str = option(
-        "location_sensitive", "what the decoder finds its place by", choices=ATTENTIONS
+        "location_sensitive", "decoder attention mechanism", choices=ATTENTIONS
     )
-    attention_units: int = option(
-        128, "size of queries and keys", search=half_to_double
-    )
+    attention_units: int = option(128, "size of queries and keys", search=sizes)
     attention_heads: int = option(4, "heads of multi_head attention")
     attention_top_k: int = option(
-        0, "largest weights kept in each decoder step, 0 for all"
+        0, "largest attention weights kept per decoder step, 0 for all"
     )
     attention_window: int = option(
         3,
-        "in synthesis the attention moves ahead by at most so much per step, and back "
-        "by one; 0: freely",
+        "largest advance of the attention per decoder step in synthesis, with at most "
+        "one symbol back; 0 for no limit",
         unit="symbols",
     )
     location_filters: int = option(8, "filters of location_sensitive attention")
     location_kernel_size: int = option(
-        15, "width of the filters of location_sensitive attention", unit="symbols"
+        15, "kernel size of location_sensitive attention", unit="symbols"
     )
     local_width: int = option(
-        6, "half the width of the window of local attention", unit="symbols"
+        6, "half width of the window of local attention", unit="symbols"
     )
     context: str = option(
         "appended",
-        "how the decoder's output sees the context: [h; c], or h + c",
+        "combination of decoder output and context: [h; c] or h + c",
         choices=("appended", "residual"),
     )
-    prenet_units: int = option(
-        128, "units of both layers of the prenet", search=half_to_double
-    )
-    prenet_dropout: float = option(0.5, "share of the prenet dropped in training")
-    decoder_layers: int = option(1, "LSTMs of the decoder")
-    decoder_units: int = option(
-        256, "units of each LSTM of the decoder", search=half_to_double
-    )
-    zoneout: float = option(0.1, "probability that an LSTM unit stays as it was")
-    reduction_factor: int = option(4, "spoken per decoder step", unit="frames")
-    postnet_layers: int = option(0, "convolutions after the decoder, 0 for none")
-    postnet_filters: int = option(128, "filters of the postnet")
-    postnet_kernel_size: int = option(5, "width of its convolutions", unit="frames")
-    dropout: float = option(0.1, "share dropped in encoder and postnet in training")
+    prenet_units: int = option(128, "units of each prenet layer", search=sizes)
+    prenet_dropout: float = option(0.5, "dropout rate of the prenet")
+    decoder_layers: int = option(1, "number of decoder LSTM layers")
+    decoder_units: int = option(256, "units of each decoder LSTM layer", search=sizes)
+    zoneout: float = option(0.1, "zoneout probability of the decoder LSTM layers")
+    reduction_factor: int = option(4, "output of each decoder step", unit="frames")
+    postnet_layers: int = option(0, "number of postnet convolutions, 0 for none")
+    postnet_filters: int = option(128, "filters per postnet convolution")
+    postnet_kernel_size: int = option(5, "kernel size of the postnet", unit="frames")
+    dropout: float = option(0.1, "dropout rate of encoder and postnet")
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -156,7 +150,7 @@ class AttentionTts(keras.Model):
 
     Args of the constructor:
         config: The architecture.
-        num_symbols: Symbols there are; 0 is the padding.
+        num_symbols: Number of symbols, with 0 for padding.
         frame_dim: Size of an acoustic frame.
     """
 
@@ -274,7 +268,7 @@ class AttentionTts(keras.Model):
             `frames` float32 [batch, frames, frame_dim], 0 beyond `frame_lengths` int32
             [batch]; `alignment` float32 [batch, steps, symbols], 0 beyond frame_lengths
             / reduction_factor; and `stopped` bool [batch], whether the decoder itself
-            found the end.
+            predicted the stop.
         """
         factor = self.config.reduction_factor
         max_steps = -(-tf.broadcast_to(max_frames, tf.shape(symbol_lengths)) // factor)

@@ -1,4 +1,4 @@
-"""A synthesiser of dense layers, which sees one frame at a time."""
+"""Duration-based TTS by dense networks, frame by frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import check_choices, half_to_double, option
+from models.config import check_choices, option, sizes
 from models.layers import FeatureNormalization, mask_frames
 
 # Percent of the training set below and above the range, and where that is.
@@ -20,30 +20,30 @@ ACTIVATIONS = ("relu", "silu", "tanh", "sigmoid")
 
 @dataclasses.dataclass(frozen=True)
 class DenseSynthesisConfig:
-    """Dense synthesis: one dense net for acoustic frames, one for durations.
+    """Dense synthesis: one dense network for acoustic frames, one for durations.
 
-    The defaults are the network of the founding documents, 128 -> 64 -> tanh, and a
-    smaller one of its kind for the durations.
+    The defaults are 128 -> 64 -> tanh for the frames, with ReLU between, and 64 -> 32
+    -> tanh for the durations.
     """
 
     hidden_units: tuple[int, ...] = option(
         (128, 64),
-        "units of a hidden layer of the acoustic net; repeat it for more",
-        search=half_to_double,
+        "units of a hidden layer of the acoustic network; repeat for more",
+        search=sizes,
     )
     duration_units: tuple[int, ...] = option(
         (64, 32),
-        "units of a hidden layer of the duration net; repeat it for more",
-        search=half_to_double,
+        "units of a hidden layer of the duration network; repeat for more",
+        search=sizes,
     )
     hidden_activation: str = option(
         "relu",
-        "what hidden layers apply",
+        "hidden activation",
         choices=ACTIVATIONS,
         search=("relu", "tanh", "silu"),
     )
     output_activation: str = option(
-        "tanh", "what output layers apply", choices=("tanh", "linear")
+        "tanh", "output activation", choices=("tanh", "linear")
     )
 
     def __post_init__(self) -> None:
@@ -59,11 +59,11 @@ class DenseNet(keras.Model):
     """Dense layers, applied to every vector of features alone.
 
     Args of the constructor:
-        feature_dim: Features of a vector.
-        output_dim: Values that are predicted of it.
+        feature_dim: Number of input features.
+        output_dim: Number of output values.
         hidden_units: Units of each hidden layer.
-        hidden_activation: What these apply.
-        output_activation: What the output layer applies.
+        hidden_activation: Activation of the hidden layers.
+        output_activation: Activation of the output layer.
     """
 
     def __init__(
@@ -123,9 +123,9 @@ class DenseSynthesis(keras.Model):
     Attributes:
         normalization: Of the frames, to [-1, 1].
         duration_normalization: Of log durations, to [-1, 1].
-        deviation: How far predicted frames are from true ones, a root mean square per
-            value, float32 [target_dim]; whoever measures it sets it.
-        duration_deviation: Likewise of the log durations of phonemes, a scalar.
+        prediction_std: Standard deviation of predicted frames around recorded ones
+            (root mean square error), float32 [target_dim]; set by whoever measures it.
+        duration_std: Likewise of the log durations of phonemes, a scalar.
     """
 
     def __init__(
@@ -165,30 +165,30 @@ class DenseSynthesis(keras.Model):
         """Creates all weights; they do not depend on the shape of a batch."""
         self.normalization.build((None, None, self.target_dim))
         self.duration_normalization.build((None, None, 1))
-        self.deviation = self.add_weight(
+        self.prediction_std = self.add_weight(
             shape=(self.target_dim,),
             initializer="ones",
             trainable=False,
             dtype="float32",
-            name="deviation",
+            name="prediction_std",
         )
-        self.duration_deviation = self.add_weight(
+        self.duration_std = self.add_weight(
             shape=(),
             initializer="zeros",
             trainable=False,
             dtype="float32",
-            name="duration_deviation",
+            name="duration_std",
         )
 
     def set_statistics(self, frames: np.ndarray, log_durations: np.ndarray) -> None:
-        """Has the model normalise by the training set: 99 % of it to [-0.9, 0.9].
+        """Sets the normalisation by the training set: 99 % of it to [-0.9, 0.9].
 
-        What lies beyond is rare, such as wrong pitches, and must not decide how much a
-        usual difference counts.
+        The rest is rare, such as wrong pitches, and must not decide how much a usual
+        difference counts.
 
         Args:
-            frames: Its frames, [frames, target_dim].
-            log_durations: Its log durations, [segments].
+            frames: Of the training set, [frames, target_dim].
+            log_durations: Of the training set, [segments].
         """
         for layer, values in (
             (self.normalization, frames),
@@ -225,14 +225,14 @@ class DenseSynthesis(keras.Model):
         }
 
     def predict_frames(self, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """Frames of the features of frames; see `call`."""
+        """Predicts frames from the features of frames; see `call`."""
         outputs = self.acoustic({"features": features})["outputs"]
         return mask_frames(self.normalization(outputs, invert=True), lengths)
 
     def predict_log_durations(
         self, features: tf.Tensor, lengths: tf.Tensor
     ) -> tf.Tensor:
-        """Log durations of the features of segments; see `call`."""
+        """Predicts log durations from the features of segments; see `call`."""
         outputs = self.duration({"features": features})["outputs"]
         outputs = self.duration_normalization(outputs, invert=True)
         return mask_frames(outputs, lengths)[:, :, 0]

@@ -1,4 +1,4 @@
-"""A recurrent recogniser of isolated words."""
+"""Recurrent recogniser of isolated words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from models.config import Range, check_choices, half_to_double, option
+from models.config import Range, check_choices, option, sizes
 from models.layers import (
     AttentionPooling,
     Dropout,
@@ -23,32 +23,26 @@ from models.layers import (
 class RnnRecognizerConfig:
     """RNN recogniser: optional convolutions, recurrent layers, pooling, softmax.
 
-    The network of the founding documents, 128 -> 256 -> 10 from the last step, is
+    A plain Elman network, 128 features -> 256 units -> 10 words from the last step, is
     `RnnRecognizerConfig(cell="elman", units=256, layers=1, bidirectional=False,
     conv_layers=0, pooling="last", dropout=0.0)` on 128 features.
     """
 
     cell: str = option("gru", "recurrent cell", choices=("elman", "lstm", "gru"))
-    layers: int = option(1, "recurrent layers", search=(1, 2))
-    units: int = option(
-        128, "units of a recurrent layer and direction", search=half_to_double
-    )
-    bidirectional: bool = option(True, "run each recurrent layer in both directions")
-    conv_layers: int = option(2, "convolutions in front, 0 for none")
-    conv_filters: int = option(
-        128, "filters of each convolution", search=half_to_double
-    )
-    conv_kernel_size: int = option(5, "width of each convolution", unit="frames")
+    layers: int = option(1, "number of recurrent layers", search=(1, 2))
+    units: int = option(128, "units per recurrent layer and direction", search=sizes)
+    bidirectional: bool = option(True, "bidirectional recurrent layers")
+    conv_layers: int = option(2, "convolutions before the recurrent layers, 0 for none")
+    conv_filters: int = option(128, "filters per convolution", search=sizes)
+    conv_kernel_size: int = option(5, "kernel size of each convolution", unit="frames")
     conv_stride: int = option(2, "stride of each convolution", unit="frames")
     tied_convolutions: bool = option(
-        False, "one filter per channel where as many channels come in as go out"
+        False, "depthwise convolutions where input and output channels are as many"
     )
     pooling: str = option(
-        "attention", "from frames to one vector", choices=("last", "mean", "attention")
+        "attention", "pooling over time", choices=("last", "mean", "attention")
     )
-    dropout: float = option(
-        0.2, "share of activations dropped in training", search=Range(0.0, 0.5)
-    )
+    dropout: float = option(0.2, "dropout rate", search=Range(0.0, 0.5))
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -64,15 +58,15 @@ class RnnRecognizerConfig:
 
 
 class RnnRecognizer(keras.Model):
-    """Scores the words a padded batch of feature sequences may be.
+    """Classifier of padded batches of feature sequences into words.
 
     Args of the constructor:
         config: The architecture.
         feature_dim: Features per frame.
-        num_classes: Words to tell apart.
+        num_classes: Number of words.
 
     Attributes:
-        output_layers: Those whose units are words.
+        output_layers: The layers whose units are words.
         activation_names: The keys of `activations`.
     """
 
@@ -117,16 +111,14 @@ class RnnRecognizer(keras.Model):
             )
             for index in range(config.layers)
         ]
-        self.conv_dropouts, self.recurrent_dropouts = (
-            [
-                Dropout(config.dropout, dtype=policy, name=f"{kind}_dropout_{index}")
-                for index in range(count)
-            ]
-            for kind, count in (
-                ("conv", config.conv_layers),
-                ("recurrent", config.layers),
-            )
-        )
+        self.conv_dropouts = [
+            Dropout(config.dropout, dtype=policy, name=f"conv_dropout_{index}")
+            for index in range(config.conv_layers)
+        ]
+        self.recurrent_dropouts = [
+            Dropout(config.dropout, dtype=policy, name=f"recurrent_dropout_{index}")
+            for index in range(config.layers)
+        ]
         if config.pooling == "attention":
             self.pooling = AttentionPooling(config.units, dtype=policy, name="pooling")
         elif config.pooling == "mean":

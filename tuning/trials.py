@@ -3,7 +3,7 @@
 A process per run costs the seconds that TensorFlow takes to start. It gives back all of
 a run's memory, of which TensorFlow keeps some 60 MB per run however small the model,
 makes the times per step of one run independent of those before it, and lets the others
-go on when one is killed for want of memory.
+continue when one is killed for lack of memory.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def run_trial(config: RunConfig, run_dir: Path, limits: Limits = NO_LIMITS) -> O
     """Trains a model in a new process, from where its run stopped.
 
     A run that finished or diverged is not trained again; one that its limits have
-    stopped goes on, as far as they allow now. What it prints is in its directory, in
-    `log.txt`.
+    stopped continues as far as they allow now. Its output is in `log.txt` in its
+    directory.
 
     Raises:
         RunError: The run could not be started; the others cannot either.
@@ -78,13 +78,13 @@ def run_trial(config: RunConfig, run_dir: Path, limits: Limits = NO_LIMITS) -> O
     run_dir.mkdir(parents=True, exist_ok=True)
     log = run_dir / LOG_FILE
     with log.open("a") as stream:
-        code, answer = _train_apart(config, run_dir, limits, stream)
+        code, output = _train_in_process(config, run_dir, limits, stream)
     if code:
         last = (log.read_text(errors="replace").splitlines() or [""])[-1]
         if code == USER_ERROR:
             raise RunError(last.removeprefix("error: "))
         return Outcome(CRASHED, f"{_describe_exit(code)}, see {log}: {last}")
-    outcome = Outcome(**json.loads(answer.splitlines()[-1]))
+    outcome = Outcome(**json.loads(output.splitlines()[-1]))
     write_json(run_dir / OUTCOME_FILE, dataclasses.asdict(outcome))
     return outcome
 
@@ -97,7 +97,7 @@ def write_json(path: Path, values: Any) -> None:
     os.replace(partial, path)
 
 
-def _train_apart(
+def _train_in_process(
     config: RunConfig, run_dir: Path, limits: Limits, log: IO[str]
 ) -> tuple[int, bytes]:
     """Exit code and standard output of a worker."""
@@ -115,8 +115,8 @@ def _train_apart(
             # The pipe stays open: its end is the end of this process.
             with contextlib.suppress(BrokenPipeError):  # It died; its exit says how.
                 process.stdin.write(line.encode())
-            answer = process.stdout.read()
-            return process.wait(), answer
+            output = process.stdout.read()
+            return process.wait(), output
         except KeyboardInterrupt:
             process.terminate()
             process.wait()
@@ -126,5 +126,5 @@ def _train_apart(
 def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
-    cause = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+    cause = ", possibly out of memory" if code == -signal.SIGKILL else ""
     return f"killed by {signal.Signals(-code).name}{cause}"

@@ -1,4 +1,4 @@
-"""Attention of a decoder over what an encoder has read, one decoder step at a time."""
+"""Attention of a decoder over encoder outputs, one decoder step at a time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ State = tuple[tf.Tensor, ...]
 
 
 class Memory(NamedTuple):
-    """What attention looks at, computed once for all decoder steps.
+    """Encoder outputs prepared for attention, once for all decoder steps.
 
     Attributes:
-        values: [batch, symbols, channels], what contexts are sums of; 0 in padding.
-        keys: What queries are compared with; its shape is up to the attention.
+        values: [batch, symbols, channels], summed to contexts; 0 in padding.
+        keys: Compared with queries; the shape is up to the attention.
         mask: bool [batch, symbols], true where there is a symbol.
         filters: Of location-sensitive attention, [2 symbols, symbols * filters].
     """
@@ -49,7 +49,7 @@ def masked_softmax(energies: tf.Tensor, mask: tf.Tensor, top_k: int = 0) -> tf.T
 
 
 class Attention(keras.layers.Layer):
-    """What all kinds of attention share; a kind says how a step's energies come about.
+    """Base of all kinds of attention; a kind defines the energies of a step.
 
     A step is alpha = softmax(energies) over the symbols that are open, and the context
     is c = sum_i alpha_i memory_i.
@@ -76,7 +76,7 @@ class Attention(keras.layers.Layer):
         )
 
     def prepare(self, encoded: tf.Tensor, lengths: tf.Tensor) -> Memory:
-        """Computes what stays the same over all steps.
+        """Computes what is constant over all steps.
 
         Args:
             encoded: [batch, symbols, channels].
@@ -87,15 +87,15 @@ class Attention(keras.layers.Layer):
         return Memory(encoded, self.keys(keys), sequence_mask(lengths, encoded))
 
     def keys(self, keys: tf.Tensor) -> tf.Tensor:
-        """Brings keys [batch, symbols, units] into the shape that energies use."""
+        """Reshapes keys [batch, symbols, units] for `energies`."""
         return keys
 
     def initial_state(self, memory: Memory) -> State:
-        """The state before the first step; first in it is the last step's alignment.
+        """Returns the state before the first step, whose first member is an alignment.
 
         Returns:
-            The alignment, float32 [batch, symbols], all on the first symbol, and what
-            else the kind of attention carries from step to step.
+            The alignment, float32 [batch, symbols], all on the first symbol, and the
+            rest of what the kind of attention carries from step to step.
         """
         batch, symbols = tf.unstack(tf.shape(memory.mask))
         return (tf.one_hot(tf.zeros([batch], tf.int32), symbols),)
@@ -134,7 +134,7 @@ class Attention(keras.layers.Layer):
     def energies(
         self, query: tf.Tensor, memory: Memory, state: State
     ) -> tuple[tf.Tensor, State]:
-        """How well each symbol fits a query.
+        """Scores each symbol for a query.
 
         Args:
             query: float32 [batch, units].
@@ -153,10 +153,10 @@ class DotAttention(Attention):
 
     The alignment is the mean of the heads' weights, and so is the context a mean over
     heads. Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.2, but for the
-    values, which all heads share, so that the weights say what was read.
+    values, which all heads share, so that the weights are the alignment.
 
     Args of the constructor:
-        heads: Parts of query and keys that are compared on their own.
+        heads: Parts of queries and keys that are compared on their own.
     """
 
     def __init__(
@@ -216,8 +216,8 @@ class LocationSensitiveAttention(AdditiveAttention):
     """energy_i = v . tanh(W q + V k_i + U f_i + b), f = F * (alpha, sum of alphas).
 
     The convolution F over the last alignment and over the sum of all alignments so far
-    tells what was read already. Source: Chorowski et al. 2015 (arXiv 1506.07503),
-    equations 8 and 9; the sum is that of Tacotron 2 (arXiv 1712.05884).
+    shows which symbols were attended to already. Source: Chorowski et al. 2015 (arXiv
+    1506.07503), equations 8 and 9; the sum is that of Tacotron 2 (arXiv 1712.05884).
 
     Args of the constructor:
         filters: Channels of f.
@@ -256,8 +256,8 @@ class LocationSensitiveAttention(AdditiveAttention):
         """
         memory = super().prepare(encoded, lengths)
         symbols = tf.shape(encoded)[1]
-        places = tf.range(symbols)
-        offsets = places[:, tf.newaxis] - places + self.kernel_size // 2
+        positions = tf.range(symbols)
+        offsets = positions[:, tf.newaxis] - positions + self.kernel_size // 2
         near = tf.one_hot(offsets, self.kernel_size)
         filters = tf.einsum("mnk,kif->imnf", near, self.location_filters)
         shape = [2 * symbols, symbols * self.filters]
@@ -286,7 +286,8 @@ class LocalAttention(AdditiveAttention):
     The centre of the window is p_t = p_(t-1) + softplus(u . q_t + b), and energies have
     the Gaussian -(i - p_t)^2 / (2 (width / 2)^2) added; outside of p_t +- width the
     weights are 0. Source: Luong et al. 2015 (arXiv 1508.04025), section 3.2, with the
-    steps of Graves 2013 (arXiv 1308.0850), equation 51, in place of predicted places.
+    steps of Graves 2013 (arXiv 1308.0850), equation 51, in place of predicted
+    positions.
 
     Args of the constructor:
         width: Half the width of the window, in symbols.

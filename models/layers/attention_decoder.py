@@ -238,7 +238,7 @@ class AttentionDecoder(keras.layers.Layer):
 
 
 def _unstack(tensor: tf.Tensor) -> tf.TensorArray:
-    """An array to read one step after the other from; reads are cheap to undo."""
+    """Splits into steps; the gradient of reading one does not touch the others."""
     return tf.TensorArray(tf.float32, tf.shape(tensor)[0]).unstack(tensor)
 
 

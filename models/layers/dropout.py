@@ -11,12 +11,11 @@ from models.layers.random import bernoulli, fold_in
 class RandomLayer(keras.layers.Layer):
     """Base of layers that drop values at random, for each example of a batch by itself.
 
-    What an example loses depends on its seed, on the path of the layer within its model
-    (`attention_tts/decoder/prenet/dropout_0`) and on the place in the example: on
-    neither the other examples of a batch, nor its padding, nor the process. Paths are
-    known once a layer is built; whoever builds its parent builds it too, under a name
-    of its own. Two calls with one seed draw the same, so a model has one such layer for
-    each place where it draws.
+    The mask of an example depends on its seed, on the path of the layer in its model
+    (`attention_tts/decoder/prenet/dropout_0`) and on the position in the example: on
+    neither the other examples of a batch, nor its padding, nor the process. Keras sets
+    the path when a layer is built, so the parent's `build` builds it too. Two calls
+    with one seed draw the same; a model has one such layer for each draw.
 
     Args of the constructor:
         rate: Probability of being dropped, in [0, 1).

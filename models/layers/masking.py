@@ -1,4 +1,4 @@
-"""Where the speech of a padded batch ends."""
+"""Masks of the padding of a batch."""
 
 from __future__ import annotations
 

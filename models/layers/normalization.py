@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class FeatureNormalization(keras.layers.Layer):
-    """(x - mean) / deviation per feature, with statistics that live in the model.
+    """(x - mean) / std per feature, with statistics that live in the model.
 
     They are weights that are not trained, so that checkpoints and exports carry them.
     Until `set_statistics` is called the layer changes nothing.
@@ -20,18 +20,18 @@ class FeatureNormalization(keras.layers.Layer):
         self.mean = self.add_weight(
             shape=shape, initializer="zeros", trainable=False, name="mean"
         )
-        self.deviation = self.add_weight(
-            shape=shape, initializer="ones", trainable=False, name="deviation"
+        self.std = self.add_weight(
+            shape=shape, initializer="ones", trainable=False, name="std"
         )
 
-    def set_statistics(self, mean: np.ndarray, deviation: np.ndarray) -> None:
+    def set_statistics(self, mean: np.ndarray, std: np.ndarray) -> None:
         """Sets mean and standard deviation, each [features], in feature units."""
         self.mean.assign(mean)
         # A feature that never changes says nothing; it must not become noise.
-        self.deviation.assign(np.where(deviation > 1e-5, deviation, 1.0))
+        self.std.assign(np.where(std > 1e-5, std, 1.0))
 
     def call(self, features: tf.Tensor, invert: bool = False) -> tf.Tensor:
         """Normalises [..., features], or brings normalised ones back to their units."""
         if invert:
-            return features * self.deviation + self.mean
-        return (features - self.mean) / self.deviation
+            return features * self.std + self.mean
+        return (features - self.mean) / self.std

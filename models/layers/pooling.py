@@ -1,4 +1,4 @@
-"""From a sequence of any length to one vector."""
+"""Pooling of a sequence of any length to one vector."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from models.layers.dropout import Dropout
 class Prenet(keras.layers.Layer):
     """Two dense ReLU layers with strong dropout.
 
-    A decoder that saw its last frame clearly would copy it and never learn to listen to
+    A decoder that saw its last frame clearly would copy it and never learn to attend to
     the text. Source: Wang et al. 2017, "Tacotron" (arXiv 1703.10135), section 3.2.
 
     Args of the constructor:

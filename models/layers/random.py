@@ -1,11 +1,12 @@
 """Random numbers that belong to an example, wherever in a batch or cluster it is.
 
 Every row of a batch has a seed, and what is drawn for it depends on that seed, on the
-name of the draw and on the place within the row alone: neither on the other rows, nor
-on how far the batch is padded. `tf.random.stateless_uniform` takes one seed for a whole
-batch. These are counter-based numbers (Salmon et al. 2011, "Parallel random numbers: as
-easy as 1, 2, 3") with the finalizers of SplitMix64 (Steele et al. 2014, "Fast
-splittable pseudorandom number generators") and of a murmur hash as mixing functions.
+name of the draw and on the position within the row alone: neither on the other rows,
+nor on how far the batch is padded. `tf.random.stateless_uniform` takes one seed for a
+whole batch. These are counter-based numbers (Salmon et al. 2011, "Parallel random
+numbers: as easy as 1, 2, 3") with the finalizers of SplitMix64 (Steele et al. 2014,
+"Fast splittable pseudorandom number generators") and of a murmur hash as mixing
+functions.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def bernoulli(
 ) -> tf.Tensor:
     """Draws True with a probability, to within 2^-17, for every value of every row.
 
-    Half as dear as to compare with `uniform`: a hash gives two values.
+    It costs half as much as a comparison with `uniform`: a hash gives two values.
 
     Args:
         seeds: int64 [batch].
@@ -88,22 +89,22 @@ def bernoulli(
 
 
 def _bits(seeds: tf.Tensor, count: tf.Tensor, name: str) -> tf.Tensor:
-    """32 random bits for every place of every row, uint32 [batch, count]."""
+    """32 random bits for every position of every row, uint32 [batch, count]."""
     keys = tf.cast(fold_in(seeds, name), tf.uint64)[:, tf.newaxis]
-    places = tf.cast(tf.range(count), tf.uint32) * tf.constant(_GOLDEN_32, tf.uint32)
+    positions = tf.cast(tf.range(count), tf.uint32) * tf.constant(_GOLDEN_32, tf.uint32)
     # A factor of its own keeps the sequences of two rows from being one, shifted.
     factor = tf.bitwise.bitwise_or(
         tf.cast(_right(keys, 32), tf.uint32), tf.constant(1, tf.uint32)
     )
-    bits = places + tf.cast(keys, tf.uint32)
+    bits = positions + tf.cast(keys, tf.uint32)
     bits = _xor_shift(bits, 16) * factor
     bits = _xor_shift(bits, 15) * tf.constant(0x846CA68B, tf.uint32)
     return _xor_shift(bits, 16)
 
 
-def _right(bits: tf.Tensor, places: int) -> tf.Tensor:
-    return tf.bitwise.right_shift(bits, tf.constant(np.array(places), bits.dtype))
+def _right(bits: tf.Tensor, shift: int) -> tf.Tensor:
+    return tf.bitwise.right_shift(bits, tf.constant(np.array(shift), bits.dtype))
 
 
-def _xor_shift(bits: tf.Tensor, places: int) -> tf.Tensor:
-    return tf.bitwise.bitwise_xor(bits, _right(bits, places))
+def _xor_shift(bits: tf.Tensor, shift: int) -> tf.Tensor:
+    return tf.bitwise.bitwise_xor(bits, _right(bits, shift))

@@ -67,7 +67,7 @@ class ZoneoutLstmCell(RandomLayer):
         seeds: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
-        """Which units of h and c change.
+        """Draws which units of h and c change.
 
         Args:
             steps: int32, the number of steps; more of them leave the first as they are.
@@ -76,7 +76,8 @@ class ZoneoutLstmCell(RandomLayer):
             training: Whether units are held back at random.
 
         Returns:
-            float32 [steps, batch, 2 units]: 0 or 1 in training, else 1 - zoneout.
+            float32 [steps, batch, 2 units], those of h first: 0 or 1 in training, else
+            1 - zoneout.
         """
         if not (training and self.rate):
             return tf.fill([steps, batch, 2 * self.units], 1.0 - self.rate)

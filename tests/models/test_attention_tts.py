@@ -265,7 +265,7 @@ def test_a_saved_model_speaks_the_same(tmp_path):
         )
 
 
-def test_the_network_of_the_documents_is_one_configuration():
+def test_plain_lstms_with_dot_attention_are_one_configuration():
     config = AttentionTtsConfig(
         encoder="lstm",
         encoder_layers=1,

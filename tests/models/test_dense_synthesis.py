@@ -1,4 +1,4 @@
-"""The dense net: the founding documents' experiment, and what it promises."""
+"""The dense network: the experiment of its documentation, and what it promises."""
 
 import re
 from pathlib import Path
@@ -53,14 +53,14 @@ def experiment():
     return variables
 
 
-def test_the_documents_experiment_learns(experiment):
+def test_the_experiment_learns(experiment):
     metrics = experiment["metrics"]
     assert len(metrics["loss"]) == EPOCHS
     assert metrics["loss"][-1] < 0.5 * metrics["loss"][0]
     assert metrics["clipped"].any()
 
 
-def test_numpy_makes_the_same_weights_of_the_documents_experiment(experiment):
+def test_numpy_makes_the_same_weights_of_the_experiment(experiment):
     batch = {name: value.numpy() for name, value in experiment["batch"].items()}
     keras.utils.set_random_seed(0)
     tf.random.normal([100, 128]), tf.random.uniform([100, 128])

@@ -8,7 +8,7 @@ import tensorflow as tf
 from models import RnnRecognizer, RnnRecognizerConfig
 
 SMALL = RnnRecognizerConfig(units=12, conv_filters=10)
-DOCUMENTS = RnnRecognizerConfig(
+ELMAN = RnnRecognizerConfig(
     cell="elman",
     layers=1,
     units=256,
@@ -34,8 +34,8 @@ def batch(frames=23, size=3):
     return {"features": features, "lengths": lengths}
 
 
-def test_the_network_of_the_documents_is_one_configuration():
-    model = RnnRecognizer(DOCUMENTS, feature_dim=128, num_classes=10)
+def test_a_plain_elman_network_is_one_configuration():
+    model = RnnRecognizer(ELMAN, feature_dim=128, num_classes=10)
     shapes = [tuple(v.shape) for v in model.trainable_variables]
     assert shapes == [(128, 256), (256, 256), (256,), (256, 10), (10,)]
     rng = np.random.default_rng(0)

@@ -37,7 +37,7 @@ def test_a_run_that_came_to_its_end_is_not_repeated(status, trial, tmp_path):
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("kill -9 $$", "killed by SIGKILL, perhaps for want of memory"),
+        ("kill -9 $$", "killed by SIGKILL, possibly out of memory"),
         ("kill -6 $$", "killed by SIGABRT"),
         ("echo 'ValueError: x' >&2; exit 1", "ended with exit code 1"),
     ],

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from models.config import option
-from models.layers.random import bernoulli, normal, uniform
+from models.layers.random import normal, uniform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,10 +96,12 @@ def augment_waveforms(
         Waveforms, zero beyond the lengths, and lengths, both changed.
     """
     shift = config.time_shift_ms * sample_rate_hz / 1000
-    before = tf.round(_uniform(seeds, "silence_before", 0.0, shift))
-    behind = tf.round(_uniform(seeds, "silence_behind", 0.0, shift))
-    factor = _factor(seeds, "speed", config.speed)
-    gain_db = _uniform(seeds, "gain", -config.gain_db, config.gain_db)
+    before, behind, log_factor, gain_db = _uniform(
+        *(seeds, "waveform"),
+        *((0.0, shift), (0.0, shift)),
+        *(_log_factors(config.speed), (-config.gain_db, config.gain_db)),
+    )
+    before, behind, factor = tf.round(before), tf.round(behind), _exact_exp(log_factor)
     stretched = tf.floor(tf.cast(lengths, tf.float32) / factor)
     new_lengths = tf.cast(before + stretched + behind, tf.int32)
     samples = tf.reduce_max(new_lengths)
@@ -146,7 +148,8 @@ def change_tempo(
     """Plays each utterance up to `change` faster or slower at the same pitch."""
     if not change:
         return energies, lengths
-    factor = _factor(seeds, "tempo", change)
+    (log_factor,) = _uniform(seeds, "tempo", _log_factors(change))
+    factor = _exact_exp(log_factor)
     changed = tf.cast(tf.cast(lengths, tf.float32) / factor, tf.int32)
     changed = tf.maximum(changed, 1)
     place = tf.range(tf.reduce_max(changed), dtype=tf.float32) * factor[:, tf.newaxis]
@@ -164,7 +167,7 @@ def change_dynamics(
     level = tf.reduce_mean(energies, axis=2, keepdims=True)
     loudest = tf.reduce_max(tf.where(speech, level, 0.0), axis=1, keepdims=True)
     relative = tf.clip_by_value(level / tf.maximum(loudest, 1e-30), 1e-4, 1.0)
-    exponent = _uniform(seeds, "dynamics", -change, change)
+    (exponent,) = _uniform(seeds, "dynamics", (-change, change))
     return energies * tf.pow(relative, exponent[:, tf.newaxis, tf.newaxis])
 
 
@@ -178,7 +181,10 @@ def change_room(
     """
     if not config.room_share or not config.room_decay_ms:
         return energies
-    share = _uniform(seeds, "room_decay", 0.2, 1.0)[:, tf.newaxis, tf.newaxis]
+    share, ratio_db, place = _uniform(
+        seeds, "room", (0.2, 1.0), (-3.0, 12.0), (0.0, 1.0)
+    )
+    share = share[:, tf.newaxis, tf.newaxis]
     per_frame = tf.exp(-math.log(1e6) * hop_length_ms / (share * config.room_decay_ms))
     # Sums over 1, 2, 4, ... frames, each from the one before.
     diffuse, power = _later(energies, 1) * per_frame, per_frame
@@ -187,11 +193,10 @@ def change_room(
     ):
         diffuse += power * _later(diffuse, 2**doubling)
         power = tf.square(power)
-    ratio_db = _uniform(seeds, "room_ratio", -3.0, 12.0)
-    in_room = _uniform(seeds, "room", 0.0, 1.0) < config.room_share
-    amount = tf.where(in_room, tf.pow(10.0, -ratio_db / 10.0), 0.0)
+    amount = tf.where(place < config.room_share, tf.pow(10.0, -ratio_db / 10.0), 0.0)
     total = per_frame / (1.0 - per_frame)
-    ripple = _uniform(seeds, "room_ripple", 0.3, 1.7, _row_shape(energies))
+    shape = [tf.shape(energies)[1], energies.shape[2]]
+    ripple = 0.3 + 1.4 * uniform(seeds, shape, "room_ripple")
     return energies + amount[:, tf.newaxis, tf.newaxis] / total * diffuse * ripple
 
 
@@ -201,8 +206,8 @@ def change_microphone(
     """Filters by a random response: a smooth curve through 7 points, and a tilt."""
     bands = energies.shape[2]
     curve_db = _smooth_curves(seeds, "microphone", bands) * config.equalizer_db
-    tilt_db = _uniform(seeds, "tilt", -config.tilt_db, config.tilt_db, [1])
-    response_db = curve_db + tilt_db * tf.linspace(-1.0, 1.0, bands)
+    (tilt_db,) = _uniform(seeds, "tilt", (-config.tilt_db, config.tilt_db))
+    response_db = curve_db + tilt_db[:, tf.newaxis] * tf.linspace(-1.0, 1.0, bands)
     return energies * tf.pow(10.0, response_db / 10.0)[:, tf.newaxis]
 
 
@@ -219,19 +224,24 @@ def add_noise(
     the phase p being random. Synthetic noise is Gaussian with a smooth, random
     spectrum; its energies have the exponential distribution.
     """
-    shape = _row_shape(energies)
-    color_db = 6.0 * _smooth_curves(seeds, "noise_color", energies.shape[2])
-    level = -tf.math.log(_uniform(seeds, "noise", 1e-6, 1.0, shape))
-    added = tf.pow(10.0, color_db / 10.0)[:, tf.newaxis] * level
+    frames, bands = tf.shape(energies)[1], energies.shape[2]
+    snr_db, place, kind, start = _uniform(
+        *(seeds, "noise"),
+        *((config.snr_min_db, config.snr_max_db), (0.0, 1.0), (0.0, 1.0), (0.0, 1.0)),
+    )
+    fields = uniform(seeds, [frames, 2, bands], "noise_bands")
+    color_db = 6.0 * _smooth_curves(seeds, "noise_color", bands)
+    added = tf.pow(10.0, color_db / 10.0)[:, tf.newaxis] * -tf.math.log(
+        tf.maximum(fields[:, :, 0], 1e-6)
+    )
     if noise is not None:
-        recorded = bernoulli(seeds, [1, 1], "noise_is_recorded", 0.5)
-        added = tf.where(recorded, _random_pieces(noise, seeds, shape[0]), added)
-    snr_db = _uniform(seeds, "snr", config.snr_min_db, config.snr_max_db)
-    chosen = _uniform(seeds, "noisy", 0.0, 1.0) < config.noise_share
+        is_recorded = (kind < 0.5)[:, tf.newaxis, tf.newaxis]
+        added = tf.where(is_recorded, _pieces(noise, start, frames), added)
     ratio = _mean_energy(energies, lengths) / _mean_energy(added, lengths)
-    gain = tf.where(chosen, ratio * tf.pow(10.0, -snr_db / 10.0), 0.0)
+    is_noisy = place < config.noise_share
+    gain = tf.where(is_noisy, ratio * tf.pow(10.0, -snr_db / 10.0), 0.0)
     added *= gain[:, tf.newaxis, tf.newaxis]
-    cosine = tf.cos(_uniform(seeds, "noise_phase", 0.0, math.pi, shape))
+    cosine = tf.cos(math.pi * fields[:, :, 1])
     return energies + added + 2.0 * tf.sqrt(energies * added) * cosine
 
 
@@ -303,15 +313,14 @@ def _smooth_curves(seeds: tf.Tensor, name: str, size: int) -> tf.Tensor:
     return _interpolate(points, tf.fill(tf.shape(seeds), 7), places)
 
 
-def _random_pieces(noise: tf.Tensor, seeds: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-    """Pieces of [all frames, bands] from random places, [batch, frames, bands]."""
+def _pieces(noise: tf.Tensor, start: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    """Pieces of [all frames, bands] from `start` of it on, [batch, frames, bands].
+
+    `start` is in [0, 1), float32 [batch]; after the last frame comes the first.
+    """
     total = tf.shape(noise)[0]
-    start = uniform(seeds, [1], "noise_place") * tf.cast(total, tf.float32)
-    return tf.gather(noise, (tf.cast(start, tf.int32) + tf.range(frames)) % total)
-
-
-def _row_shape(energies: tf.Tensor) -> list[int | tf.Tensor]:
-    return [tf.shape(energies)[1], energies.shape[2]]
+    first = tf.cast(start * tf.cast(total, tf.float32), tf.int32)[:, tf.newaxis]
+    return tf.gather(noise, (first + tf.range(frames)) % total)
 
 
 def _mean_energy(energies: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
@@ -331,27 +340,35 @@ def _random_spans(
     share: float,
 ) -> tf.Tensor:
     """Bool [batch, size], true in random spans of up to a share of `lengths`."""
+    draws = uniform(seeds, [2, count, 1], name)
     total = tf.cast(lengths, tf.float32)[:, tf.newaxis, tf.newaxis]
-    span = uniform(seeds, [count, 1], f"{name}_length") * share * total
-    start = uniform(seeds, [count, 1], f"{name}_start") * (total - span)
+    span = draws[:, 0] * share * total
+    start = draws[:, 1] * (total - span)
     place = tf.range(tf.cast(size, tf.float32))
     return tf.reduce_any((place >= start) & (place < start + span), axis=1)
 
 
-def _factor(seeds: tf.Tensor, name: str, change: float) -> tf.Tensor:
-    """A random factor per utterance between 1 / (1 + change) and 1 + change."""
-    log_factor = _uniform(seeds, name, -math.log1p(change), math.log1p(change))
-    # Vector instructions, which only some rows of a batch meet, round `exp` in another
-    # way; a place late in an utterance would multiply that.
-    return tf.cast(tf.exp(tf.cast(log_factor, tf.float64)), tf.float32)
+def _log_factors(change: float) -> tuple[float, float]:
+    """The range of the logarithms of factors up to 1 + `change` and its inverse."""
+    return -math.log1p(change), math.log1p(change)
+
+
+def _exact_exp(values: tf.Tensor) -> tf.Tensor:
+    """exp, alike in every row.
+
+    In float32 the vector instructions, which only some rows of a batch meet, round in
+    another way, and a place late in an utterance multiplies that.
+    """
+    return tf.cast(tf.exp(tf.cast(values, tf.float64)), tf.float32)
 
 
 def _uniform(
-    seeds: tf.Tensor,
-    name: str,
-    low: float,
-    high: float,
-    shape: Sequence[int | tf.Tensor] = (),
-) -> tf.Tensor:
-    """Uniform draws of this shape per utterance, float32 [batch, *shape]."""
-    return low + (high - low) * uniform(seeds, shape, name)
+    seeds: tf.Tensor, name: str, *ranges: tuple[float, float]
+) -> list[tf.Tensor]:
+    """One uniform draw per utterance from each range (low, high), float32 [batch].
+
+    They are made at once: in a small batch operations cost more than numbers.
+    """
+    low, high = np.array(ranges, np.float32).T
+    draws = low + (high - low) * uniform(seeds, [len(ranges)], name)
+    return tf.unstack(draws, axis=1)

@@ -15,7 +15,7 @@ from tuning.intervals import Estimate
 from tuning.trials import CRASHED, FINISHED
 
 Findings = dict[str, list[str]]
-"""Sentences by the question that they answer."""
+"""Sentences by question."""
 
 
 def find(

@@ -43,8 +43,8 @@ class Dimension:
     def key(self) -> str:
         """Its name in Keras Tuner, where all that depends on one parent is one number.
 
-        A number for every kind would be one that most trials have no use for, and the
-        Bayesian oracle goes on exploring what makes no difference.
+        With a number for every kind, most trials would not use most numbers, and the
+        Bayesian oracle would keep exploring numbers that make no difference.
         """
         return f"{self.parent}/strength" if self.parent else self.name
 

@@ -111,7 +111,7 @@ class RandomOracle(PersistentOracle, keras_tuner.oracles.RandomSearchOracle):
 
 
 class HyperbandOracle(PersistentOracle, keras_tuner.oracles.HyperbandOracle):
-    """Hyperband: many short trials, of which the best go on."""
+    """Hyperband: many short trials, of which the best are continued."""
 
 
 class BayesianOracle(PersistentOracle, keras_tuner.oracles.BayesianOptimizationOracle):
@@ -120,8 +120,8 @@ class BayesianOracle(PersistentOracle, keras_tuner.oracles.BayesianOptimizationO
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Proposes values, with random numbers of the seed and the trial's number.
 
-        A search that was stopped and goes on therefore proposes what it would have
-        proposed without the stop.
+        A search that is resumed therefore proposes what it would have proposed without
+        the interruption.
         """
         self._random_state = np.random.RandomState(self.seed + len(self.trials))
         # Threads slow down matrices this small by a factor of ten.

@@ -10,7 +10,6 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tfspeech.console import say
 from tfspeech.errors import RunError, TfspeechError
-from tuning.search.dimensions import Space
 from tuning.search.oracles import PersistentOracle
 from tuning.search.trial_config import format_values
 from tuning.search.trials import Trials
@@ -22,23 +21,21 @@ class SearchTuner(keras_tuner.Tuner):
     """Trains every trial of an oracle by our loop, in processes of their own.
 
     To the oracle no trial fails: one that diverges, crashes or runs out of memory gets
-    the worst score known, so that the search goes on and avoids its neighbourhood.
+    the worst score known, so that the search continues and avoids its vicinity.
 
     Args of the constructor:
         oracle: The oracle, with its state restored.
         trials: The trials, which it has run.
-        space: The hyperparameters that the oracle chooses.
         directory: For the files that Keras Tuner writes besides.
     """
 
     def __init__(
-        self, oracle: PersistentOracle, trials: Trials, space: Space, directory: Path
+        self, oracle: PersistentOracle, trials: Trials, directory: Path
     ) -> None:
         super().__init__(
             oracle, directory=str(directory), project_name="tuner", overwrite=False
         )
         self._trials = trials
-        self._space = space
 
     def save(self) -> None:
         """Does nothing: the oracle has saved itself, and the tuner has no state."""
@@ -51,12 +48,12 @@ class SearchTuner(keras_tuner.Tuner):
         """Trains a trial, and returns its score.
 
         Raises:
-            FatalError: The search cannot go on; its cause is the original error.
+            FatalError: The search cannot continue; its cause is the original error.
         """
         chosen = trial.hyperparameters.values
         values = {
             dimension.name: dimension.decode(chosen[dimension.key])
-            for dimension in self._space
+            for dimension in self._trials.space
             if dimension.key in chosen and dimension.is_active(chosen)
         }
         say(f"trial {trial.trial_id}: {format_values(values)}")

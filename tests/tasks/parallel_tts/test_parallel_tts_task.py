@@ -115,7 +115,7 @@ def test_the_loss_is_that_of_numpy(task, utterances):
         ):
             pair = (x[name][row][:length].numpy() for x in (outputs, batch))
             predicted, wanted = (x.reshape([int(length), -1]) for x in pair)
-            mean, scale = layer.mean.numpy(), layer.deviation.numpy()
+            mean, scale = layer.mean.numpy(), layer.std.numpy()
             wanted = np.clip((wanted - mean) / scale, -1, 1)
             error = np.square((predicted - mean) / scale - wanted)
             if name == "frames":
@@ -152,7 +152,7 @@ def test_stds_are_those_of_the_predictions(task, utterances):
         for row, length in enumerate(batch["frame_lengths"])
     ]
     wanted = np.sqrt(np.concatenate(squares).mean(0))
-    np.testing.assert_allclose(task.model.deviation, wanted, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(task.model.prediction_std, wanted, rtol=1e-3, atol=1e-5)
     squares = []
     for batch in batches:
         errors = task.model(batch)["log_durations"] - batch["log_durations"]
@@ -161,7 +161,7 @@ def test_stds_are_those_of_the_predictions(task, utterances):
         heard[np.arange(len(heard)), batch["segment_lengths"] - 1] = False
         heard[:, 0] = False
         squares.extend(np.square(errors.numpy()[heard]))
-    found = float(task.model.duration_deviation)
+    found = float(task.model.duration_std)
     assert found == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-3)
 
 
@@ -170,9 +170,9 @@ def test_durations_of_phonemes_are_means_not_medians(task, utterances):
     segments, lengths, _ = utterances.segments([0])
     features = segment_features(segments, lengths, task.linguistic.linguistic_dim)
     logs = model.predict_log_durations(features, lengths).numpy()[0]
-    deviation = float(model.duration_deviation)
+    deviation = float(model.duration_std)
     for sigma in (0.0, 1.0):
-        model.duration_deviation.assign(sigma)
+        model.duration_std.assign(sigma)
         names = [task.front_end.symbols[symbol] for symbol in segments[0]]
         heard = np.array([name in PHONEMES for name in names])
         wanted = np.expm1(logs + heard * sigma**2 / 2)
@@ -181,7 +181,7 @@ def test_durations_of_phonemes_are_means_not_medians(task, utterances):
         np.testing.assert_array_equal(
             np.cumsum(found), np.floor(np.cumsum(wanted) + 0.5)
         )
-    model.duration_deviation.assign(deviation)
+    model.duration_std.assign(deviation)
 
 
 def test_neighbours_in_a_batch_change_no_speech(task):

@@ -82,7 +82,7 @@ class Fakes:
         if strength(config.training.regularize, "l2", 0.0) > 1:
             return Outcome(DIVERGED, "not finite")
         if "value(0.5)" in config.training.clip:
-            return Outcome(CRASHED, "killed by SIGKILL, perhaps for want of memory")
+            return Outcome(CRASHED, "killed by SIGKILL, possibly out of memory")
         done = sum("validation" in record for record in read_metrics(metrics))
         state = LoopState(STEPS, config.training.epochs, STEPS * done)
         rule = LimitRule(config, run_dir, limits)

@@ -132,7 +132,7 @@ class AttentionSynthesis(SpeechTask):
     def _frame_loss(self, frames: tf.Tensor, batch: Batch) -> tf.Tensor:
         absolute, squared = FRAME_LOSSES[self._config.frame_loss]
         # Both are 0 beyond the lengths.
-        error = (frames - batch["frames"]) / self.model.normalization.deviation
+        error = (frames - batch["frames"]) / self.model.normalization.std
         errors = absolute * tf.abs(error) + squared * tf.square(error)
         return tf.reduce_sum(tf.reduce_mean(errors, 2)) / self.weight(batch)
 

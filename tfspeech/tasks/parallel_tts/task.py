@@ -191,7 +191,7 @@ class ParallelTts(SpeechTask):
         log_durations = self.model.predict_log_durations(features, lengths)
         is_phoneme = tf.gather(self._is_phoneme, segments)
         # The mean of what is log-normal is above the exponential of the mean logarithm.
-        more = 0.5 * tf.square(self.model.duration_deviation)
+        more = 0.5 * tf.square(self.model.duration_std)
         log_durations += tf.where(is_phoneme, more, 0.0)
         durations = tf.math.expm1(log_durations) / rate[:, tf.newaxis]
         return whole_durations(durations, is_phoneme, lengths)
@@ -228,7 +228,7 @@ class ParallelTts(SpeechTask):
         )
         predicted = self.model.predict_frames(features, frame_lengths)
         frames = most_likely_trajectory(
-            predicted, tf.square(self.model.deviation), frame_lengths
+            predicted, tf.square(self.model.prediction_std), frame_lengths
         )
         around = [self.targets.start, self.features.frame_dim - self.targets.stop]
         frames = tf.pad(frames, [[0, 0], [0, 0], around])
@@ -258,8 +258,8 @@ class ParallelTts(SpeechTask):
             audible = tf.boolean_mask(errors, self._audible(batch["segments"]))
             of_durations += float(tf.reduce_sum(tf.square(audible)))
             segments += len(audible)
-        self.model.deviation.assign(np.sqrt(np.maximum(squares / frames, 1e-10)))
-        self.model.duration_deviation.assign(np.sqrt(of_durations / segments))
+        self.model.prediction_std.assign(np.sqrt(np.maximum(squares / frames, 1e-10)))
+        self.model.duration_std.assign(np.sqrt(of_durations / segments))
 
     def duration_errors(
         self, segments: tf.Tensor, wanted: tf.Tensor, found: tf.Tensor
