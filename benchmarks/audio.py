@@ -105,7 +105,7 @@ def benchmark_pipeline() -> None:
         },
         rounds=5,
     )
-    mean_s = float(np.mean(data.store.facts["seconds"]))
+    mean_s = float(np.mean(data.store.measurements["seconds"]))
     hours = PIPELINE_BATCHES * settings.batch_size * mean_s / 3600
     rate = hours / statistics.median(seconds["pipeline"])
     rows = {"alone": f"{rate:6.2f} hours of audio per second"}

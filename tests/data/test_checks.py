@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from tfspeech.data.checks import (
-    AUDIO_FACTS,
     LEVELS,
+    MEASUREMENTS,
     Problem,
     check,
     count_splits,
@@ -18,17 +18,17 @@ from tfspeech.errors import CorpusError
 
 
 def make(rows, unread=None, **options):
-    """Checks utterances given as (text, split, facts that differ from good ones)."""
-    utterances, facts = [], np.zeros(len(rows), AUDIO_FACTS)
+    """Checks utterances: (text, split, measurements other than those of good ones)."""
+    utterances, measurements = [], np.zeros(len(rows), MEASUREMENTS)
     for index, (text, split, differing) in enumerate(rows):
         audio = differing.get("audio", Path(f"{index}.wav"))
         utterances.append(Utterance(audio, text, "", split))
         good = {"rate_hz": 8000, "seconds": 1.0, "peak": 0.5, "digest": index + 100}
         for name, value in (good | differing).items():
             if name != "audio":
-                facts[index][name] = value
+                measurements[index][name] = value
     corpus = Corpus("small", tuple(utterances))
-    return check(corpus, facts, unread or {}, 30.0, **options)
+    return check(corpus, measurements, unread or {}, 30.0, **options)
 
 
 GOOD = [("a", "train", {}), ("a", "validation", {}), ("a", "test", {})]
@@ -46,7 +46,7 @@ def test_a_good_corpus_has_no_problems():
 
 
 @pytest.mark.parametrize(
-    ("kind", "facts"),
+    ("kind", "measurements"),
     [
         ("not finite", {"peak": np.nan}),
         ("empty", {"seconds": 0.0, "peak": -np.inf}),
@@ -57,8 +57,8 @@ def test_a_good_corpus_has_no_problems():
         ("odd rate", {"rate_hz": 16000}),
     ],
 )
-def test_audio(kind, facts):
-    assert kinds(make([*GOOD, ("a", "train", facts)])) == {(kind, "3.wav")}
+def test_audio(kind, measurements):
+    assert kinds(make([*GOOD, ("a", "train", measurements)])) == {(kind, "3.wav")}
 
 
 def test_spoken_text_has_no_odd_rate():
@@ -145,9 +145,9 @@ def test_count_splits():
         Utterance(Path("b"), "y", "", "train"),
         Utterance(Path("c"), "x", "bob", "test"),
     )
-    facts = np.zeros(3, AUDIO_FACTS)
-    facts["seconds"] = 1800.0
-    counts = count_splits(Corpus("c", utterances), facts)
+    measurements = np.zeros(3, MEASUREMENTS)
+    measurements["seconds"] = 1800.0
+    counts = count_splits(Corpus("c", utterances), measurements)
     assert counts["train"] == {
         "utterances": 2,
         "speakers": 1,
@@ -158,8 +158,8 @@ def test_count_splits():
     assert counts["test"]["hours"] == 0.5
 
 
-def spoken(text, seconds=1.0, split="train", **facts):
-    return text, split, {"seconds": seconds, **facts}
+def spoken(text, seconds=1.0, split="train", **measurements):
+    return text, split, {"seconds": seconds, **measurements}
 
 
 SENTENCES = [
@@ -217,7 +217,7 @@ def test_sentences_are_told_from_labels():
 
     assert has_sentences(corpus("turn it on", "what is that", "turn it on"))
     assert not has_sentences(corpus("yes", "no", "yes", "no"))
-    facts = np.zeros(2, AUDIO_FACTS)
-    counted = count_splits(corpus("one two", "three"), facts, sentences=True)
+    measurements = np.zeros(2, MEASUREMENTS)
+    counted = count_splits(corpus("one two", "three"), measurements, sentences=True)
     assert counted["train"]["sentences"] == 2
     assert "labels" not in counted["train"]

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from tfspeech.data import cache as cache_module
 from tfspeech.data import store as store_module
+from tfspeech.data.cache import cache_folder
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.espeak import SpokenText
 from tfspeech.data.manifest import Corpus, Utterance
-from tfspeech.data.store import cache_folder, prepare, usual_rate_hz
+from tfspeech.data.store import prepare, usual_rate_hz
 from tfspeech.errors import CorpusError, SpecError
 
 
@@ -56,8 +58,8 @@ def test_prepare_decodes_and_resamples(files):
     assert store.lengths.tolist() == [4000, 2000, 8000]
     np.testing.assert_allclose(store[0], tone(0.5, 8000), atol=1e-4)
     np.testing.assert_allclose(store[2][100:-100], tone(1, 8000)[100:-100], atol=2e-3)
-    np.testing.assert_allclose(store.facts["seconds"], [0.5, 0.25, 1.0])
-    np.testing.assert_allclose(store.facts["peak"], 0.5, atol=1e-3)
+    np.testing.assert_allclose(store.measurements["seconds"], [0.5, 0.25, 1.0])
+    np.testing.assert_allclose(store.measurements["peak"], 0.5, atol=1e-3)
     assert [each.kind for each in report.problems] == ["odd rate"]
 
 
@@ -152,7 +154,7 @@ def test_interrupted_run_leaves_nothing(files, cache, monkeypatch):
 def test_what_a_killed_run_has_left_is_removed_after_a_day(files, cache, monkeypatch):
     old = cache / "partial-old"
     old.mkdir(parents=True)
-    monkeypatch.setattr(store_module, "_LEFTOVER_AGE_S", -1)
+    monkeypatch.setattr(cache_module, "_LEFTOVER_AGE_S", -1)
     prepare(corpus_of(*files))
     assert not old.exists()
     assert len(list(cache.iterdir())) == 1
@@ -215,7 +217,9 @@ def test_full_disk_is_one_clear_error(tmp_path, cache):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
     try:
-        with pytest.raises(CorpusError, match=r"audio cache in .*TFSPEECH_CACHE") as e:
+        with pytest.raises(
+            CorpusError, match=r"cannot write the cache in .*TFSPEECH_CACHE"
+        ) as e:
             prepare(corpus_of(tmp_path / "long.wav"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.texts:
         sentences = options.texts == "sentences"
     store, report = prepare(corpus, options.sample_rate_hz, sentences=sentences)
-    counts = count_splits(corpus, store.facts, sentences)
+    counts = count_splits(corpus, store.measurements, sentences)
     if options.json:
         rate_hz = store.sample_rate_hz
         print_json({**report.to_json(), "splits": counts, "sample_rate_hz": rate_hz})

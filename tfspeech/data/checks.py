@@ -41,7 +41,7 @@ LEVELS = {
 }
 
 # What is measured of each audio before it is resampled, and where its samples are.
-AUDIO_FACTS = np.dtype(
+MEASUREMENTS = np.dtype(
     [
         ("offset", np.int64),  # Of the first sample in the cache.
         ("length", np.int64),  # In samples at the cache's rate.
@@ -131,7 +131,7 @@ class Report:
 
 def check(
     corpus: Corpus,
-    facts: np.ndarray,
+    measurements: np.ndarray,
     unread: Mapping[int, Problem],
     max_seconds: float,
     labels: Collection[str] | None = None,
@@ -142,7 +142,7 @@ def check(
 
     Args:
         corpus: The corpus.
-        facts: `AUDIO_FACTS` [utterances].
+        measurements: `MEASUREMENTS` [utterances].
         unread: The audio that could not be read, by the index of its utterance.
         max_seconds: Longer audio has been cut.
         labels: The only texts allowed; by default, those of the training split, which
@@ -168,7 +168,7 @@ def check(
     else:
         problems += _check_labels(corpus, utterances, labels)
     heard = [
-        (corpus.utterances[index], facts[index])
+        (corpus.utterances[index], measurements[index])
         for index in checked
         if index not in unread
     ]
@@ -193,13 +193,13 @@ def has_sentences(corpus: Corpus) -> bool:
 
 
 def count_splits(
-    corpus: Corpus, facts: np.ndarray, sentences: bool = False
+    corpus: Corpus, measurements: np.ndarray, sentences: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Returns utterances, known speakers, different texts and hours of each split.
 
     Args:
         corpus: The corpus.
-        facts: `AUDIO_FACTS` [utterances].
+        measurements: `MEASUREMENTS` [utterances].
         sentences: Texts are counted as sentences, not as labels.
     """
     texts = "sentences" if sentences else "labels"
@@ -211,7 +211,7 @@ def count_splits(
             "utterances": len(utterances),
             "speakers": len({each.speaker for each in utterances if each.speaker}),
             texts: len({each.text for each in utterances}),
-            "hours": round(float(facts["seconds"][chosen].sum()) / 3600, 3),
+            "hours": round(float(measurements["seconds"][chosen].sum()) / 3600, 3),
         }
     return counts
 

@@ -24,6 +24,7 @@ from tfspeech.audio.features import (
 )
 from tfspeech.audio.resample import resample
 from tfspeech.data.batches import BatchPlan, ordered_batches
+from tfspeech.data.cache import read_arrays
 from tfspeech.data.store import AudioStore
 from tfspeech.errors import SpecError
 
@@ -130,7 +131,7 @@ def augmented_words(
     target_table = tf.constant(targets, tf.int32)
 
     def load(rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
-        waveforms, lengths = read_waveforms(store, tf.gather(utterances, rows))
+        waveforms, lengths = read_arrays(store, tf.gather(utterances, rows))
         waveforms, lengths = augment_waveforms(
             waveforms, lengths, seeds, augment, config.sample_rate_hz
         )
@@ -173,7 +174,7 @@ def evaluation_batches(
     target_table = np.asarray(targets, np.int32)
 
     def load(rows: tf.Tensor) -> Batch:
-        waveforms, lengths = read_waveforms(store, tf.gather(utterances, rows))
+        waveforms, lengths = read_arrays(store, tf.gather(utterances, rows))
         features, lengths = extract_features(waveforms, lengths, config)
         return {
             "features": features,
@@ -228,21 +229,3 @@ def noise_energies(files: Sequence[Path], config: FeatureConfig) -> tf.Tensor | 
         length = tf.size(waveform)[tf.newaxis]
         energies.append(frame_energies(waveform[tf.newaxis], length, config)[0][0])
     return tf.concat(energies, axis=0) if energies else None
-
-
-def read_waveforms(
-    store: AudioStore, indices: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Reads utterances in `tf.data`.
-
-    Args:
-        store: The waveforms.
-        indices: Their places, integer [batch].
-
-    Returns:
-        What `AudioStore.batch` returns.
-    """
-    waveforms, lengths = tf.numpy_function(
-        store.batch, [indices], [tf.float32, tf.int32]
-    )
-    return tf.ensure_shape(waveforms, [None, None]), tf.ensure_shape(lengths, [None])

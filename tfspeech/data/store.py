@@ -1,4 +1,4 @@
-"""Decodes a corpus once, into a cache of float32 samples that is memory-mapped."""
+"""Decodes a corpus once, into a cache of float32 samples on disk."""
 
 from __future__ import annotations
 
@@ -8,75 +8,53 @@ import hashlib
 import importlib.metadata
 import math
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import tensorflow as tf
 
 from tfspeech.audio.decode import decode_audio, read_audio
 from tfspeech.audio.resample import resample
 from tfspeech.console import progress, say
-from tfspeech.data.checks import AUDIO_FACTS, Problem, Report, check
+from tfspeech.data.cache import ArrayStore, cache_folder, partial_folder, publish
+from tfspeech.data.checks import MEASUREMENTS, Problem, Report, check
 from tfspeech.data.manifest import Corpus
-from tfspeech.errors import AudioError, CorpusError
+from tfspeech.errors import AudioError
 from tfspeech.text.espeak import NATIVE_RATE_HZ
 
 TELEPHONE_RATE_HZ = 8000
 SPEECH_RATE_HZ = 16000
 MAX_SECONDS = 30.0
 
-_FORMAT_VERSION = 1  # Of the cache; a change of decoding or resampling must raise it.
+_FORMAT_VERSION = 2  # Of the cache; a change of decoding or resampling must raise it.
 _RATE_PROBES = 100
 _FULL_SCALE = 0.999
-_LEFTOVER_AGE_S = 24 * 3600
-_SAMPLES, _FACTS, _RATE = "samples.f32", "facts.npy", "rate_hz.txt"
+_SAMPLES, _MEASUREMENTS, _RATE = "samples.f32", "measurements.npy", "rate_hz.txt"
 
 
-class AudioStore:
+class AudioStore(ArrayStore):
     """The waveforms of a corpus at one rate, in the order of its utterances.
 
+    Args of the constructor:
+        folder: Of the cache.
+        fingerprint: Its name there.
+
     Attributes:
+        fingerprint: Another one for other waveforms.
         sample_rate_hz: The rate of all waveforms.
-        facts: `AUDIO_FACTS` [utterances], what was measured before resampling.
+        measurements: `MEASUREMENTS` [utterances], most of them before resampling.
         lengths: The samples of each waveform, int64 [utterances].
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
         self.sample_rate_hz = int((folder / _RATE).read_text())
-        self.facts = np.load(folder / _FACTS)
-        self.lengths = self.facts["length"]
-        path = folder / _SAMPLES  # An empty file cannot be mapped.
-        samples = np.memmap(path, np.float32, "r") if path.stat().st_size else []
-        self._samples = np.asarray(samples, np.float32)
-
-    def __len__(self) -> int:
-        return len(self.facts)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        """Returns one waveform, float32 [samples], read-only."""
-        offset = self.facts["offset"][index]
-        return self._samples[offset : offset + self.lengths[index]]
-
-    def batch(self, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns waveforms side by side.
-
-        Args:
-            indices: The utterances, int [batch].
-
-        Returns:
-            Waveforms, float32 [batch, samples of the longest], padded with zeros, and
-            their lengths in samples, int32 [batch].
-        """
-        lengths = self.lengths[indices].astype(np.int32)
-        waveforms = np.zeros((len(lengths), lengths.max(initial=0)), np.float32)
-        for row, index in enumerate(indices):
-            waveforms[row, : lengths[row]] = self[index]
-        return waveforms, lengths
+        self.measurements = np.load(folder / _MEASUREMENTS)
+        super().__init__(
+            *(folder / _SAMPLES, self.measurements["offset"]),
+            self.measurements["length"],
+        )
 
 
 def prepare(
@@ -112,18 +90,20 @@ def prepare(
         SpecError: eSpeak NG lacks a voice of the corpus.
     """
     rate_hz = sample_rate_hz or _suitable_rate_hz(corpus)
-    folder = cache_folder() / _fingerprint(corpus, rate_hz, max_seconds)
+    fingerprint = _fingerprint(corpus, rate_hz, max_seconds)
+    folder = cache_folder() / fingerprint
     unread: dict[int, Problem] = {}
     if folder.is_dir():
-        store = AudioStore(folder)
+        store = AudioStore(folder, fingerprint)
     else:
-        with _partial_folder(folder) as partial:
+        with partial_folder(folder) as partial:
             unread = _fill(partial, corpus, rate_hz, max_seconds)
-            store = AudioStore(partial)  # Its mapping outlives the folder's name.
+            store = AudioStore(partial, fingerprint)
             if not unread:
-                _publish(partial, folder)
-    report = check(corpus, store.facts, unread, max_seconds, labels, split, sentences)
-    return store, report
+                publish(partial, folder)
+    return store, check(
+        *(corpus, store.measurements, unread, max_seconds, labels, split, sentences)
+    )
 
 
 def usual_rate_hz(corpus: Corpus) -> int:
@@ -139,13 +119,6 @@ def usual_rate_hz(corpus: Corpus) -> int:
         rates_hz.update(int(rate_hz) for _, _, rate_hz in decoded.as_numpy_iterator())
     usual = rates_hz.most_common(1)
     return usual[0][0] if usual else NATIVE_RATE_HZ
-
-
-def cache_folder() -> Path:
-    """Returns $TFSPEECH_CACHE, by default the user's cache folder."""
-    return Path(
-        os.environ.get("TFSPEECH_CACHE") or platformdirs.user_cache_dir("tfspeech")
-    )
 
 
 def _fingerprint(corpus: Corpus, rate_hz: int, max_seconds: float) -> str:
@@ -165,55 +138,27 @@ def _fingerprint(corpus: Corpus, rate_hz: int, max_seconds: float) -> str:
     return digest.hexdigest()[:32]
 
 
-@contextlib.contextmanager
-def _partial_folder(folder: Path) -> Iterator[Path]:
-    """Makes a folder to be filled, and removes it and what killed runs have left."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.parent.glob("partial-*"):
-            if time.time() - leftover.stat().st_mtime > _LEFTOVER_AGE_S:
-                shutil.rmtree(leftover, ignore_errors=True)
-        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=folder.parent))
-        try:
-            yield partial
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        raise CorpusError(
-            f"cannot write the audio cache in {folder.parent}: {error.strerror}; make "
-            "room or set $TFSPEECH_CACHE to another folder"
-        ) from error
-
-
-def _publish(partial: Path, folder: Path) -> None:
-    try:
-        partial.rename(folder)
-    except OSError:
-        if not folder.is_dir():  # Else another process has filled it meanwhile.
-            raise
-
-
 def _fill(
     folder: Path, corpus: Corpus, rate_hz: int, max_seconds: float
 ) -> dict[int, Problem]:
     """Writes the cache of a corpus, and returns what could not be read."""
-    facts = np.zeros(len(corpus.utterances), AUDIO_FACTS)
+    measurements = np.zeros(len(corpus.utterances), MEASUREMENTS)
     found = set()
-    say(f"decoding {len(facts)} utterances of {corpus.name} to the cache")
+    say(f"decoding {len(measurements)} utterances of {corpus.name} to the cache")
     with (
         (folder / _SAMPLES).open("wb") as file,
-        progress(len(facts), "Decoding", "file") as bar,
+        progress(len(measurements), "Decoding", "file") as bar,
     ):
         for index, audio in _decode(corpus, rate_hz, max_seconds):
             samples = audio.pop("samples")
             for name, value in audio.items():
-                facts[index][name] = value
-            facts[index]["offset"] = file.tell() // samples.itemsize
-            facts[index]["length"] = len(samples)
+                measurements[index][name] = value
+            measurements[index]["offset"] = file.tell() // samples.itemsize
+            measurements[index]["length"] = len(samples)
             file.write(samples.tobytes())
             found.add(index)
             bar.update()
-    np.save(folder / _FACTS, facts)
+    np.save(folder / _MEASUREMENTS, measurements)
     (folder / _RATE).write_text(str(rate_hz))
     return {
         index: _diagnose(each.audio)
@@ -266,7 +211,7 @@ def _read_files(corpus: Corpus, indices: Sequence[int]) -> tf.data.Dataset:
 def _measure(
     waveform: tf.Tensor, original_hz: tf.Tensor, rate_hz: int, max_seconds: float
 ) -> dict[str, tf.Tensor]:
-    """Returns the `AUDIO_FACTS` of a waveform, and its `samples` at `rate_hz`."""
+    """Returns the `MEASUREMENTS` of a waveform, and its `samples` at `rate_hz`."""
     level = tf.abs(waveform)
     finite = tf.reduce_all(tf.math.is_finite(waveform))
     original = tf.cast(original_hz, tf.float64)

@@ -40,6 +40,7 @@ class AttentionTraining(SpeechTraining):
         sentences: int,
     ) -> None:
         super().__init__(data, settings, sentences)
+        self.spoken_frames = [data.frames(index) for index in self._spoken]
         self._task = task
         steps = task.reduction_factor
         self._load = sentence_loader(data, self._train, steps, TAIL_STEPS)

@@ -14,6 +14,13 @@ from models.config import option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.trajectory import with_deltas
 from tfspeech.console import progress
+from tfspeech.data.cache import (
+    ArrayStore,
+    cache_folder,
+    partial_folder,
+    read_arrays,
+)
+from tfspeech.data.frames import frame_store
 from tfspeech.data.phoneme_times import read_segments, symbol_durations
 from tfspeech.data.pipeline import Batch, ordered_rows
 from tfspeech.tasks.speech.data import (
@@ -96,30 +103,70 @@ class ParallelTtsData(SentenceData):
 class TimedUtterances:
     """Utterances whose durations are known, as batches of features and targets.
 
+    Frames and features are computed once, and kept on disk: reading them takes less
+    time than computing them anew in every epoch.
+
     Args of the constructor:
         data: The corpus.
         indices: Places of the utterances.
         targets: Which of the values of a frame are predicted.
         dim: The linguistic features.
 
+    Attributes:
+        frames: All values of the frames of each, float32 [frames, frame_dim].
+
     Raises:
-        CorpusError: An utterance has no phoneme times, or those of another text.
+        CorpusError: An utterance has no phoneme times, or those of another text; or the
+            cache cannot be written.
     """
 
     def __init__(
         self, data: ParallelTtsData, indices: np.ndarray, targets: slice, dim: int
     ) -> None:
-        self._data = data
-        self._indices = indices
+        self.frames = frame_store(data.store, indices, data.features)
         self._targets = targets
         self._dim = dim
-        self._lengths = data.frame_lengths(indices)
         pairs = []
         with progress(len(indices), "reading phoneme times", "sentence") as bar:
             for index in indices:
                 pairs.append(data.segments(index))
                 bar.update()
         self._segments, self._durations = map(_ragged, zip(*pairs, strict=True))
+        with partial_folder(cache_folder() / "features") as folder:
+            # The files stay open when the folder is gone.
+            self._of_frames, self._of_segments = self._compute_features(folder)
+
+    def _compute_features(self, folder: Path) -> tuple[ArrayStore, ArrayStore]:
+        """Writes the linguistic features of all frames and of all segments."""
+
+        def compute(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            segments, lengths, durations = self.segments(rows)
+            of_frames, counts = frame_features(segments, lengths, durations, self._dim)
+            of_segments = segment_features(segments, lengths, self._dim)
+            return (
+                tf.boolean_mask(of_frames, tf.sequence_mask(counts)),
+                tf.boolean_mask(of_segments, tf.sequence_mask(lengths)),
+            )
+
+        count = len(self.frames)
+        rows = tf.data.Dataset.range(count).batch(EVALUATION_BATCH_SIZE)
+        batches = rows.map(compute, num_parallel_calls=2, deterministic=True)
+        paths = [folder / name for name in ("frames.f32", "segments.f32")]
+        with (
+            paths[0].open("wb") as frames,
+            paths[1].open("wb") as segments,
+            progress(count, "computing linguistic features", "sentence") as bar,
+        ):
+            for of_frames, of_segments in batches.as_numpy_iterator():
+                frames.write(of_frames.tobytes())
+                segments.write(of_segments.tobytes())
+                bar.update(min(EVALUATION_BATCH_SIZE, count - bar.n))
+        lengths = self.frames.lengths, self._segments.row_lengths().numpy()
+        of_frames, of_segments = (
+            ArrayStore(path, np.cumsum(length) - length, length, (self._dim,))
+            for path, length in zip(paths, lengths, strict=True)
+        )
+        return of_frames, of_segments
 
     @property
     def log_durations(self) -> np.ndarray:
@@ -149,30 +196,25 @@ class TimedUtterances:
         Returns:
             `frame_features` float32 [batch, frames, dim] and `frames` float32 [batch,
             frames, 2 values], the targets and their differences, with `frame_lengths`
-            int32 [batch]; `segments` and `durations` int32 [batch, segments],
-            `segment_features` float32 [batch, segments, dim] and `log_durations`
-            float32 [batch, segments] with `segment_lengths` int32 [batch].
+            int32 [batch]; `segments` int32 [batch, segments], `segment_features`
+            float32 [batch, segments, dim] and `log_durations` float32 [batch, segments]
+            with `segment_lengths` int32 [batch].
         """
         segments, segment_lengths, durations = self.segments(rows)
-        features, _ = frame_features(segments, segment_lengths, durations, self._dim)
+        frames, lengths = read_arrays(self.frames, rows)
         return {
-            **self._load_frames(rows),
-            "frame_features": features,
+            "frame_features": read_arrays(self._of_frames, rows)[0],
+            "frames": with_deltas(frames[:, :, self._targets], lengths),
+            "frame_lengths": lengths,
             "segments": segments,
-            "durations": durations,
-            "segment_features": segment_features(segments, segment_lengths, self._dim),
+            "segment_features": read_arrays(self._of_segments, rows)[0],
             "log_durations": log_duration(durations),
             "segment_lengths": segment_lengths,
         }
 
-    def _load_frames(self, rows: tf.Tensor) -> Batch:
-        frames, lengths = self._data.read_frames(tf.gather(self._indices, rows))
-        targets = with_deltas(frames[:, :, self._targets], lengths)
-        return {"frames": targets, "frame_lengths": lengths}
-
     def batches(self, batch_size: int = EVALUATION_BATCH_SIZE) -> tf.data.Dataset:
         """Batches of every utterance once, the shortest first; see `load`."""
-        return ordered_rows(self._lengths, batch_size, self.load)
+        return ordered_rows(self.frames.lengths, batch_size, self.load)
 
     def sample_frames(self, rows: np.ndarray, most: int) -> np.ndarray:
         """Targets with their differences of some utterances.
@@ -184,18 +226,13 @@ class TimedUtterances:
         Returns:
             float32 [frames, 2 values].
         """
-        lengths = self._lengths[rows]
+        lengths = self.frames.lengths[rows]
         step = -(-int(lengths.sum()) // most)
-
-        def load(places: tf.Tensor) -> Batch:
-            return self._load_frames(tf.gather(rows, places))
-
-        batches = ordered_rows(lengths, EVALUATION_BATCH_SIZE, load)
+        targets = (self.frames[row][np.newaxis, :, self._targets] for row in rows)
         return np.concatenate(
             [
-                frames[:length:step]
-                for batch in batches.as_numpy_iterator()
-                for frames, length in zip(*batch.values(), strict=True)
+                with_deltas(each, [length])[0, ::step]
+                for each, length in zip(targets, lengths, strict=True)
             ]
         )
 

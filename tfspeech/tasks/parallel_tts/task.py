@@ -310,20 +310,19 @@ class ParallelTts(SpeechTask):
         def spoken() -> Iterator[dict[str, np.ndarray]]:
             # In batches, so that what waits for its turn fits in memory.
             for start in range(0, len(indices), EVALUATION_BATCH_SIZE):
-                places = indices[start : start + EVALUATION_BATCH_SIZE]
-                rows = tf.range(start, start + len(places))
+                rows = np.arange(start, len(indices))[:EVALUATION_BATCH_SIZE]
                 segments, lengths, durations = utterances.segments(rows)
-                own = self.durations(segments, lengths, tf.ones([len(places)]))
+                own = self.durations(segments, lengths, tf.ones([len(rows)]))
                 errors.append(self.duration_errors(segments, durations, own))
                 pairs = [
                     self.speak_timed(segments, lengths, each)
                     for each in (durations, own)
                 ]
-                for index, aligned, free in zip(places, *pairs, strict=True):
+                for row, aligned, free in zip(rows, *pairs, strict=True):
                     yield {
                         "aligned_": self.waveform(aligned.frames),
                         "": self.waveform(free.frames),
-                        "vocoder_": self.waveform(data.frames(index)),
+                        "vocoder_": self.waveform(utterances.frames[row]),
                     }
 
         compared = compare_with_recordings(data, indices, COLUMNS, spoken())

@@ -44,7 +44,8 @@ class ParallelTtsTraining(SpeechTraining):
         self._utterances = task.timed(data, self._train)
         validation = task.timed(data, self._validation)
         self._validation_batches = self.cached(validation.batches())
-        self._spoken = validation.segments(self._spoken_rows)
+        self.spoken_frames = [validation.frames[row] for row in self._spoken_rows]
+        self._spoken_segments = validation.segments(self._spoken_rows)
 
     def load(self, rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
         """Reads utterances; see `TimedUtterances.load`."""
@@ -57,7 +58,7 @@ class ParallelTtsTraining(SpeechTraining):
         """
         task = self._task
         task.measure_stds(self._validation_batches)
-        segments, lengths, durations = self._spoken
+        segments, lengths, durations = self._spoken_segments
         spoken = task.speak_timed(segments, lengths, durations)
         self.speech = [self._with_mels(each) for each in spoken]
         own = task.durations(segments, lengths, tf.ones([len(lengths)]))

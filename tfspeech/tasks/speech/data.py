@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from models.config import option
 from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
+from tfspeech.data.cache import read_arrays
 from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus
-from tfspeech.data.pipeline import read_waveforms
 from tfspeech.data.store import prepare, usual_rate_hz
 from tfspeech.text.front_end import TextFrontEnd
 
@@ -89,7 +89,7 @@ class SentenceData:
         Returns:
             What `acoustic_frames` returns.
         """
-        return acoustic_frames(*read_waveforms(self.store, indices), self.features)
+        return acoustic_frames(*read_arrays(self.store, indices), self.features)
 
     def frames(self, index: int) -> np.ndarray:
         """The frames of the utterance at a place, float32 [frames, frame_dim]."""

@@ -30,7 +30,8 @@ class SpeechTraining(Training):
 
     Attributes:
         spoken_texts: Their texts.
-        spoken_frames: The frames of their recordings, each float32 [frames, frame_dim].
+        spoken_frames: The frames of their recordings, each float32 [frames, frame_dim];
+            subclasses have them.
         speech: What the last validation has made of them.
 
     Raises:
@@ -47,14 +48,14 @@ class SpeechTraining(Training):
         spread = np.linspace(0, len(self._validation) - 1, sentences)
         # Places in the validation split.
         self._spoken_rows = np.unique(spread.astype(int))
-        spoken = self._validation[self._spoken_rows]
-        self.spoken_texts = data.texts(spoken)
-        self.spoken_frames = [data.frames(index) for index in spoken]
+        self._spoken = self._validation[self._spoken_rows]
+        self.spoken_texts = data.texts(self._spoken)
+        self.spoken_frames: Sequence[np.ndarray] = ()
         self.speech: Sequence[Speech] = ()
 
     def recording(self, number: int) -> np.ndarray:
         """The waveform, float32 [samples], of one of the sentences that are spoken."""
-        return self._data.store[self._validation[self._spoken_rows[number]]]
+        return self._data.store[self._spoken[number]]
 
     def cached(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """Keeps the batches of the validation split in memory if it is not too long."""
