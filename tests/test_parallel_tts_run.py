@@ -1,6 +1,7 @@
 """A run of the dense synthesiser: trained, measured, speaking, stopped and resumed."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -60,6 +61,33 @@ def test_evaluate_repeats_the_scores_of_the_run(small_dense, command):
     for name, score in scores.items():
         assert (score is None) == (saved[name] is None)
         assert score is None or score == pytest.approx(saved[name], rel=1e-3)
+
+
+def test_another_corpus_has_its_phoneme_times_beside_it(
+    small_dense, sentences, phoneme_times, tmp_path
+):
+    rows = [row.split("\t") for row in sentences.read_text().splitlines()]
+    kept = [rows[0]]
+    for name, text, split in rows[1:]:
+        if split == "test":
+            shutil.copy(sentences.parent / name, tmp_path / f"other_{name}")
+            grid = name.replace(".wav", ".TextGrid")
+            shutil.copy(phoneme_times / grid, tmp_path / f"other_{grid}")
+            kept.append([f"other_{name}", text, split])
+    (tmp_path / "list.tsv").write_text("\n".join("\t".join(row) for row in kept))
+    scores = evaluate.run(small_dense, f"manifest:{tmp_path / 'list.tsv'}")
+    saved = json.loads((small_dense / "results.json").read_text())
+    assert scores["sentences"] == len(kept) - 1
+    assert scores["aligned_mcd_db"] == pytest.approx(saved["aligned_mcd_db"], rel=1e-3)
+
+
+def test_a_run_that_a_rule_ends_leaves_its_samples(dense_flags, tmp_path):
+    config, *_ = train.parse([*dense_flags, "--epochs=3"])
+    train.run(config, tmp_path / "run", is_over=lambda state: state.epoch == 2)
+    samples = tmp_path / "run" / "samples"
+    # Of the last epoch alone.
+    assert {path.name for path in samples.glob("step_*")} == {"step_000008"}
+    assert (samples / "step_000008" / "sentence_1.wav").is_file()
 
 
 def test_evaluate_prints_a_table(small_dense, command):

@@ -9,6 +9,7 @@ from tfspeech.errors import CorpusError, SpecError, TextError
 from tfspeech.tasks.parallel_tts.config import ParallelTtsConfig
 from tfspeech.tasks.parallel_tts.task import whole_durations
 from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.speech import training as speech_training
 from tfspeech.text.linguistic import (
     encode_segments,
     frame_features,
@@ -43,6 +44,51 @@ def indices(data):
 @pytest.fixture(scope="module")
 def utterances(task, data, indices):
     return task.timed(data, indices)
+
+
+def mean_loss(task, utterances):
+    total = frames = 0.0
+    for batch in utterances.batches(1):
+        count = float(tf.reduce_sum(batch["frame_lengths"]))
+        loss = task.losses("model", batch, training=False).total
+        total, frames = total + count * float(loss), frames + count
+    return total / frames
+
+
+def test_validation_measures_the_validation_split(run, data, indices, utterances):
+    config, task = run
+    training = config.read_training(task, data)
+    texts = data.texts(indices)
+    assert training.spoken_texts == [texts[0], texts[-1]]
+    np.testing.assert_array_equal(training.recording(1), data.store[indices[-1]])
+    for frames, index in zip(training.spoken_frames, indices[[0, -1]], strict=True):
+        np.testing.assert_allclose(frames, data.frames(index), atol=1e-4)
+    scores = training.validate()
+    measured = task.model.prediction_std.numpy(), task.model.duration_std.numpy()
+    assert scores["loss"] == pytest.approx(mean_loss(task, utterances), rel=1e-4)
+    others = task.timed(data, data.corpus.indices("test"))
+    assert scores["loss"] != pytest.approx(mean_loss(task, others), rel=1e-2)
+    task.measure_stds(utterances.batches(1))
+    np.testing.assert_allclose(measured[0], task.model.prediction_std, rtol=1e-4)
+    np.testing.assert_allclose(measured[1], task.model.duration_std, rtol=1e-4)
+
+
+def test_a_long_validation_split_is_not_kept_in_memory(run, data, monkeypatch):
+    config, task = run
+    short, long = config.read_training(task, data), config.read_training(task, data)
+    batches = tf.data.Dataset.range(3)
+    assert short.cached(batches) is not batches
+    monkeypatch.setattr(speech_training, "CACHED_FRAMES", 100)
+    assert long.cached(batches) is batches
+
+
+def test_frames_to_normalise_by_are_thinned_where_there_are_many(data, utterances):
+    every = utterances.sample_frames(np.array([2, 0]), 10_000)
+    lengths = utterances.frames.lengths[[2, 0]]
+    assert len(every) == lengths.sum()
+    few = utterances.sample_frames(np.array([2, 0]), int(lengths.sum()) // 2)
+    wanted = [each[::3] for each in np.split(every, lengths[:1])]
+    np.testing.assert_array_equal(few, np.concatenate(wanted))
 
 
 def test_whole_durations_keep_sums_phonemes_and_padding():
