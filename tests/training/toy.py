@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.layers import Dropout
 from tfspeech.strategies import Run, parse_clipping, parse_regularization
 from tfspeech.training.distribution import Distribution
 from tfspeech.training.group import Group
@@ -18,13 +19,14 @@ class ToyModel(keras.Model):
     def __init__(self, dropout=0.0, dtype="float32"):
         super().__init__(name="toy", dtype=dtype)
         self.hidden = keras.layers.Dense(4, "tanh", dtype=dtype, name="hidden")
-        self.dropout = keras.layers.Dropout(dropout)
+        self.dropout = Dropout(dropout, name="dropout")
         self.out = keras.layers.Dense(1, dtype=dtype, name="out")
         self({"x": tf.zeros([1, 3])})
 
     def call(self, inputs, training=False):
         activations = self.hidden(inputs["x"])
-        hidden = self.dropout(activations, training=training)
+        seeds = inputs.get("seeds")
+        hidden = self.dropout(activations, seeds, training=training)
         return {
             "y": tf.cast(self.out(hidden), tf.float32),
             "activations": {"hidden": activations[:, tf.newaxis]},
@@ -53,7 +55,8 @@ def toy_data(batches=1000, size=8, bad=()):
     y = x.sum(axis=2, keepdims=True)
     for number in bad:
         x[number, 0, 0] = np.inf
-    return tf.data.Dataset.from_tensor_slices({"x": x, "y": y})
+    seeds = rng.integers(2**62, size=(batches, size))
+    return tf.data.Dataset.from_tensor_slices({"x": x, "y": y, "seeds": seeds})
 
 
 def toy_step(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 
@@ -105,11 +106,17 @@ def create_distribution(name: str) -> Distribution:
         SpecError: `TF_CONFIG` is missing or malformed.
     """
     if name == "mirrored":
-        return Distribution(tf.distribute.MirroredStrategy())
+        return Distribution(_mirrored())
     if name == "multi_worker":
         _check_tf_config()
         return Distribution(tf.distribute.MultiWorkerMirroredStrategy())
     return Distribution()
+
+
+@functools.cache
+def _mirrored() -> tf.distribute.MirroredStrategy:
+    """One for all runs of a process: the collectives of two would share their keys."""
+    return tf.distribute.MirroredStrategy()
 
 
 def _check_tf_config() -> None:
