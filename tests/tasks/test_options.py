@@ -11,10 +11,21 @@ from tfspeech.tasks.alignment.aligner import AlignmentConfig
 from tfspeech.tasks.registry import MODELS, default_config
 
 MAY_BE_NEGATIVE = {"snr_min_db", "snr_max_db", "lo", "hi"}
-ZERO_WITHOUT_A_MEANING_OF_ITS_OWN = {
+NONE_IS_NO_SPECIAL_CASE = {
     *("seed", "warmup_steps", "time_masks", "frequency_masks", "delta_order"),
 }
-"""Counts of which there may be none; others say in their help what 0 is."""
+"""Whole numbers that may be 0; of the others, the help says what 0 is."""
+ABOVE_0 = {
+    *("learning_rate", "max_seconds", "training_minutes", "frame_length_ms"),
+    *("hop_length_ms", "power_floor", "magnitude_floor", "guide_width"),
+    *("frames_per_symbol",),
+}
+BELOW_2 = {
+    *("dropout", "prenet_dropout", "zoneout", "ema_momentum", "label_smoothing"),
+    *("synthetic_share", "speed", "tempo", "room_share", "noise_share", "preemphasis"),
+    *("time_mask_share", "frequency_mask_share", "utterance_mean_share"),
+    *("q", "decay", "rho", "drop_rate", "sparsity"),
+}
 
 
 def strategies():
@@ -41,13 +52,19 @@ def test_every_number_has_a_range_with_its_default_inside(section, field):
     within, default = field.metadata["within"], getattr(section, field.name)
     values = default if isinstance(default, tuple) else (default,)
     assert all(value is None or within.hold(value) for value in values)
-    if "int" in field.type and "help" in field.metadata:
+    if "help" not in field.metadata:
+        may_be_0 = within.hold(0)
+    elif "float" in field.type:
+        may_be_0 = field.name not in ABOVE_0
+    else:
         says = "0" in field.metadata["help"]
-        allowed = says or field.name in ZERO_WITHOUT_A_MEANING_OF_ITS_OWN
-        assert within.hold(0) == allowed
-    outside = [math.nan, math.inf, -math.inf, *([] if within.hold(0) else [0])]
+        may_be_0 = says or field.name in NONE_IS_NO_SPECIAL_CASE
+    assert within.hold(0) == may_be_0
+    outside = [math.nan, math.inf, -math.inf, *([] if may_be_0 else [0])]
     if field.name not in MAY_BE_NEGATIVE:
         outside.append(-1)
+    if field.name in BELOW_2:
+        outside.append(2)
     for value in outside:
         wrong = (*default, value) if isinstance(default, tuple) else value
         message = f"{field.name} must be {within.wanted}. Received: {field.name}="
