@@ -8,7 +8,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from models.config import check_choices, option, sizes
+from models.config import BELOW_1, NOT_NEGATIVE, Options, option, sizes
 from models.layers import (
     AdditiveAttention,
     Attention,
@@ -46,7 +46,7 @@ ATTENTIONS: dict[str, Callable[..., Attention]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class AttentionTtsConfig:
+class AttentionTtsConfig(Options):
     """Attention TTS: encoder of symbols, attention, LSTM decoder, postnet.
 
     One LSTM as encoder and one as decoder, dot attention and s = h + c are
@@ -62,7 +62,9 @@ class AttentionTtsConfig:
     encoder_kernel_size: int = option(5, "kernel size of the encoder", unit="symbols")
     encoder_heads: int = option(4, "heads of the encoder's self-attention")
     encoder_top_k: int = option(
-        0, "largest weights kept by the encoder's self-attention, 0 for all"
+        0,
+        "largest weights kept by the encoder's self-attention, 0 for all",
+        NOT_NEGATIVE,
     )
     tied_convolutions: bool = option(
         False, "depthwise convolutions in encoder and postnet"
@@ -73,12 +75,13 @@ class AttentionTtsConfig:
     attention_units: int = option(128, "size of queries and keys", search=sizes)
     attention_heads: int = option(4, "heads of multi_head attention")
     attention_top_k: int = option(
-        0, "largest attention weights kept per decoder step, 0 for all"
+        0, "largest attention weights kept per decoder step, 0 for all", NOT_NEGATIVE
     )
     attention_window: int = option(
         3,
         "largest advance of the attention per decoder step in synthesis, with at most "
         "one symbol back; 0 for no limit",
+        NOT_NEGATIVE,
         unit="symbols",
     )
     location_filters: int = option(8, "filters of location_sensitive attention")
@@ -94,40 +97,23 @@ class AttentionTtsConfig:
         choices=("appended", "residual"),
     )
     prenet_units: int = option(128, "units of each prenet layer", search=sizes)
-    prenet_dropout: float = option(0.5, "dropout rate of the prenet")
+    prenet_dropout: float = option(0.5, "dropout rate of the prenet", BELOW_1)
     decoder_layers: int = option(1, "number of decoder LSTM layers")
     decoder_units: int = option(256, "units of each decoder LSTM layer", search=sizes)
-    zoneout: float = option(0.1, "zoneout probability of the decoder LSTM layers")
+    zoneout: float = option(
+        0.1, "zoneout probability of the decoder LSTM layers", BELOW_1
+    )
     reduction_factor: int = option(4, "output of each decoder step", unit="frames")
-    postnet_layers: int = option(0, "number of postnet convolutions, 0 for none")
+    postnet_layers: int = option(
+        0, "number of postnet convolutions, 0 for none", NOT_NEGATIVE
+    )
     postnet_filters: int = option(128, "filters per postnet convolution")
     postnet_kernel_size: int = option(5, "kernel size of the postnet", unit="frames")
-    dropout: float = option(0.1, "dropout rate of encoder and postnet")
+    dropout: float = option(0.1, "dropout rate of encoder and postnet", BELOW_1)
 
     def __post_init__(self) -> None:
-        check_choices(self)
-        may_be_zero = (
-            "encoder_top_k",
-            "attention_top_k",
-            "attention_window",
-            "postnet_layers",
-        )
-        for field in dataclasses.fields(self):
-            value, least = getattr(self, field.name), int(field.name not in may_be_zero)
-            if field.type == "int" and value < least:
-                raise ValueError(
-                    f"{field.name} must be at least {least}. Received: {value}"
-                )
-            if field.type == "float" and not 0 <= value < 1:
-                raise ValueError(f"{field.name} must be in [0, 1). Received: {value}")
-        self._check_sizes()
-
-    def _check_sizes(self) -> None:
-        """Raises a ValueError where one size does not go with another."""
-        if self.encoder_units % 2:
-            raise ValueError(
-                f"encoder_units must be even. Received: {self.encoder_units}"
-            )
+        super().__post_init__()
+        self.require(self.encoder_units % 2 == 0, "encoder_units", "even")
         for heads, units in (
             ("encoder_heads", "encoder_units"),
             ("attention_heads", "attention_units"),

@@ -1,12 +1,38 @@
-"""Declaration of the fields of configuration dataclasses."""
+"""Options: fields of configuration dataclasses, declared with their ranges."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
+_LARGEST = 3.4e38
 _LOG_RATIO = 10.0
+
+
+class Bounds(NamedTuple):
+    """The numbers that a field may have.
+
+    Attributes:
+        wanted: Text that follows "must be" in errors.
+        hold: Whether a finite number is one of them.
+    """
+
+    wanted: str
+    hold: Callable[[float], bool]
+
+
+AT_LEAST_1 = Bounds("at least 1", lambda x: x >= 1)
+NOT_NEGATIVE = Bounds("0 or more", lambda x: x >= 0)
+POSITIVE = Bounds("above 0", lambda x: x > 0)
+BELOW_1 = Bounds("in [0, 1)", lambda x: 0 <= x < 1)
+SHARE = Bounds("in [0, 1]", lambda x: 0 <= x <= 1)
+FINITE = Bounds("a finite number", lambda x: True)
+
+
+def between(low: float, high: float) -> Bounds:
+    """Numbers from `low` to `high`, both included."""
+    return Bounds(f"between {low} and {high}", lambda x: low <= x <= high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +68,7 @@ Values = Range | tuple[Any, ...]
 def option(
     default: Any,
     help: str,
+    within: Bounds | None = None,
     *,
     unit: str = "",
     choices: Sequence[str] = (),
@@ -53,6 +80,8 @@ def option(
     Args:
         default: The field's default value. It must be immutable.
         help: What the field does, in a few words.
+        within: The range of a number, or of every number in a tuple; by default whole
+            numbers are at least 1 and others 0 or more.
         unit: The unit of the value, such as `"Hz"`; empty where there is none.
         choices: The only values allowed, where they can be listed.
         metavar: Name of a value in `--help`; by default its type.
@@ -69,10 +98,56 @@ def option(
             "help": help,
             "unit": unit,
             "choices": tuple(choices),
+            "within": within or _usual_bounds(default),
             "metavar": metavar,
             "search": search,
         },
     )
+
+
+def _usual_bounds(default: Any) -> Bounds | None:
+    first = next(iter(default), None) if isinstance(default, tuple) else default
+    if not is_number(first):
+        return None
+    return AT_LEAST_1 if isinstance(first, int) else NOT_NEGATIVE
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Base of dataclasses whose fields are checked against `choices` and `within`.
+
+    A value may be None where that is the default.
+
+    Attributes:
+        error: The class of the error for a value that is refused.
+    """
+
+    error: ClassVar[type[ValueError]] = ValueError
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, metadata = getattr(self, field.name), field.metadata
+            choices, within = metadata.get("choices"), metadata.get("within")
+            if choices:
+                self.require(
+                    value in choices, field.name, f"one of {', '.join(choices)}"
+                )
+            elif within and not (value is field.default is None):
+                values = value if isinstance(value, tuple) else (value,)
+                valid = all(is_number(x) and within.hold(x) for x in values)
+                self.require(valid, field.name, within.wanted)
+
+    def require(self, valid: bool, name: str, wanted: str) -> None:
+        """Raises `error` unless the value of a field is valid.
+
+        Args:
+            valid: Whether it is.
+            name: The field.
+            wanted: What its value must be.
+        """
+        if not valid:
+            value = getattr(self, name)
+            raise self.error(f"{name} must be {wanted}. Received: {name}={value!r}")
 
 
 def decade_around(value: float) -> Range:
@@ -93,12 +168,8 @@ def sizes(units: int | tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys((max(1, units // 2), units, 2 * units)))
 
 
-def check_choices(config: Any) -> None:
-    """Raises a ValueError where a field of `config` is none of its `choices`."""
-    for field in dataclasses.fields(config):
-        value, choices = getattr(config, field.name), field.metadata.get("choices")
-        if choices and value not in choices:
-            raise ValueError(
-                f"{field.name} must be one of {', '.join(choices)}. "
-                f"Received: {field.name}={value!r}"
-            )
+def is_number(value: object) -> bool:
+    """Whether a value is a number that float32 can hold; a truth value is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= _LARGEST

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import check_choices, option, sizes
+from models.config import Options, option, sizes
 from models.layers import FeatureNormalization, mask_frames
 
 # Percent of the training set below and above the range, and where that is.
@@ -19,7 +19,7 @@ ACTIVATIONS = ("relu", "silu", "tanh", "sigmoid")
 
 
 @dataclasses.dataclass(frozen=True)
-class DenseSynthesisConfig:
+class DenseSynthesisConfig(Options):
     """Dense synthesis: one dense network for acoustic frames, one for durations.
 
     The defaults are 128 -> 64 -> tanh for the frames, with ReLU between, and 64 -> 32
@@ -45,14 +45,6 @@ class DenseSynthesisConfig:
     output_activation: str = option(
         "tanh", "output activation", choices=("tanh", "linear")
     )
-
-    def __post_init__(self) -> None:
-        check_choices(self)
-        for name in ("hidden_units", "duration_units"):
-            if min(getattr(self, name), default=1) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1. Received: {getattr(self, name)}"
-                )
 
 
 class DenseNet(keras.Model):

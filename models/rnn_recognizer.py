@@ -7,7 +7,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from models.config import Range, check_choices, option, sizes
+from models.config import BELOW_1, NOT_NEGATIVE, Options, Range, option, sizes
 from models.layers import (
     AttentionPooling,
     Dropout,
@@ -20,7 +20,7 @@ from models.layers import (
 
 
 @dataclasses.dataclass(frozen=True)
-class RnnRecognizerConfig:
+class RnnRecognizerConfig(Options):
     """RNN recogniser: optional convolutions, recurrent layers, pooling, softmax.
 
     A plain Elman network, 128 features -> 256 units -> 10 words from the last step, is
@@ -32,7 +32,9 @@ class RnnRecognizerConfig:
     layers: int = option(1, "number of recurrent layers", search=(1, 2))
     units: int = option(128, "units per recurrent layer and direction", search=sizes)
     bidirectional: bool = option(True, "bidirectional recurrent layers")
-    conv_layers: int = option(2, "convolutions before the recurrent layers, 0 for none")
+    conv_layers: int = option(
+        2, "convolutions before the recurrent layers, 0 for none", NOT_NEGATIVE
+    )
     conv_filters: int = option(128, "filters per convolution", search=sizes)
     conv_kernel_size: int = option(5, "kernel size of each convolution", unit="frames")
     conv_stride: int = option(2, "stride of each convolution", unit="frames")
@@ -42,19 +44,7 @@ class RnnRecognizerConfig:
     pooling: str = option(
         "attention", "pooling over time", choices=("last", "mean", "attention")
     )
-    dropout: float = option(0.2, "dropout rate", search=Range(0.0, 0.5))
-
-    def __post_init__(self) -> None:
-        check_choices(self)
-        for name in ("layers", "units", "conv_filters", "conv_kernel_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1. Received: {self}")
-        if self.conv_layers < 0 or self.conv_stride < 1:
-            raise ValueError(
-                f"conv_layers must be >= 0 and conv_stride >= 1. Received: {self}"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1). Received: {self.dropout}")
+    dropout: float = option(0.2, "dropout rate", BELOW_1, search=Range(0.0, 0.5))
 
 
 class RnnRecognizer(keras.Model):

@@ -299,7 +299,7 @@ def test_the_summary_says_what_tied_convolutions_save():
         ({"encoder": "gru"}, "encoder must be one of"),
         ({"context": "added"}, "context must be one of"),
         ({"reduction_factor": 0}, "reduction_factor must be at least 1"),
-        ({"attention_top_k": -1}, "attention_top_k must be at least 0"),
+        ({"attention_top_k": -1}, "attention_top_k must be 0 or more"),
         ({"zoneout": 1.0}, r"zoneout must be in \[0, 1\)"),
         ({"encoder_units": 15}, "encoder_units must be even"),
         ({"encoder_heads": 3}, "encoder_heads must divide encoder_units"),

@@ -50,7 +50,7 @@ def test_arguments_are_literals_by_place_or_by_name():
         ("global_norm(*[1])", "name\\(arguments\\)"),
         ("global_norm(5, 6, 7)", "too many positional"),
         ("global_norm(limit=5)", "unexpected keyword"),
-        ("inverse_sqrt_dim('output')", "'fan_in' or 'input'"),
+        ("inverse_sqrt_dim('output')", "of must be one of fan_in, input"),
         ("value(1, match='(')", "no regular expression"),
         ("", "name\\(arguments\\)"),
     ],

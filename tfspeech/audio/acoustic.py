@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import tensorflow as tf
 
-from models.config import option
+from models.config import NOT_NEGATIVE, POSITIVE, Options, between, option
 from tfspeech.audio.features import FeatureConfig, frame_energies, mel_filters
 from tfspeech.audio.lpc import lpc_parameters, pitch_adaptive_power
 from tfspeech.audio.pitch import log_pitch_and_voicing, track_pitch
@@ -15,21 +14,28 @@ from tfspeech.errors import SpecError
 
 
 @dataclasses.dataclass(frozen=True)
-class AcousticConfig:
+class AcousticConfig(Options):
     """What `acoustic_frames` computes. Raises SpecError for values out of range.
 
     A frame is `num_mels` log-mel magnitudes and, with an `lpc_order`, the parameters of
     `tfspeech.audio.lpc` after them; with `pitch`, ln F0 and voicing come last.
     """
 
+    error = SpecError
     sample_rate_hz: int = option(
-        0, "rate of the audio; 0: the corpus's own, at most 22050", unit="Hz"
+        0,
+        "rate of the audio; 0: the corpus's own, at most 22050",
+        NOT_NEGATIVE,
+        unit="Hz",
     )
     frame_length_ms: float = option(
-        46.0, "length of a frame, rounded to whole samples", unit="ms"
+        46.0, "length of a frame, rounded to whole samples", POSITIVE, unit="ms"
     )
     hop_length_ms: float = option(
-        12.5, "from one frame to the next, rounded to whole samples", unit="ms"
+        12.5,
+        "from one frame to the next, rounded to whole samples",
+        POSITIVE,
+        unit="ms",
     )
     # With 80 filters up to 11 kHz the harmonics of voices around 100 Hz run into one
     # another, and Griffin-Lim whispers: 72 % of frames are wrongly unvoiced. With 112
@@ -40,31 +46,27 @@ class AcousticConfig:
         0.0, "where the mel filters end; 0: half the sample rate", unit="Hz"
     )
     magnitude_floor: float = option(
-        1e-3, "added to mel magnitudes before the logarithm; vowels reach about 1"
+        1e-3,
+        "added to mel magnitudes before the logarithm; vowels reach about 1",
+        POSITIVE,
     )
     lpc_order: int = option(
-        0, "poles of linear prediction, whose parameters follow the mels; 0: none"
+        0,
+        "poles of linear prediction, whose parameters follow the mels; 0: none",
+        between(0, 64),
     )
     pitch: bool = option(
         False, "log F0 and voicing follow the parameters of linear prediction"
     )
 
     def __post_init__(self) -> None:
-        for name, valid, wanted in (
-            ("frame_length_ms", 0 < self.frame_length_ms < math.inf, "above 0"),
-            ("hop_length_ms", 0 < self.hop_length_ms < math.inf, "above 0"),
-            ("lpc_order", 0 <= self.lpc_order <= 64, "in [0, 64]"),
-            ("magnitude_floor", 0 < self.magnitude_floor < math.inf, "above 0"),
-        ):
-            if not valid:
-                value = getattr(self, name)
-                raise SpecError(f"{name} must be {wanted}. Received: {name}={value!r}")
+        super().__post_init__()
         if self.pitch and not self.lpc_order:
             raise SpecError(
                 "pitch needs linear prediction, whose filters it excites; set "
                 "lpc_order, for example to 24. Received: pitch=True, lpc_order=0"
             )
-        # Checks the other ranges; a second is a whole number of samples at any rate.
+        # Checks the mel filters; a second is a whole number of samples at any rate.
         FeatureConfig(
             sample_rate_hz=self.sample_rate_hz,
             frame_length_ms=1000,
@@ -74,12 +76,12 @@ class AcousticConfig:
             mel_high_hz=self.mel_high_hz,
             features="mel",
         )
-        if self.hop_length_ms * 2 > self.frame_length_ms:
-            raise SpecError(
-                "hop_length_ms must be at most half of frame_length_ms, so that frames "
-                f"overlap. Received: hop_length_ms={self.hop_length_ms!r}, "
-                f"frame_length_ms={self.frame_length_ms!r}"
-            )
+        self.require(
+            self.hop_length_ms * 2 <= self.frame_length_ms,
+            "hop_length_ms",
+            f"at most half of frame_length_ms, {self.frame_length_ms!r}, so that "
+            "frames overlap",
+        )
 
     def _samples(self, name: str) -> int:
         if not self.sample_rate_hz:

@@ -14,25 +14,28 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from models.config import option
+from models.config import FINITE, NOT_NEGATIVE, SHARE, Options, option
 from models.layers.random import normal, uniform
 
 
 @dataclasses.dataclass(frozen=True)
-class AugmentConfig:
+class AugmentConfig(Options):
     """Augmentation of the training set."""
 
     speed: float = option(
         0.1,
         "largest change of speed, as a share; it moves pitch and formants too, like "
         "another vocal tract",
+        SHARE,
     )
     time_shift_ms: float = option(
         20.0, "longest silence put before and behind an utterance", unit="ms"
     )
     gain_db: float = option(6.0, "largest change of level, up or down", unit="dB")
-    tempo: float = option(0.1, "largest change of tempo at the same pitch, as a share")
-    room_share: float = option(0.1, "share of utterances put in a room")
+    tempo: float = option(
+        0.1, "largest change of tempo at the same pitch, as a share", SHARE
+    )
+    room_share: float = option(0.1, "share of utterances put in a room", SHARE)
     room_decay_ms: float = option(
         250.0, "longest time in which a room's sound falls by 60 dB", unit="ms"
     )
@@ -45,32 +48,33 @@ class AugmentConfig:
     dynamics: float = option(
         0.4, "largest change of the dynamics: the level of a frame to the power 1 +- x"
     )
-    noise_share: float = option(0.6, "share of utterances with noise added")
-    snr_min_db: float = option(5.0, "lowest ratio of speech to noise", unit="dB")
-    snr_max_db: float = option(35.0, "highest ratio of speech to noise", unit="dB")
-    time_masks: int = option(1, "SpecAugment: stretches of time that are hidden")
-    time_mask_share: float = option(
-        0.15, "SpecAugment: longest of them, as a share of the utterance"
+    noise_share: float = option(0.6, "share of utterances with noise added", SHARE)
+    snr_min_db: float = option(
+        5.0, "lowest ratio of speech to noise", FINITE, unit="dB"
     )
-    frequency_masks: int = option(0, "SpecAugment: bands of features that are hidden")
+    snr_max_db: float = option(
+        35.0, "highest ratio of speech to noise", FINITE, unit="dB"
+    )
+    time_masks: int = option(
+        1, "SpecAugment: stretches of time that are hidden", NOT_NEGATIVE
+    )
+    time_mask_share: float = option(
+        0.15, "SpecAugment: longest of them, as a share of the utterance", SHARE
+    )
+    frequency_masks: int = option(
+        0, "SpecAugment: bands of features that are hidden", NOT_NEGATIVE
+    )
     frequency_mask_share: float = option(
-        0.15, "SpecAugment: widest of them, as a share of the features"
+        0.15, "SpecAugment: widest of them, as a share of the features", SHARE
     )
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            is_share = field.name.endswith("share") or field.name in ("speed", "tempo")
-            if not field.name.startswith("snr") and not 0 <= value <= (
-                1 if is_share else math.inf
-            ):
-                wanted = "in [0, 1]" if is_share else "0 or more"
-                raise ValueError(f"{field.name} must be {wanted}. Received: {value}")
-        if not self.snr_min_db <= self.snr_max_db:
-            raise ValueError(
-                "snr_min_db must not be above snr_max_db. Received: "
-                f"{self.snr_min_db}, {self.snr_max_db}"
-            )
+        super().__post_init__()
+        self.require(
+            self.snr_min_db <= self.snr_max_db,
+            "snr_min_db",
+            f"at most snr_max_db, {self.snr_max_db}",
+        )
 
 
 def augment_waveforms(

@@ -20,17 +20,19 @@ import numpy as np
 import tensorflow as tf
 from scipy.signal import savgol_coeffs
 
-from models.config import check_choices, option
+from models.config import NOT_NEGATIVE, POSITIVE, SHARE, Bounds, Options, option
 from tfspeech.errors import SpecError
 
 
 @dataclasses.dataclass(frozen=True)
-class FeatureConfig:
+class FeatureConfig(Options):
     """What `extract_features` computes. Raises SpecError for values out of range."""
 
+    error = SpecError
     sample_rate_hz: int = option(
         0,
         "rate of the audio; 0: 8000 for a corpus recorded at that, else 16000",
+        NOT_NEGATIVE,
         unit="Hz",
     )
     features: str = option(
@@ -38,25 +40,37 @@ class FeatureConfig:
         "power spectrogram, mel energies, log-mel energies or cepstral coefficients",
         choices=("spectrogram", "mel", "log_mel", "mfcc"),
     )
-    frame_length_ms: float = option(25.0, "length of a frame", unit="ms")
-    hop_length_ms: float = option(10.0, "from one frame to the next", unit="ms")
+    frame_length_ms: float = option(25.0, "length of a frame", POSITIVE, unit="ms")
+    hop_length_ms: float = option(
+        10.0, "from one frame to the next", POSITIVE, unit="ms"
+    )
     num_mels: int = option(26, "mel filters")
     mel_low_hz: float = option(60.0, "where the mel filters start", unit="Hz")
     mel_high_hz: float = option(
         0.0, "where the mel filters end; 0: half the sample rate", unit="Hz"
     )
-    power_floor: float = option(1e-10, "least mel energy before the logarithm")
+    power_floor: float = option(
+        1e-10, "least mel energy before the logarithm", POSITIVE
+    )
     dynamic_range_db: float = option(
         40.0,
         "log-mel energies are relative to the utterance's largest, with a soft floor "
         "so far below it; 0: absolute",
         unit="dB",
     )
-    preemphasis: float = option(0.97, "a in y[t] = x[t] - a x[t-1]; 0: off")
+    preemphasis: float = option(0.97, "a in y[t] = x[t] - a x[t-1]; 0: off", SHARE)
     num_cepstra: int = option(13, "cepstral coefficients of mfcc")
     liftering: float = option(0.0, "sinusoidal liftering of mfcc; 0: off")
-    delta_order: int = option(0, "derivatives appended: none, 1st, 1st and 2nd")
-    delta_width: int = option(9, "frames that a derivative is fitted to, odd")
+    delta_order: int = option(
+        0,
+        "derivatives appended: none, 1st, 1st and 2nd",
+        Bounds("0, 1 or 2", lambda x: x in (0, 1, 2)),
+    )
+    delta_width: int = option(
+        9,
+        "frames that a derivative is fitted to, odd",
+        Bounds("odd and at least 3", lambda x: x % 2 == 1 and x >= 3),
+    )
     trim_db: float = option(
         30.0,
         "silence before the first and after the last frame whose level is within this "
@@ -72,42 +86,20 @@ class FeatureConfig:
         0.6,
         "share of its own mean that is taken out of an utterance; all of it would take "
         "the vowel out of short words",
+        SHARE,
     )
 
     def __post_init__(self) -> None:
-        try:
-            check_choices(self)
-        except ValueError as error:
-            raise SpecError(str(error)) from None
+        super().__post_init__()
         top_hz = self.sample_rate_hz / 2 or math.inf
         high_hz = self.mel_high_hz or top_hz
-        is_mfcc = self.features == "mfcc"
-        odd = self.delta_width % 2 == 1
-        for name, valid, wanted in (
-            ("sample_rate_hz", self.sample_rate_hz >= 0, "0 or more"),
-            ("frame_length_ms", 0 < self.frame_length_ms < math.inf, "above 0"),
-            ("hop_length_ms", 0 < self.hop_length_ms < math.inf, "above 0"),
-            ("num_mels", self.num_mels >= 1, "at least 1"),
-            ("mel_high_hz", 0 < high_hz <= top_hz, f"0 or at most {top_hz:g}"),
-            ("mel_low_hz", 0 <= self.mel_low_hz < high_hz, f"in [0, {high_hz:g})"),
-            ("power_floor", 0 < self.power_floor < math.inf, "above 0"),
-            ("trim_db", 0 <= self.trim_db < math.inf, "0 or more"),
-            ("dynamic_range_db", 0 <= self.dynamic_range_db < math.inf, "0 or more"),
-            ("utterance_mean_share", 0 <= self.utterance_mean_share <= 1, "in [0, 1]"),
-            ("preemphasis", 0 <= self.preemphasis <= 1, "in [0, 1]"),
-            ("num_cepstra", self.num_cepstra >= 1, "at least 1"),
-            (
-                "num_cepstra",
-                not is_mfcc or self.num_cepstra <= self.num_mels,
-                f"at most num_mels, {self.num_mels}",
-            ),
-            ("liftering", 0 <= self.liftering < math.inf, "0 or more"),
-            ("delta_order", self.delta_order in (0, 1, 2), "0, 1 or 2"),
-            ("delta_width", odd and self.delta_width >= 3, "odd and at least 3"),
-        ):
-            if not valid:
-                value = getattr(self, name)
-                raise SpecError(f"{name} must be {wanted}. Received: {name}={value!r}")
+        self.require(high_hz <= top_hz, "mel_high_hz", f"0 or at most {top_hz:g}")
+        self.require(self.mel_low_hz < high_hz, "mel_low_hz", f"in [0, {high_hz:g})")
+        self.require(
+            self.features != "mfcc" or self.num_cepstra <= self.num_mels,
+            "num_cepstra",
+            f"at most num_mels, {self.num_mels}",
+        )
         if self.sample_rate_hz:
             self._samples("frame_length_ms")
             self._samples("hop_length_ms")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Self
 
-from models.config import option
+from models.config import POSITIVE, Options, option
 from tfspeech.data.store import MAX_SECONDS
 
 
 @dataclasses.dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Options):
     """Data."""
 
     data: str = option("", "corpus", metavar="CORPUS[:PATH]")
@@ -19,13 +19,9 @@ class DataConfig:
         "speakers who make up the test split, and are in no other",
         metavar="A,B",
     )
-    max_seconds: float = option(MAX_SECONDS, "audio beyond this is cut off", unit="s")
-
-    def __post_init__(self) -> None:
-        if not self.max_seconds > 0:
-            raise ValueError(
-                f"max_seconds must be above 0. Received: {self.max_seconds}"
-            )
+    max_seconds: float = option(
+        MAX_SECONDS, "audio beyond this is cut off", POSITIVE, unit="s"
+    )
 
     @property
     def held_out(self) -> list[str]:

@@ -43,9 +43,7 @@ def build_spec(
         usage = ", ".join(
             f"{p.name}={p.default!r}" for p in signature.parameters.values()
         )
-        raise SpecError(
-            f"{noun} {name}({usage}): {error}. Received: {text!r}"
-        ) from error
+        raise SpecError(f"{text!r} is no {noun} {name}({usage}): {error}") from error
 
 
 def _parse(text: str, noun: str) -> tuple[str, list[object], dict[str, object]]:

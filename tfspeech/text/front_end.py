@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from models.config import check_choices, option
+from models.config import Options, option
 from tfspeech.errors import SpecError, TextError
 from tfspeech.text.normalize import normalize
 from tfspeech.text.phonemes import PHONEMES, WORD, text_to_phonemes
@@ -26,15 +26,12 @@ _ASCII_CODES = 128
 
 
 @dataclasses.dataclass(frozen=True)
-class TextConfig:
+class TextConfig(Options):
     """Text."""
 
     symbols: str = option(
         "characters", "what the model reads of a text", choices=tuple(_KINDS)
     )
-
-    def __post_init__(self) -> None:
-        check_choices(self)
 
 
 def pad_symbols(encoded: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

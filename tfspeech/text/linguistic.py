@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from models.config import option
+from models.config import Options, between, option
 from tfspeech.errors import SpecError
 from tfspeech.text.context import SPACE_ID, Context, FrameContext
 from tfspeech.text.front_end import TextFrontEnd
@@ -25,15 +25,15 @@ MAX_DIM = len(SEGMENT_FEATURES)
 
 
 @dataclasses.dataclass(frozen=True)
-class LinguisticConfig:
+class LinguisticConfig(Options):
     """Linguistic features. Raises SpecError for values out of range."""
 
+    error = SpecError
     linguistic_dim: int = option(
-        128, f"inputs of the networks, the first of {MAX_DIM} linguistic features"
+        128,
+        f"inputs of the networks, the first of {MAX_DIM} linguistic features",
+        between(1, MAX_DIM),
     )
-
-    def __post_init__(self) -> None:
-        _check_dim(self.linguistic_dim)
 
 
 def encode_segments(
@@ -127,16 +127,8 @@ def frame_features(
 
 def _first(dim: int, groups: Iterator[tf.Tensor]) -> tf.Tensor:
     """Concatenates as many groups as are needed for `dim` features."""
-    _check_dim(dim)
+    LinguisticConfig(linguistic_dim=dim)  # It checks the number.
     taken: list[tf.Tensor] = []
     while sum(group.shape[-1] for group in taken) < dim:
         taken.append(next(groups))
     return tf.concat(taken, axis=-1)[:, :, :dim]
-
-
-def _check_dim(dim: int) -> None:
-    if not 1 <= dim <= MAX_DIM:
-        raise SpecError(
-            f"linguistic_dim must be between 1 and {MAX_DIM}, the number of linguistic "
-            f"features. Received: linguistic_dim={dim}"
-        )

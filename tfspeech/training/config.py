@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from models.config import check_choices, decade_around, option
+from models.config import (
+    BELOW_1,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Options,
+    decade_around,
+    option,
+)
 from tfspeech.strategies import parse_clipping, parse_regularization
 from tfspeech.training.distribution import DISTRIBUTIONS
 from tfspeech.training.optimizers import Schedule, parse_optimizer
@@ -13,7 +20,7 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
-class OptimizationConfig:
+class OptimizationConfig(Options):
     """Optimization: how a group of variables is moved."""
 
     optimizer: str = option(
@@ -21,13 +28,17 @@ class OptimizationConfig:
         "sgd(), adam(), adamw() or rmsprop(), with arguments",
         metavar="SPEC",
     )
-    learning_rate: float = option(3e-3, "peak learning rate", search=decade_around)
+    learning_rate: float = option(
+        3e-3, "peak learning rate", POSITIVE, search=decade_around
+    )
     schedule: str = option(
         "cosine()",
         "constant(), cosine(final), exponential(rate, steps) or noam()",
         metavar="SPEC",
     )
-    warmup_steps: int = option(50, "updates of linear warm-up", unit="steps")
+    warmup_steps: int = option(
+        50, "updates of linear warm-up", NOT_NEGATIVE, unit="steps"
+    )
     clip: tuple[str, ...] = option(
         ("global_norm(5.0)",),
         "clipping strategy; repeat it for a chain",
@@ -36,22 +47,12 @@ class OptimizationConfig:
     regularize: tuple[str, ...] = option(
         (), "regularization strategy; repeat it for a chain", metavar="SPEC"
     )
-    ema_momentum: float = option(0.99, "moving average of the weights, 0 for none")
+    ema_momentum: float = option(
+        0.99, "moving average of the weights, 0 for none", BELOW_1
+    )
 
     def __post_init__(self) -> None:
-        check_choices(self)
-        if not self.learning_rate > 0:
-            raise ValueError(
-                f"learning_rate must be above 0. Received: {self.learning_rate}"
-            )
-        if not 0 <= self.ema_momentum < 1:
-            raise ValueError(
-                f"ema_momentum must be in [0, 1). Received: {self.ema_momentum}"
-            )
-        if self.warmup_steps < 0:
-            raise ValueError(
-                f"warmup_steps must not be negative. Received: {self.warmup_steps}"
-            )
+        super().__post_init__()
         # What does not parse is to fail before any data is read.
         parse_clipping(self.clip)
         parse_regularization(self.regularize)
@@ -66,7 +67,9 @@ class TrainingConfig(OptimizationConfig):
     epochs: int = option(15, "passes over the training set")
     batch_size: int = option(64, "utterances per batch")
     accumulate_steps: int = option(1, "batches averaged for one update")
-    seed: int = option(0, "seed of weights, data order, augmentation and dropout")
+    seed: int = option(
+        0, "seed of weights, data order, augmentation and dropout", NOT_NEGATIVE
+    )
     init_from: str = option(
         "",
         "run whose best weights to start from, as far as they fit",
@@ -79,7 +82,9 @@ class TrainingConfig(OptimizationConfig):
     )
     precision: str = option("float32", "arithmetic of the layers", choices=PRECISIONS)
     patience: int = option(
-        0, "stop after so many epochs without a better validation metric, 0 for never"
+        0,
+        "stop after so many epochs without a better validation metric, 0 for never",
+        NOT_NEGATIVE,
     )
     max_skipped_steps: int = option(
         50, "steps in a row that may be skipped before the run stops", unit="steps"
@@ -90,23 +95,3 @@ class TrainingConfig(OptimizationConfig):
     checkpoint_steps: int = option(
         1000, "steps between checkpoints, besides one per epoch", unit="steps"
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in (
-            "epochs",
-            "batch_size",
-            "accumulate_steps",
-            "max_skipped_steps",
-            "steps_per_call",
-            "checkpoint_steps",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1. Received: {getattr(self, name)}"
-                )
-        if min(self.patience, self.seed) < 0:
-            raise ValueError(
-                "patience and seed must not be negative. Received: "
-                f"{self.patience}, {self.seed}"
-            )

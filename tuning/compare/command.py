@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from models.config import is_number
 from tfspeech.console import Parser, print_json, say
 from tfspeech.errors import RunError, SpecError
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
-from tfspeech.strategies.strategy import is_number
 from tfspeech.tasks.registry import build_task, default_config
 from tfspeech.tasks.runs import check_same, has_run, load_config
 from tfspeech.tasks.task import RunConfig

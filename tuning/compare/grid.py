@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from models.config import is_number
 from tfspeech.errors import SpecError
 from tfspeech.flags import with_settings
 from tfspeech.strategies import parse_clipping, parse_regularization
-from tfspeech.strategies.strategy import is_number
 from tfspeech.tasks.task import RunConfig
 from tuning.settings import format_arguments, split_setting, with_training
 from tuning.trials import RUNS

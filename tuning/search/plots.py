@@ -10,8 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.config import Range, Values
-from tfspeech.strategies.strategy import is_number
+from models.config import Range, Values, is_number
 from tfspeech.training.callbacks import Monitor
 from tuning.reports import AXIS_LABELS
 from tuning.search.dimensions import CLIP_KIND, Dimension, Space, Value

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import keras_tuner
 
-from models.config import Range, Values
+from models.config import Range, Values, is_number
 from tfspeech.errors import SpecError
-from tfspeech.strategies.strategy import is_number
 from tfspeech.tasks.task import RunConfig
 from tuning.search.dimensions import (
     CLIP_KIND,

@@ -47,9 +47,12 @@ def test_texts_that_cannot_be_said_are_refused(text, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"phoneme_states": 0}, "phoneme_states must be at least 1. Received: 0"),
-        ({"gaussians": 3}, "gaussians must be a power of 2. Received: 3"),
-        ({"gaussians": 0}, "gaussians must be a power of 2. Received: 0"),
+        (
+            {"phoneme_states": 0},
+            "phoneme_states must be at least 1. Received: phoneme_states=0",
+        ),
+        ({"gaussians": 3}, "gaussians must be a power of 2. Received: gaussians=3"),
+        ({"gaussians": 0}, "gaussians must be a power of 2. Received: gaussians=0"),
         ({"iterations": 0}, "iterations must be at least 1"),
         ({"training_minutes": 0.0}, "training_minutes must be above 0"),
     ],

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from models.config import Bounds
 from tfspeech.strategies.clipping.base import Clipping
 from tfspeech.strategies.clipping.fixed import FIXED
 from tfspeech.strategies.clipping.history import HISTORY
 from tfspeech.strategies.gradients import Gradients
 from tfspeech.strategies.spec import build_spec
-from tfspeech.strategies.strategy import State, is_number
+from tfspeech.strategies.strategy import State, argument
 from tfspeech.strategies.variables import VariableInfo
 
 _LARGEST = 1e37
@@ -33,14 +34,11 @@ class ErrorFeedback(Clipping):
     """
 
     inner: str = "value(0.01)"
-    decay: float = 0.99
+    decay: float = argument(0.99, Bounds("in (0, 1]", lambda x: 0 < x <= 1))
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (is_number(self.decay) and 0 < self.decay <= 1):
-            raise ValueError(f"decay must be in (0, 1], not {self.decay!r}")
-        if not isinstance(self.inner, str):
-            raise ValueError(f"inner must be a quoted spec, not {self.inner!r}")
+        self.require(isinstance(self.inner, str), "inner", "a quoted spec")
         if self._inner.match:
             raise ValueError("match= belongs to error_feedback, not to the spec in it")
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfspeech.strategies.clipping.base import Clipping
 from tfspeech.strategies.gradients import Gradients, unit_norms
-from tfspeech.strategies.strategy import State
+from tfspeech.strategies.strategy import POSITIVE, State, argument
 from tfspeech.strategies.variables import WEIGHT_KINDS, VariableInfo
 
 
@@ -29,8 +29,7 @@ class Value(Clipping):
     0.01 is the threshold of the project's founding documents.
     """
 
-    c: float = 0.01
-    positive = ("c",)
+    c: float = argument(0.01, POSITIVE)
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Bounds every element."""
@@ -47,12 +46,7 @@ class InverseSqrtDim(Clipping):
     the number of features per frame of the whole model (80 mels: c = 0.1118).
     """
 
-    of: str = "fan_in"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.of not in ("fan_in", "input"):
-            raise ValueError(f"of must be 'fan_in' or 'input', not {self.of!r}")
+    of: str = argument("fan_in", choices=("fan_in", "input"))
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Bounds every element by its variable's threshold."""
@@ -71,8 +65,7 @@ class Norm(Clipping):
     It keeps the direction within a tensor and changes the balance between tensors.
     """
 
-    c: float = 1.0
-    positive = ("c",)
+    c: float = argument(1.0, POSITIVE)
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Scales every tensor whose norm is above c."""
@@ -88,8 +81,7 @@ class GlobalNorm(Clipping):
     networks", algorithm 1 (arXiv 1211.5063).
     """
 
-    c: float = 5.0
-    positive = ("c",)
+    c: float = argument(5.0, POSITIVE)
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Scales the whole gradient where its norm is above c."""
@@ -105,8 +97,7 @@ class BlockRms(Clipping):
     (arXiv 1804.04235), where it acts on the update.
     """
 
-    d: float = 1.0
-    positive = ("d",)
+    d: float = argument(1.0, POSITIVE)
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Scales every tensor whose root mean square is above d."""
@@ -126,9 +117,8 @@ class Adaptive(Clipping):
     Image Recognition Without Normalization", equation 3 (arXiv 2102.06171).
     """
 
-    ratio: float = 0.01
-    eps: float = 1e-3
-    positive = ("ratio", "eps")
+    ratio: float = argument(0.01, POSITIVE)
+    eps: float = argument(1e-3, POSITIVE)
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels and embeddings but those of output layers."""
@@ -157,8 +147,7 @@ class Smooth(Clipping):
     are within a factor of two of each other.
     """
 
-    c: float = 5.0
-    positive = ("c",)
+    c: float = argument(5.0, POSITIVE)
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Scales the whole gradient, always."""

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from models.config import Bounds
 from tfspeech.strategies.clipping.base import Clipping
 from tfspeech.strategies.gradients import Gradients, vector_norm
-from tfspeech.strategies.strategy import State, check_positive, is_number
+from tfspeech.strategies.strategy import COUNT, FRACTION, POSITIVE, State, argument
 from tfspeech.strategies.variables import VariableInfo
 
 _SMALLEST = 1e-37
@@ -34,14 +35,8 @@ class Percentile(Clipping):
     Seetharaman et al. 2020, "AutoClip" (arXiv 2007.14469).
     """
 
-    p: float = 10.0
-    window: int = 1000
-    counts = ("window",)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (is_number(self.p) and 0 < self.p <= 100):
-            raise ValueError(f"p must be in (0, 100], not {self.p!r}")
+    p: float = argument(10.0, Bounds("in (0, 100]", lambda x: 0 < x <= 100))
+    window: int = argument(1000, COUNT)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates the window of norms."""
@@ -63,10 +58,8 @@ class Median(Clipping):
     "Zipformer", arXiv 2310.11230), which takes the median anew every 100 steps.
     """
 
-    k: float = 2.0
-    window: int = 100
-    positive = ("k",)
-    counts = ("window",)
+    k: float = argument(2.0, POSITIVE)
+    window: int = argument(100, COUNT)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates the window of norms."""
@@ -91,10 +84,8 @@ class Quantile(Clipping):
     Adaptive Clipping", section 2.1 (arXiv 1905.03871).
     """
 
-    q: float = 0.9
-    eta: float = 0.2
-    positive = ("eta",)
-    fractions = ("q",)
+    q: float = argument(0.9, FRACTION)
+    eta: float = argument(0.2, POSITIVE)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates C, which is 0 until a norm is known."""
@@ -126,12 +117,9 @@ class ZScore(Clipping):
     and a new level is reached within some tens of steps.
     """
 
-    z: float = 2.5
-    decay: float = 0.97
-    warmup: int = 25
-    positive = ("z",)
-    fractions = ("decay",)
-    counts = ("warmup",)
+    z: float = argument(2.5, POSITIVE)
+    decay: float = argument(0.97, FRACTION)
+    warmup: int = argument(25, COUNT)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates mean, standard deviation and count of the norms."""
@@ -169,18 +157,10 @@ class SkipSpikes(Clipping):
     it, so that one that is nearly zero cannot widen the std by much.
     """
 
-    s: float = 4.0
-    limit: float | None = None
-    decay: float = 0.995
-    warmup: int = 100
-    positive = ("s",)
-    fractions = ("decay",)
-    counts = ("warmup",)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.limit is not None:
-            check_positive("limit", self.limit)
+    s: float = argument(4.0, POSITIVE)
+    limit: float | None = argument(None, POSITIVE)
+    decay: float = argument(0.995, FRACTION)
+    warmup: int = argument(100, COUNT)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates mean, standard deviation and count of the log-norms."""

@@ -11,7 +11,7 @@ import keras
 
 from tfspeech.errors import SpecError
 from tfspeech.strategies.regularization.base import Regularization, Run
-from tfspeech.strategies.strategy import is_number
+from tfspeech.strategies.strategy import COUNT_OR_0, argument
 from tfspeech.strategies.variables import VariableInfo
 
 
@@ -25,19 +25,13 @@ class Budget(Regularization):
     it count the weights that it selects alone.
     """
 
-    layers: int = 0
-    parameters: int = 0
+    layers: int = argument(0, COUNT_OR_0)
+    parameters: int = argument(0, COUNT_OR_0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("layers", "parameters"):
-            value = getattr(self, name)
-            if not (is_number(value) and value >= 0 and value == int(value)):
-                raise ValueError(
-                    f"{name} must be a whole number, 0 for no limit, not {value!r}"
-                )
-        if not (self.layers or self.parameters):
-            raise ValueError("a budget needs layers= or parameters= above 0")
+        limited = self.layers or self.parameters
+        self.require(limited, "layers", "above 0 unless parameters is")
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects all variables."""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from models.config import FINITE
 from tfspeech.strategies.gradients import vector_norm
 from tfspeech.strategies.regularization.base import Regularization, Update
 from tfspeech.strategies.regularization.units import bounded, unit_matrix, unit_norms
-from tfspeech.strategies.strategy import State, is_number
+from tfspeech.strategies.strategy import POSITIVE, State, argument
 from tfspeech.strategies.variables import VariableInfo
 
 
@@ -18,15 +19,12 @@ from tfspeech.strategies.variables import VariableInfo
 class Box(Regularization):
     """Constraint: every weight within [lo, hi], one that is inside stays as it is."""
 
-    lo: float = -1.0
-    hi: float = 1.0
+    lo: float = argument(-1.0, FINITE)
+    hi: float = argument(1.0, FINITE)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (is_number(self.lo) and is_number(self.hi) and self.lo < self.hi):
-            raise ValueError(
-                f"lo must be a number below hi, not {self.lo!r} and {self.hi!r}"
-            )
+        self.require(self.lo < self.hi, "lo", f"below hi, {self.hi!r}")
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -43,8 +41,7 @@ class MaxNorm(Regularization):
     little at every step. Source: Srivastava et al. 2014, "Dropout", section 5.1.
     """
 
-    c: float = 2.0
-    positive = ("c",)
+    c: float = argument(2.0, POSITIVE)
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -60,8 +57,7 @@ class L2Ball(Regularization):
     The projection on the ball of radius c; a tensor inside stays as it is to the bit.
     """
 
-    c: float = 10.0
-    positive = ("c",)
+    c: float = argument(10.0, POSITIVE)
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -81,8 +77,7 @@ class L1Ball(Regularization):
     few passes without sorting.
     """
 
-    c: float = 100.0
-    positive = ("c",)
+    c: float = argument(100.0, POSITIVE)
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -125,8 +120,7 @@ class Spectral(Regularization):
     Generative Adversarial Networks" (arXiv 1802.05957), algorithm 1.
     """
 
-    c: float = 1.0
-    positive = ("c",)
+    c: float = argument(1.0, POSITIVE)
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfspeech.strategies.regularization.base import ActivationPenalty, Regularization
 from tfspeech.strategies.regularization.units import unit_matrix, unit_size
+from tfspeech.strategies.strategy import FRACTION, POSITIVE, argument
 from tfspeech.strategies.variables import VariableInfo
 
 
@@ -19,8 +20,7 @@ class L1(Regularization):
     By its subgradient weights come near zero but not to it; `l1_prox` gets there.
     """
 
-    s: float = 1e-5
-    positive = ("s",)
+    s: float = argument(1e-5, POSITIVE)
 
     def penalty(self, weight: tf.Tensor, info: VariableInfo) -> tf.Tensor:
         """Returns s sum |w|."""
@@ -31,8 +31,7 @@ class L1(Regularization):
 class L2(Regularization):
     """Penalty: adds s sum w^2 to the loss (without the factor 1/2 that others put)."""
 
-    s: float = 1e-4
-    positive = ("s",)
+    s: float = argument(1e-4, POSITIVE)
 
     def penalty(self, weight: tf.Tensor, info: VariableInfo) -> tf.Tensor:
         """Returns s sum w^2."""
@@ -48,9 +47,8 @@ class L1L2(Regularization):
     equation 3.
     """
 
-    l1: float = 1e-5
-    l2: float = 1e-4
-    positive = ("l1", "l2")
+    l1: float = argument(1e-5, POSITIVE)
+    l2: float = argument(1e-4, POSITIVE)
 
     def penalty(self, weight: tf.Tensor, info: VariableInfo) -> tf.Tensor:
         """Returns l1 sum |w| + l2 sum w^2."""
@@ -68,8 +66,7 @@ class KLGaussian(Regularization):
     Bayesian: nothing is said about the uncertainty of a weight.
     """
 
-    s: float = 1e-3
-    positive = ("s",)
+    s: float = argument(1e-3, POSITIVE)
 
     def penalty(self, weight: tf.Tensor, info: VariableInfo) -> tf.Tensor:
         """Returns s KL(N(m, v) || N(0, v0))."""
@@ -93,8 +90,7 @@ class Orthogonal(Regularization):
     Introspective Adversarial Networks" (arXiv 1609.07093), section 3.1, squared.
     """
 
-    s: float = 1e-4
-    positive = ("s",)
+    s: float = argument(1e-4, POSITIVE)
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels whose units have more than one value."""
@@ -121,10 +117,8 @@ class KLSparsity(ActivationPenalty):
     where units are in (0, 1).
     """
 
-    rho: float = 0.05
-    s: float = 1e-3
-    positive = ("s",)
-    fractions = ("rho",)
+    rho: float = argument(0.05, FRACTION)
+    s: float = argument(1e-3, POSITIVE)
 
     def activation_penalty(
         self, activations: Mapping[str, tf.Tensor], lengths: Mapping[str, tf.Tensor]

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfspeech.errors import SpecError
 from tfspeech.strategies.regularization.base import Regularization, Run, Update
-from tfspeech.strategies.strategy import State, is_number
+from tfspeech.strategies.strategy import COUNT, COUNT_OR_0, FRACTION, State, argument
 from tfspeech.strategies.variables import VariableInfo
 
 
@@ -25,20 +25,14 @@ class Prune(Regularization):
     (arXiv 1710.01878), equation 1 with an initial sparsity of 0.
     """
 
-    sparsity: float = 0.8
-    begin: int = 0
-    end: int = 500
-    every: int = 100
-    fractions = ("sparsity",)
-    counts = ("end", "every")
+    sparsity: float = argument(0.8, FRACTION)
+    begin: int = argument(0, COUNT_OR_0)
+    end: int = argument(500, COUNT)
+    every: int = argument(100, COUNT)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole = is_number(self.begin) and self.begin == int(self.begin)
-        if not (whole and 0 <= self.begin < self.end):
-            raise ValueError(
-                f"begin must be a whole number in [0, {self.end}), not {self.begin!r}"
-            )
+        self.require(self.begin < self.end, "begin", f"below end, {self.end!r}")
 
     @property
     def settled_after(self) -> int:

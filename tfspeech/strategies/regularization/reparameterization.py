@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfspeech.strategies.regularization.base import Reparameterization, Run, Update
 from tfspeech.strategies.regularization.units import has_spare_units, unit_size
+from tfspeech.strategies.strategy import COUNT, FRACTION, POSITIVE, argument
 from tfspeech.strategies.variables import VariableInfo
 
 INITIAL_STD = 0.1
@@ -36,10 +37,8 @@ class KLMeanField(Reparameterization):
     1505.05424), section 3.2.
     """
 
-    s: float = 1.0
-    warmup: int = 500
-    positive = ("s",)
-    counts = ("warmup",)
+    s: float = argument(1.0, POSITIVE)
+    warmup: int = argument(500, COUNT)
 
     def initial_parameter(self, info: VariableInfo) -> tf.Tensor:
         """Rho, one for each weight."""
@@ -95,10 +94,8 @@ class HardConcreteL0(Reparameterization):
     Regularization" (arXiv 1712.01312), equations 10 to 13.
     """
 
-    s: float = 1e-6
-    drop_rate: float = 0.2
-    positive = ("s",)
-    fractions = ("drop_rate",)
+    s: float = argument(1e-6, POSITIVE)
+    drop_rate: float = argument(0.2, FRACTION)
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels of several units but those of output layers."""

@@ -13,7 +13,7 @@ from tfspeech.strategies.regularization.units import (
     unit_norms,
     unit_size,
 )
-from tfspeech.strategies.strategy import State
+from tfspeech.strategies.strategy import POSITIVE, State, argument
 from tfspeech.strategies.variables import VariableInfo
 
 
@@ -26,8 +26,7 @@ class WeightDecay(Regularization):
     1711.05101), algorithm 2 with the rate taken into account as PyTorch and Keras do.
     """
 
-    s: float = 1e-2
-    positive = ("s",)
+    s: float = argument(1e-2, POSITIVE)
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -45,8 +44,7 @@ class L1Prox(Regularization):
     Iterative Shrinkage-Thresholding Algorithm", equation 1.5.
     """
 
-    s: float = 0.2
-    positive = ("s",)
+    s: float = argument(0.2, POSITIVE)
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -67,8 +65,7 @@ class GroupLasso(Regularization):
     estimation in regression with grouped variables", as a proximal step.
     """
 
-    s: float = 1e-2
-    positive = ("s",)
+    s: float = argument(1e-2, POSITIVE)
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels of several units but those of output layers."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from models.config import option
+from models.config import POSITIVE, Bounds, Options, option
 from models.hmm import (
     Chains,
     Hmm,
@@ -48,31 +48,23 @@ _BATCH_FRAMES, _BATCH_CELLS = 40_000, 10_000_000
 
 
 @dataclasses.dataclass(frozen=True)
-class AlignmentConfig:
+class AlignmentConfig(Options):
     """Hidden Markov models of the phonemes."""
 
     phoneme_states: int = option(2, "states of a phoneme, one after the other")
-    gaussians: int = option(4, "Gaussians in a state's mixture, a power of 2")
+    gaussians: int = option(
+        4,
+        "Gaussians in a state's mixture, a power of 2",
+        Bounds("a power of 2", lambda x: x >= 1 and math.log2(x) % 1 == 0),
+    )
     iterations: int = option(6, "of Baum-Welch, with each size of the mixtures")
     training_minutes: float = option(
         10.0,
         "audio the models are trained on; utterances with phonemes that are rare in it "
         "are added",
+        POSITIVE,
         unit="min",
     )
-
-    def __post_init__(self) -> None:
-        doublings = math.log2(max(self.gaussians, 1))
-        for name, valid, wanted in (
-            ("phoneme_states", self.phoneme_states >= 1, "at least 1"),
-            ("gaussians", self.gaussians >= 1 and doublings % 1 == 0, "a power of 2"),
-            ("iterations", self.iterations >= 1, "at least 1"),
-            ("training_minutes", self.training_minutes > 0, "above 0"),
-        ):
-            if not valid:
-                raise ValueError(
-                    f"{name} must be {wanted}. Received: {getattr(self, name)}"
-                )
 
     @property
     def total_iterations(self) -> int:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import check_choices, option
+from models.config import POSITIVE, Options, option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import VOCODERS, Vocoder
 from tfspeech.data.pipeline import Batch
@@ -47,7 +47,7 @@ of the recording; and another voice that reads the same text."""
 
 
 @dataclasses.dataclass(frozen=True)
-class AttentionSynthesisConfig:
+class AttentionSynthesisConfig(Options):
     """Synthesis."""
 
     frame_loss: str = option(
@@ -56,29 +56,20 @@ class AttentionSynthesisConfig:
     stop_weight: float = option(0.2, "weight of the stop token's cross-entropy")
     guide_weight: float = option(1.0, "weight of the guided attention loss")
     guide_width: float = option(
-        0.2, "how far attention may be from the diagonal, as a share of the text"
+        0.2,
+        "how far attention may be from the diagonal, as a share of the text",
+        POSITIVE,
     )
     vocoder: str = option(
         "griffin_lim()", f"{' or '.join(VOCODERS)}, with arguments", metavar="SPEC"
     )
     frames_per_symbol: float = option(
-        30.0, "longest speech: where free-running synthesis is cut off", unit="frames"
+        30.0,
+        "longest speech: where free-running synthesis is cut off",
+        POSITIVE,
+        unit="frames",
     )
     validation_sentences: int = option(32, "sentences spoken at every validation")
-
-    def __post_init__(self) -> None:
-        check_choices(self)
-        for name, valid, wanted in (
-            ("stop_weight", self.stop_weight >= 0, "0 or more"),
-            ("guide_weight", self.guide_weight >= 0, "0 or more"),
-            ("guide_width", self.guide_width > 0, "above 0"),
-            ("frames_per_symbol", self.frames_per_symbol > 0, "above 0"),
-            ("validation_sentences", self.validation_sentences > 0, "at least 1"),
-        ):
-            if not valid:
-                raise ValueError(
-                    f"{name} must be {wanted}. Received: {getattr(self, name)}"
-                )
 
 
 class AttentionSynthesis(SpeechTask):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from models.config import check_choices, option
+from models.config import Options, option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.errors import SpecError
 
@@ -13,7 +13,7 @@ VOCODER_OF = {"mel": "griffin_lim", "lpc": "lpc"}
 
 
 @dataclasses.dataclass(frozen=True)
-class ParallelTtsConfig:
+class ParallelTtsConfig(Options):
     """Duration-based synthesis."""
 
     target: str = option(
@@ -29,19 +29,6 @@ class ParallelTtsConfig:
         5.0, "weight of the errors of F0 and voicing, beside those of the filters"
     )
     validation_sentences: int = option(16, "sentences spoken at every validation")
-
-    def __post_init__(self) -> None:
-        check_choices(self)
-        for name in ("delta_weight", "pitch_weight"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(
-                    f"{name} must be 0 or more. Received: {getattr(self, name)}"
-                )
-        if self.validation_sentences < 1:
-            raise ValueError(
-                "validation_sentences must be at least 1. "
-                f"Received: {self.validation_sentences}"
-            )
 
 
 def target_values(config: ParallelTtsConfig, features: AcousticConfig) -> slice:

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import tensorflow as tf
 
-from models.config import option
+from models.config import BELOW_1, NOT_NEGATIVE, option
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus
@@ -36,21 +36,11 @@ class RecognitionDataConfig(DataConfig):
         600,
         "utterances of every label that eSpeak NG speaks in many voices, as company "
         "for recordings in training; 0 for none",
+        NOT_NEGATIVE,
     )
     synthetic_share: float = option(
-        0.5, "share of an epoch that is drawn from the synthetic utterances"
+        0.5, "share of an epoch that is drawn from the synthetic utterances", BELOW_1
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, valid, wanted in (
-            ("synthetic_per_label", self.synthetic_per_label >= 0, "0 or more"),
-            ("synthetic_share", 0 <= self.synthetic_share < 1, "in [0, 1)"),
-        ):
-            if not valid:
-                raise ValueError(
-                    f"{name} must be {wanted}. Received: {getattr(self, name)}"
-                )
 
     def of_corpus(self, spec: str) -> Self:
         """Returns what holds for another corpus, which gets no synthetic voices."""

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import option
+from models.config import BELOW_1, Options, option
 from tfspeech.audio.features import FeatureConfig, extract_features
 from tfspeech.audio.resample import resample
 from tfspeech.data.pipeline import Batch
@@ -28,18 +28,12 @@ from tfspeech.training.step import Losses
 
 
 @dataclasses.dataclass(frozen=True)
-class RecognitionConfig:
+class RecognitionConfig(Options):
     """Recognition."""
 
     label_smoothing: float = option(
-        0.1, "probability that training spreads over all words"
+        0.1, "probability that training spreads over all words", BELOW_1
     )
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(
-                f"label_smoothing must be in [0, 1). Received: {self.label_smoothing}"
-            )
 
 
 class WordRecognition(ModelTask):
