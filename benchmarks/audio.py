@@ -19,8 +19,8 @@ from tfspeech.data.corpora import load_corpus
 from tfspeech.data.pipeline import augmented_words, planned_batches
 from tfspeech.data.store import prepare
 from tfspeech.strategies import Run
-from tfspeech.tasks.registry import default_config
-from tfspeech.train import build_step
+from tfspeech.tasks.registry import build_task, default_config
+from tfspeech.tasks.training import build_step, describe_groups
 from tfspeech.training.config import TrainingConfig
 from tfspeech.training.distribution import Distribution
 
@@ -81,7 +81,7 @@ def benchmark_pipeline() -> None:
     config = default_config("rnn_recognizer")
     data = config.read_data()
     config = config.resolved(data)
-    recognition = config.build()
+    recognition = build_task(config)
     settings = config.training
     training = config.read_training(recognition, data)
     batches = training.batches(0)
@@ -89,7 +89,9 @@ def benchmark_pipeline() -> None:
     # One batch over and over costs the pipeline nothing, and the step as much.
     few = iter(batches.take(PIPELINE_BATCHES).cache().repeat())
     run = Run(10_000, training.examples)
-    step = build_step(recognition, settings, run, Distribution())
+    step = build_step(
+        recognition, settings, run, Distribution(), describe_groups(recognition)
+    )
 
     def read() -> None:
         for _ in itertools.islice(iterator, PIPELINE_BATCHES):

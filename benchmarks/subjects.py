@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from models import RnnRecognizer, RnnRecognizerConfig
 from tfspeech.strategies import Run, parse_clipping, parse_regularization
-from tfspeech.training.step import TrainingStep
+from tfspeech.training.group import Group
+from tfspeech.training.step import Losses, TrainingStep
 
 BATCH, FRAMES, FEATURES, CLASSES = 64, 50, 40, 10
 LAYERS, UNITS = 5, 2000
@@ -80,14 +81,20 @@ class Subject:
     ) -> Runner:
         """Returns a function that runs our steps."""
         keras.utils.set_random_seed(0)
-        step = TrainingStep(
-            self.build(),
-            loss,
+        model = self.build()
+        group = Group(
+            [model],
             keras.optimizers.Adam(1e-3),
             parse_clipping(clip),
             parse_regularization(regularize),
             Run(updates=100_000, examples=1000),
         )
+
+        def losses(name: str, batch: Batch) -> Losses:
+            outputs = model(batch, training=True)
+            return Losses({"cross_entropy": loss(outputs, batch)}, outputs=outputs)
+
+        step = TrainingStep({"model": group}, losses)
         iterator = iter(self.batches())
         return lambda: step.run(iterator, self.steps)
 

@@ -16,6 +16,7 @@ from tfspeech.strategies import parse_clipping
 from tfspeech.tasks.attention_tts.task import Synthesis, SynthesisConfig
 from tfspeech.tasks.registry import default_config
 from tfspeech.text.front_end import TextFrontEnd
+from tfspeech.training.group import Group
 from tfspeech.training.step import TrainingStep
 
 BATCH, FRAMES, SYMBOLS = 32, 200, 40
@@ -53,9 +54,8 @@ def our_steps() -> Callable[[], object]:
     task = build_task()
     clip = default_config("attention_tts").training.clip
     optimizer = keras.optimizers.Adam(1e-3)
-    step = TrainingStep(
-        task.model, task.loss, optimizer, parse_clipping(clip), weight=task.weight
-    )
+    group = Group([task.model], optimizer, parse_clipping(clip))
+    step = TrainingStep({"model": group}, task.losses, weight=task.weight)
     iterator = iter(batches(task))
     return lambda: step.run(iterator, STEPS)
 
@@ -79,7 +79,7 @@ def keras_steps() -> Callable[[], object]:
 
         def compute_loss(self, x: dict, y: None, y_pred: dict, *_: object) -> tf.Tensor:
             """The loss of the task."""
-            return task.loss(y_pred, x)
+            return task.losses_of(y_pred, x).total
 
     model = Fitted()
     model.compile(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from models.config import check_choices, half_to_double, option
+from models.config import check_choices, option, sizes
 from models.layers import (
     AdditiveAttention,
     Attention,
@@ -58,9 +58,7 @@ class AttentionTtsConfig:
     encoder_layers: int = option(
         2, "convolutions of conv_lstm, layers of lstm or blocks of self_attention"
     )
-    encoder_units: int = option(
-        256, "channels of the encoder's output", search=half_to_double
-    )
+    encoder_units: int = option(256, "channels of the encoder's output", search=sizes)
     encoder_kernel_size: int = option(5, "kernel size of the encoder", unit="symbols")
     encoder_heads: int = option(4, "heads of the encoder's self-attention")
     encoder_top_k: int = option(
@@ -72,9 +70,7 @@ class AttentionTtsConfig:
     attention: str = option(
         "location_sensitive", "decoder attention mechanism", choices=ATTENTIONS
     )
-    attention_units: int = option(
-        128, "size of queries and keys", search=half_to_double
-    )
+    attention_units: int = option(128, "size of queries and keys", search=sizes)
     attention_heads: int = option(4, "heads of multi_head attention")
     attention_top_k: int = option(
         0, "largest attention weights kept per decoder step, 0 for all"
@@ -97,12 +93,10 @@ class AttentionTtsConfig:
         "combination of decoder output and context: [h; c] or h + c",
         choices=("appended", "residual"),
     )
-    prenet_units: int = option(128, "units of each prenet layer", search=half_to_double)
+    prenet_units: int = option(128, "units of each prenet layer", search=sizes)
     prenet_dropout: float = option(0.5, "dropout rate of the prenet")
     decoder_layers: int = option(1, "number of decoder LSTM layers")
-    decoder_units: int = option(
-        256, "units of each decoder LSTM layer", search=half_to_double
-    )
+    decoder_units: int = option(256, "units of each decoder LSTM layer", search=sizes)
     zoneout: float = option(0.1, "zoneout probability of the decoder LSTM layers")
     reduction_factor: int = option(4, "output of each decoder step", unit="frames")
     postnet_layers: int = option(0, "number of postnet convolutions, 0 for none")

@@ -57,7 +57,7 @@ def option(
         choices: The only values allowed, where they can be listed.
         metavar: Name of a value in `--help`; by default its type.
         search: The values that a hyperparameter search tries by default, or a function
-            that returns them for the value of the baseline, such as `half_to_double`;
+            that returns them for the value of the baseline, such as `sizes`;
             None leaves the option out of searches that do not name it.
 
     Returns:
@@ -80,11 +80,11 @@ def decade_around(value: float) -> Range:
     return Range(value / 10, value * 10)
 
 
-def half_to_double(units: int | tuple[int, ...]) -> tuple[Any, ...]:
+def sizes(units: int | tuple[int, ...]) -> tuple[Any, ...]:
     """Half a number of units, the number and twice it; those of all layers together.
 
     Example:
-        >>> half_to_double((128, 64))
+        >>> sizes((128, 64))
         ((64, 32), (128, 64), (256, 128))
     """
     if isinstance(units, tuple):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import check_choices, half_to_double, option
+from models.config import check_choices, option, sizes
 from models.layers import FeatureNormalization, mask_frames
 
 # Percent of the training set below and above the range, and where that is.
@@ -29,12 +29,12 @@ class DenseSynthesisConfig:
     hidden_units: tuple[int, ...] = option(
         (128, 64),
         "units of a hidden layer of the acoustic network; repeat for more",
-        search=half_to_double,
+        search=sizes,
     )
     duration_units: tuple[int, ...] = option(
         (64, 32),
         "units of a hidden layer of the duration network; repeat for more",
-        search=half_to_double,
+        search=sizes,
     )
     hidden_activation: str = option(
         "relu",

@@ -7,7 +7,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from models.config import Range, check_choices, half_to_double, option
+from models.config import Range, check_choices, option, sizes
 from models.layers import (
     AttentionPooling,
     Dropout,
@@ -30,12 +30,10 @@ class RnnRecognizerConfig:
 
     cell: str = option("gru", "recurrent cell", choices=("elman", "lstm", "gru"))
     layers: int = option(1, "number of recurrent layers", search=(1, 2))
-    units: int = option(
-        128, "units per recurrent layer and direction", search=half_to_double
-    )
+    units: int = option(128, "units per recurrent layer and direction", search=sizes)
     bidirectional: bool = option(True, "bidirectional recurrent layers")
     conv_layers: int = option(2, "convolutions before the recurrent layers, 0 for none")
-    conv_filters: int = option(128, "filters per convolution", search=half_to_double)
+    conv_filters: int = option(128, "filters per convolution", search=sizes)
     conv_kernel_size: int = option(5, "kernel size of each convolution", unit="frames")
     conv_stride: int = option(2, "stride of each convolution", unit="frames")
     tied_convolutions: bool = option(

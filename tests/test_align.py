@@ -8,8 +8,10 @@ from tfspeech import align
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.phoneme_times import read_segments, symbol_durations
 from tfspeech.data.textgrid import read_textgrid
-from tfspeech.errors import RunError
+from tfspeech.errors import CorpusError, RunError
+from tfspeech.tasks.alignment import run
 from tfspeech.tasks.alignment.aligner import AlignmentConfig, default_features
+from tfspeech.tasks.alignment.run import align_corpus
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 
 SMALL = AlignmentConfig(gaussians=1, iterations=2)
@@ -20,7 +22,7 @@ FRONT_END = TextFrontEnd(TextConfig(symbols="phonemes"))
 def aligned(sentences, tmp_path_factory):
     """The sentences' manifest, and a folder with their alignments."""
     output = tmp_path_factory.mktemp("aligned") / "grids"
-    results = align.run(f"manifest:{sentences}", output, SMALL)
+    results = align_corpus(f"manifest:{sentences}", output, SMALL)
     return f"manifest:{sentences}", output, results
 
 
@@ -56,8 +58,8 @@ def test_what_is_finished_is_not_done_again(aligned, tmp_path, monkeypatch):
     content = removed.read_text()
     removed.unlink()
     times = [path.stat().st_mtime_ns for path in kept]
-    monkeypatch.setattr(align, "_save_training", None)
-    again = align.run(spec, output, SMALL)
+    monkeypatch.setattr(run, "_save_training", None)
+    again = align_corpus(spec, output, SMALL)
     assert removed.read_text() == content
     assert [path.stat().st_mtime_ns for path in kept] == times
     assert "times_real_time" not in again
@@ -67,18 +69,21 @@ def test_what_is_finished_is_not_done_again(aligned, tmp_path, monkeypatch):
 def test_an_interrupted_training_goes_on(aligned, tmp_path, monkeypatch):
     spec, finished, results = aligned
     output = tmp_path / "grids"
-    save = align._save_training
+    save = run._save_training
 
     def interrupt(*arguments):
         save(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(align, "_save_training", interrupt)
+        patch.setattr(run, "_save_training", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            align.run(spec, output, SMALL)
+            align_corpus(spec, output, SMALL)
     assert not list(output.glob("*.TextGrid"))
-    again = align.run(spec, output, SMALL)
+    saved = []
+    monkeypatch.setattr(run, "_save_training", lambda *args: saved.append(save(*args)))
+    again = align_corpus(spec, output, SMALL)
+    assert len(saved) == SMALL.total_iterations - 1
     np.testing.assert_allclose(
         again["log_likelihood_per_frame"],
         results["log_likelihood_per_frame"],
@@ -91,14 +96,15 @@ def test_an_interrupted_training_goes_on(aligned, tmp_path, monkeypatch):
 def test_other_settings_need_another_folder(aligned, tmp_path):
     spec, output, _ = aligned
     with pytest.raises(RunError, match="another --output"):
-        align.run(spec, output, AlignmentConfig(gaussians=1, iterations=3))
+        align_corpus(spec, output, AlignmentConfig(gaussians=1, iterations=3))
     output = copy(output, tmp_path)
-    (output / "models.npz").write_bytes(b"PK")
-    with pytest.raises(RunError, match=r"models\.npz is damaged"):
-        align.run(spec, output, SMALL)
+    for damaged in (b"", b"PK"):
+        (output / "models.npz").write_bytes(damaged)
+        with pytest.raises(RunError, match=r"models\.npz is damaged"):
+            align_corpus(spec, output, SMALL)
     (output / "models.npz").unlink()
     with pytest.raises(RunError, match="is not of this command; choose another"):
-        align.run(spec, output, SMALL)
+        align_corpus(spec, output, SMALL)
 
 
 def test_recordings_of_one_name_are_told_apart_by_their_folder(tmp_path):
@@ -109,8 +115,19 @@ def test_recordings_of_one_name_are_told_apart_by_their_folder(tmp_path):
     rows.append("ann/b.wav\tthe red box.")
     (tmp_path / "list.tsv").write_text("\n".join(rows))
     utterances = load_corpus(f"manifest:{tmp_path / 'list.tsv'}").utterances
-    names = [str(name) for name in align._grid_names(utterances)]
+    names = [str(name) for name in run._grid_names(utterances)]
     assert names == ["ann/a.TextGrid", "bob/a.TextGrid", "b.TextGrid"]
+
+
+def test_recordings_that_would_share_a_textgrid_are_refused(tmp_path):
+    rows = ["path\ttext"]
+    for path in ("x/ann/a.wav", "y/ann/a.wav"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        rows.append(f"{path}\tthe red box.")
+    (tmp_path / "list.tsv").write_text("\n".join(rows))
+    message = r"2 recordings would share the TextGrid ann/a.TextGrid.*x/ann/a.*y/ann/a"
+    with pytest.raises(CorpusError, match=message):
+        align_corpus(f"manifest:{tmp_path / 'list.tsv'}", tmp_path / "grids", SMALL)
 
 
 def test_utterances_too_short_for_their_text_are_left_out(sentences, tmp_path):
@@ -118,7 +135,7 @@ def test_utterances_too_short_for_their_text_are_left_out(sentences, tmp_path):
     path = rows[1].split("\t")[0]
     rows[1] = f"{path}\t{'the blue bird and the old door ' * 5}\ttrain"
     (sentences.parent / "wrong.tsv").write_text("\n".join(rows))
-    results = align.run(
+    results = align_corpus(
         f"manifest:{sentences.parent / 'wrong.tsv'}", tmp_path / "grids", SMALL
     )
     assert results["left_out"] == [path.replace(".wav", ".TextGrid")]
@@ -159,7 +176,7 @@ def test_an_interrupt_says_how_to_go_on(sentences, tmp_path, command, monkeypatc
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(align, "_save_training", interrupt)
+    monkeypatch.setattr(run, "_save_training", interrupt)
     code, _, lines = command(
         align.main, f"manifest:{sentences}", "--output", tmp_path / "grids"
     )
@@ -171,8 +188,8 @@ def test_an_interrupt_says_how_to_go_on(sentences, tmp_path, command, monkeypatc
 def test_boundaries_of_the_reader_are_close_to_the_true_ones(tmp_path, monkeypatch):
     whole = load_corpus("reader")
     part = whole.utterances[:400]
-    monkeypatch.setattr(align, "load_corpus", lambda _: type(whole)("reader", part))
-    results = align.run("reader", tmp_path / "grids", features=default_features())
+    monkeypatch.setattr(run, "load_corpus", lambda _: type(whole)("reader", part))
+    results = align_corpus("reader", tmp_path / "grids", features=default_features())
     assert results["boundaries"]["count"] > 5000
     assert results["boundaries"]["within_20_ms"] > 0.8
     assert results["boundaries"]["median_ms"] < 12

@@ -4,7 +4,8 @@ import errno
 import pytest
 
 from models.config import option
-from tfspeech.console import Parser, add_config, pick_config
+from tfspeech.config import add_flags, take_flags
+from tfspeech.console import Parser
 from tfspeech.errors import AudioError, SpecError
 
 
@@ -25,8 +26,8 @@ class Example:
 
 def parse(*arguments):
     parser = Parser("example", "Does nothing.")
-    add_config(parser, Example())
-    return pick_config(parser.parse_args(arguments), Example())
+    add_flags(parser, Example())
+    return take_flags(Example(), parser.parse_args(arguments))
 
 
 def test_flags_not_given_leave_the_defaults():

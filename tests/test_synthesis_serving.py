@@ -11,7 +11,10 @@ import tensorflow as tf
 from models import AttentionTts, AttentionTtsConfig
 from tfspeech import export
 from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
-from tfspeech.tasks.attention_tts.task import Synthesis, SynthesisConfig
+from tfspeech.tasks.attention_tts.task import (
+    AttentionSynthesis,
+    AttentionSynthesisConfig,
+)
 from tfspeech.tasks.runs import load_task
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 
@@ -151,7 +154,7 @@ def test_models_of_phonemes_leave_only_the_reading_to_the_client(tmp_path):
         decoder_units=8, prenet_units=8,
     )  # fmt: skip
     model = AttentionTts(architecture, len(front_end.symbols), features.frame_dim)
-    task = Synthesis(model, SynthesisConfig(), features, front_end)
+    task = AttentionSynthesis(model, AttentionSynthesisConfig(), features, front_end)
     server = task.server()
     tf.saved_model.save(server, str(tmp_path), signatures=server.signatures)
     served = tf.saved_model.load(str(tmp_path)).signatures

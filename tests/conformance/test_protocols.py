@@ -14,7 +14,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from models import CATALOGUE
+from tfspeech.tasks.registry import MODELS
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def to_json(value):
     return {"b64": base64.b64encode(row).decode()} if value.dtype == object else row
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_signature_answers_alike_in_every_format(name, exports, service, post):
     requests = warmup_requests(exports / name / "1")
     assert "serving_default" in requests

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import CATALOGUE
 from models.config import option
 from models.layers.dropout import RandomLayer
 from tfspeech.strategies import parse_clipping
+from tfspeech.tasks.attention_tts.run import AttentionTtsRun
+from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
+from tfspeech.tasks.registry import MODELS
+from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.checkpoints import restore_best, save_best
-from tfspeech.training.step import TrainingStep
+from tfspeech.training.group import Group
+from tfspeech.training.step import Losses, TrainingStep
 
 DIM, CHOICES = 13, 5
 
@@ -51,7 +55,7 @@ def synthesis_loss(outputs, batch):
     return tf.reduce_mean(tf.boolean_mask(errors, mask)) + 0.01 * tf.reduce_mean(stop)
 
 
-def parametric_batch(size, length, rng):
+def parallel_batch(size, length, rng):
     batch = {}
     for name, target, dims in (
         ("frame", "frames", [CHOICES]),
@@ -69,7 +73,7 @@ def parametric_batch(size, length, rng):
     return batch
 
 
-def parametric_loss(outputs, batch):
+def parallel_loss(outputs, batch):
     return sum(
         tf.reduce_mean(tf.square(outputs[name] - batch[name]))
         for name in ("frames", "log_durations")
@@ -89,35 +93,35 @@ class Kind:
 
 
 KINDS = {
-    "recognition": Kind(
+    WordRecognitionRun: Kind(
         (DIM, CHOICES), recognition_batch, recognition_loss, "logits", CHOICES, 0.3
     ),
-    "parametric_synthesis": Kind(
-        (DIM, CHOICES), parametric_batch, parametric_loss, "frames", CHOICES, 0.7
+    ParallelTtsRun: Kind(
+        (DIM, CHOICES), parallel_batch, parallel_loss, "frames", CHOICES, 0.7
     ),
-    "synthesis": Kind(
+    AttentionTtsRun: Kind(
         (CHOICES, DIM), synthesis_batch, synthesis_loss, "frames_refined", DIM, 0.9
     ),
 }
 
 
-@pytest.fixture(params=CATALOGUE)
+@pytest.fixture(params=MODELS)
 def name(request):
     return request.param
 
 
 def build(name):
     keras.utils.set_random_seed(0)
-    entry = CATALOGUE[name]
-    return entry.model(entry.config(), *KINDS[entry.kind].sizes)
+    entry = MODELS[name]
+    return entry.model(entry.architecture(), *KINDS[entry.run].sizes)
 
 
 def batch(name, size=6, length=30, seed=0):
-    return KINDS[CATALOGUE[name].kind].batch(size, length, np.random.default_rng(seed))
+    return KINDS[MODELS[name].run].batch(size, length, np.random.default_rng(seed))
 
 
 def output(name, model, inputs):
-    return model(inputs)[KINDS[CATALOGUE[name].kind].output].numpy()
+    return model(inputs)[KINDS[MODELS[name].run].output].numpy()
 
 
 def padded(inputs, more):
@@ -131,7 +135,7 @@ def padded(inputs, more):
 
 
 def test_the_configuration_is_frozen_and_every_field_explains_itself(name):
-    config_class = CATALOGUE[name].config
+    config_class = MODELS[name].architecture
     assert config_class.__dataclass_params__.frozen
     for field in dataclasses.fields(config_class):
         assert set(field.metadata) == set(option(0, "").metadata)
@@ -150,7 +154,7 @@ def test_weights_have_the_same_names_in_every_model_and_no_two_the_same(name):
 def test_any_batch_and_length_has_its_result(name, size, length):
     result = output(name, build(name), batch(name, size, length))
     assert result.shape[0] == size
-    assert result.shape[-1] == KINDS[CATALOGUE[name].kind].dim
+    assert result.shape[-1] == KINDS[MODELS[name].run].dim
     assert np.all(np.isfinite(result))
 
 
@@ -202,7 +206,7 @@ def test_other_seeds_draw_otherwise_and_without_seeds_so_does_every_call(name):
     model, inputs = build(name), batch(name)
     if not drawing_layers(model):
         pytest.skip("no layer of it draws anything by default")
-    key = KINDS[CATALOGUE[name].kind].output
+    key = KINDS[MODELS[name].run].output
     seeds = [{"seeds": np.arange(6) + shift} for shift in (0, 0, 1)]
     one, same, other = (train_outputs(model, inputs | s)[key] for s in seeds)
     np.testing.assert_array_equal(one, same)
@@ -223,7 +227,7 @@ def test_every_layer_that_draws_has_a_path_of_its_own(name):
 
 
 def test_every_weight_gets_a_gradient_and_the_model_learns_one_batch(name):
-    kind, model, inputs = KINDS[CATALOGUE[name].kind], build(name), batch(name)
+    kind, model, inputs = KINDS[MODELS[name].run], build(name), batch(name)
     weights = [v.value for v in model.trainable_variables]
     with tf.GradientTape() as tape:
         loss = kind.loss(model(inputs, training=True), inputs)
@@ -234,26 +238,31 @@ def test_every_weight_gets_a_gradient_and_the_model_learns_one_batch(name):
         if g is None
     ] == []
     optimizer = keras.optimizers.Adam(3e-3)
-    step = TrainingStep(model, kind.loss, optimizer, parse_clipping(["norm(1.0)"]))
+    group = Group([model], optimizer, parse_clipping(["norm(1.0)"]))
+
+    def losses(group, batch):
+        return Losses({"loss": kind.loss(model(batch, training=True), batch)})
+
+    step = TrainingStep({"model": group}, losses)
     data = tf.data.Dataset.from_tensors(inputs).repeat()
-    losses = step.run(iter(data), 80)[0]["loss"]
+    losses = step.run(iter(data), 80)[0]["model"]["loss"]
     assert losses[-1] < kind.learns_to * losses[0]
 
 
 def test_weights_are_saved_and_restored(name, tmp_path):
     model, inputs = build(name), batch(name)
-    save_best(tmp_path, model)
-    entry = CATALOGUE[name]
+    save_best(tmp_path, {"model": model})
+    entry = MODELS[name]
     keras.utils.set_random_seed(9)
-    other = entry.model(entry.config(), *KINDS[entry.kind].sizes)
+    other = entry.model(entry.architecture(), *KINDS[entry.run].sizes)
     wanted = output(name, model, inputs)
     assert not np.allclose(output(name, other, inputs), wanted)
-    restore_best(tmp_path, other)
+    restore_best(tmp_path, {"model": other})
     np.testing.assert_array_equal(output(name, other, inputs), wanted)
 
 
 def test_a_saved_model_has_its_results(name, tmp_path):
-    model, key = build(name), KINDS[CATALOGUE[name].kind].output
+    model, key = build(name), KINDS[MODELS[name].run].output
     module = tf.Module()
     module.weights = [v.value for v in model.variables]
     signature = {

@@ -72,7 +72,7 @@ def test_numpy_makes_the_same_weights_of_the_experiment(experiment):
     ]
     weights, losses = numpy_training(start, batch["features"], batch["targets"])
     np.testing.assert_allclose(experiment["metrics"]["loss"], losses, rtol=1e-5)
-    for ours, wanted in zip(experiment["step"].model.weights, weights, strict=True):
+    for ours, wanted in zip(experiment["model"].weights, weights, strict=True):
         np.testing.assert_allclose(ours.numpy(), wanted, atol=1e-5)
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import CATALOGUE
 from tfspeech import export
 from tfspeech.errors import RunError
 from tfspeech.serving.description import LABELS_FILE, read_description
 from tfspeech.serving.settings import MODELS_FILE
 from tfspeech.serving.warmup import read_warmup, write_warmup
+from tfspeech.tasks.registry import MODELS
 
 RUNS = {
     "attention_tts": "small_voice",
@@ -21,7 +21,7 @@ RUNS = {
 """Model -> fixture of a run."""
 
 
-@pytest.fixture(scope="module", params=CATALOGUE)
+@pytest.fixture(scope="module", params=MODELS)
 def exported(request, tmp_path_factory):
     run_dir = request.getfixturevalue(RUNS[request.param])
     return export.run(run_dir, tmp_path_factory.mktemp("models"))

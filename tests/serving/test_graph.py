@@ -124,3 +124,23 @@ def test_shapes_that_do_not_fit_are_refused(open_to_all, shape, reason):
         assert fits.tolist() == [3, 3]
         with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
             session.run(answer, {request: np.ones(shape)})
+
+
+@pytest.mark.parametrize(("lengths", "fits"), [([2, 1], True), ([2], False)])
+def test_inputs_have_as_many_rows_as_the_others(lengths, fits):
+    specs = [WAVEFORM, tf.TensorSpec([None], tf.int32, "waveform_length")]
+
+    def longest(waveform, waveform_length):
+        return {"frame_length": tf.fill([tf.shape(waveform)[0]], waveform_length[0])}
+
+    traced = tf.function(longest, input_signature=specs).get_concrete_function()
+    request = {"waveform": tf.zeros([2, 3]), "waveform_length": tf.constant(lengths)}
+    function = guarded(traced)
+    if fits:
+        assert function(**request)["frame_length"].numpy().tolist() == [2, 2]
+        return
+    with pytest.raises(
+        tf.errors.InvalidArgumentError,
+        match="waveform and waveform_length must have as many rows",
+    ):
+        function(**request)

@@ -12,7 +12,7 @@ from tfspeech import export, train
 from tfspeech.errors import RunError
 from tfspeech.serving.description import read_description
 from tfspeech.serving.lite import convert, select_operations, summarize, write_lite
-from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.registry import build_task, default_config
 from tfspeech.tasks.runs import load_task
 
 
@@ -150,7 +150,7 @@ def recogniser(architecture, features):
     ],
 )
 def test_all_recognisers_need_builtin_operations_alone(architecture, features):
-    lite = recogniser(architecture, features).build().lite()
+    lite = build_task(recogniser(architecture, features)).lite()
     for kind, tolerance in (("float32", 1e-4), ("float16", 0.02), ("int8", 0.2)):
         model = convert(lite, kind)
         assert select_operations(model) == []

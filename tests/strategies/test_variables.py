@@ -2,9 +2,10 @@ import keras
 import numpy as np
 import pytest
 
-from models import CATALOGUE, RnnRecognizer, RnnRecognizerConfig
+from models import RnnRecognizer, RnnRecognizerConfig
 from tfspeech.errors import SpecError
 from tfspeech.strategies import describe_variables
+from tfspeech.tasks.registry import MODELS
 
 
 @pytest.fixture(scope="module")
@@ -13,10 +14,10 @@ def infos():
     return {info.path.partition("/")[2]: info for info in describe_variables(model)}
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_trainable_variable_is_described_in_order(name):
-    entry = CATALOGUE[name]
-    model = entry.model(entry.config(), 20, 3)
+    entry = MODELS[name]
+    model = entry.model(entry.architecture(), 20, 3)
     infos = describe_variables(model)
     assert [i.path for i in infos] == [v.path for v in model.trainable_variables]
     assert [i.shape for i in infos] == [

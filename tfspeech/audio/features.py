@@ -13,9 +13,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import warnings
 
+import librosa.filters
 import numpy as np
 import tensorflow as tf
+from scipy.signal import savgol_coeffs
 
 from models.config import check_choices, option
 from tfspeech.errors import SpecError
@@ -230,16 +233,15 @@ def mel_filters(config: FeatureConfig) -> np.ndarray:
     Raises:
         SpecError: If a filter lies between two neighbouring bins of the FFT.
     """
-    top_hz = config.mel_high_hz or config.sample_rate_hz / 2
-    low_mel, high_mel = _hz_to_mel(np.array([config.mel_low_hz, top_hz]))
-    corners_hz = _mel_to_hz(np.linspace(low_mel, high_mel, config.num_mels + 2))
-    left_hz, center_hz, right_hz = corners_hz[:-2], corners_hz[1:-1], corners_hz[2:]
-    bins_hz = np.arange(config.fft_length // 2 + 1) * (
-        config.sample_rate_hz / config.fft_length
-    )
-    rising = (bins_hz[:, None] - left_hz) / (center_hz - left_hz)
-    falling = (right_hz - bins_hz[:, None]) / (right_hz - center_hz)
-    filters = np.maximum(0, np.minimum(rising, falling)) * 2 / (right_hz - left_hz)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of empty filters, an error here.
+        filters = librosa.filters.mel(
+            sr=config.sample_rate_hz,
+            n_fft=config.fft_length,
+            n_mels=config.num_mels,
+            fmin=config.mel_low_hz,
+            fmax=config.mel_high_hz or None,
+        ).T
     empty = int((filters.max(axis=0) == 0).sum())
     if empty:
         raise SpecError(
@@ -247,21 +249,7 @@ def mel_filters(config: FeatureConfig) -> np.ndarray:
             f"or longer frames. Received: num_mels={config.num_mels}, "
             f"frame_length_ms={config.frame_length_ms:g}"
         )
-    return filters.astype(np.float32)
-
-
-# Slaney's mel scale: linear up to 1000 Hz, which is 15 mel, then 27 steps to 6400 Hz.
-_HZ_PER_MEL, _BREAK_HZ, _BREAK_MEL, _LOG_STEP = 200 / 3, 1000.0, 15.0, np.log(6.4) / 27
-
-
-def _hz_to_mel(hz: np.ndarray) -> np.ndarray:
-    above = np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
-    return np.minimum(hz, _BREAK_HZ) / _HZ_PER_MEL + above
-
-
-def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
-    above = np.exp(np.maximum(mel - _BREAK_MEL, 0) * _LOG_STEP)
-    return np.minimum(mel, _BREAK_MEL) * _HZ_PER_MEL * above
+    return filters
 
 
 def _clean(
@@ -349,9 +337,7 @@ def _append_deltas(
 
 def _derivative_weights(width: int, order: int) -> list[float]:
     """Returns what gives the derivative of the fitted polynomial of that order."""
-    positions = np.arange(width) - width // 2
-    powers = positions[:, None] ** np.arange(order + 1)
-    return (math.factorial(order) * np.linalg.pinv(powers)[order]).tolist()
+    return savgol_coeffs(width, polyorder=order, deriv=order, use="dot").tolist()
 
 
 def _normalize(
@@ -368,9 +354,9 @@ def _normalize(
 
     own_mean = mean(features)
     if config.utterance_normalization == "mean_variance":
-        deviation = tf.sqrt(mean(tf.square(features - own_mean)))
+        std = tf.sqrt(mean(tf.square(features - own_mean)))
         # The floor keeps silence, which does not vary, from being blown up.
         return (features - own_mean * config.utterance_mean_share) / tf.maximum(
-            deviation, 1e-3
+            std, 1e-3
         )
     return features - own_mean * config.utterance_mean_share

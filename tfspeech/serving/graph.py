@@ -36,7 +36,7 @@ def check_signatures(signatures: Mapping[str, ConcreteFunction]) -> None:
 
 
 def guarded(function: ConcreteFunction) -> ConcreteFunction:
-    """Wraps a function to refuse inputs of another rank, and requests without rows.
+    """Wraps a function to refuse other ranks, no rows, and differing numbers of rows.
 
     A server hands on whatever shape a request has. The error says what was expected.
 
@@ -49,6 +49,13 @@ def guarded(function: ConcreteFunction) -> ConcreteFunction:
         # It looks at the tensor that comes, where a specification only describes it.
         inputs = {n: tf.ensure_shape(t, specs[n].shape) for n, t in inputs.items()}
         checks = [_check_rows(name, tensor) for name, tensor in inputs.items()]
+        (first, rows), *others = ((n, tf.shape(t)[0]) for n, t in inputs.items())
+        checks += [
+            tf.debugging.assert_equal(
+                rows, other, f"{first} and {name} must have as many rows"
+            )
+            for name, other in others
+        ]
         with tf.control_dependencies(checks):
             return function(**{n: tf.identity(t) for n, t in inputs.items()})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -23,11 +24,29 @@ class Strategy:
     Attributes:
         match: Regular expression; the strategy acts on the variables whose path it is
             found in. Empty for the strategy's own default.
+        positive: Names of the hyperparameters that must be numbers above 0.
+        fractions: Names of those that must be strictly between 0 and 1.
+        counts: Names of those that must be whole numbers above 0.
     """
 
     match: str = dataclasses.field(default="", kw_only=True)
+    positive: ClassVar[tuple[str, ...]] = ()
+    fractions: ClassVar[tuple[str, ...]] = ()
+    counts: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
+        for name in self.positive:
+            check_positive(name, getattr(self, name))
+        for name in self.fractions:
+            value = getattr(self, name)
+            if not (is_number(value) and 0 < value < 1):
+                raise ValueError(f"{name} must be between 0 and 1, not {value!r}")
+        for name in self.counts:
+            value = getattr(self, name)
+            if not (is_number(value) and value >= 1 and value == int(value)):
+                raise ValueError(
+                    f"{name} must be a whole number above 0, not {value!r}"
+                )
         try:
             re.compile(self.match)
         except re.error as error:
@@ -74,22 +93,7 @@ def is_number(value: object) -> bool:
     return abs(value) <= _LARGEST
 
 
-def check_positive(**values: float) -> None:
+def check_positive(name: str, value: float) -> None:
     """Raises a ValueError for a value that is not a finite number above zero."""
-    for name, value in values.items():
-        if not (is_number(value) and value > 0):
-            raise ValueError(f"{name} must be a number above 0, not {value!r}")
-
-
-def check_share(**values: float) -> None:
-    """Raises a ValueError for a value that is not strictly between 0 and 1."""
-    for name, value in values.items():
-        if not (is_number(value) and 0 < value < 1):
-            raise ValueError(f"{name} must be between 0 and 1, not {value!r}")
-
-
-def check_count(**values: int) -> None:
-    """Raises a ValueError for a value that is no whole number above zero."""
-    for name, value in values.items():
-        if not (is_number(value) and value >= 1 and value == int(value)):
-            raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
+    if not (is_number(value) and value > 0):
+        raise ValueError(f"{name} must be a number above 0, not {value!r}")

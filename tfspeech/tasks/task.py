@@ -76,12 +76,6 @@ class Task(abc.ABC):
         self.models = models
         self.groups = {"model": GroupSpec(tuple(models))}
 
-    @property
-    def model(self) -> keras.Model:
-        """The model of a task that has just one."""
-        (model,) = self.models.values()
-        return model
-
     @abc.abstractmethod
     def losses(self, group: str, batch: Batch, training: bool = True) -> Losses:
         """The terms of a group's loss, means over a batch.
@@ -111,6 +105,26 @@ class Task(abc.ABC):
     def lite(self) -> LiteModel | None:
         """The part of the model that TFLite runs, None where there is none."""
         return None
+
+
+class ModelTask(Task):
+    """A task of one model, which takes a batch as it is.
+
+    Args of the constructor:
+        model: The model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(model=model)
+        self.model = model
+
+    def losses(self, group: str, batch: Batch, training: bool = True) -> Losses:
+        """The terms of the loss, means over a batch; see `losses_of`."""
+        return self.losses_of(self.model(batch, training=training), batch)
+
+    @abc.abstractmethod
+    def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
+        """The terms of the loss of the model's outputs, means over a batch."""
 
 
 class Training(abc.ABC):

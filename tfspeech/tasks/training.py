@@ -107,7 +107,7 @@ def train(
     with distribution.strategy.scope():
         task = build_task(resolved)
     # Before other weights are taken, which a resumed run does not take again.
-    infos = {name: _describe(task, spec) for name, spec in task.groups.items()}
+    infos = describe_groups(task)
     resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS))
     if config.training.init_from and not resumed:
         _take_weights(Path(config.training.init_from), task)
@@ -146,8 +146,12 @@ def _models(task: Task, spec: GroupSpec) -> list[keras.Model]:
     return [task.models[name] for name in spec.models]
 
 
-def _describe(task: Task, spec: GroupSpec) -> Sequence[VariableInfo]:
-    return describe_variables(*_models(task, spec))
+def describe_groups(task: Task) -> Infos:
+    """Describes the trainable variables of every group, as they are initialised."""
+    return {
+        name: describe_variables(*_models(task, spec))
+        for name, spec in task.groups.items()
+    }
 
 
 def _weights(task: Task, infos: Infos) -> dict[str, float]:

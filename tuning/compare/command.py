@@ -14,7 +14,6 @@ from tfspeech.strategies.strategy import is_number
 from tfspeech.tasks.registry import build_task, default_config
 from tfspeech.tasks.runs import check_same, has_run, load_config
 from tfspeech.tasks.task import RunConfig
-from tfspeech.training.callbacks import Monitor
 from tuning.command import add_common_flags
 from tuning.compare.findings import find
 from tuning.compare.grid import (
@@ -81,7 +80,8 @@ def run(comparison: Comparison) -> dict[str, Any]:
             saved = load_config(combination.run_dir)
             check_same(combination.run_dir, saved, combination.config)
     outcomes = _train_all(combinations)
-    monitor = _monitor(combinations)
+    run_dir = next(run.run_dir for run in combinations if has_run(run.run_dir))
+    monitor = build_task(load_config(run_dir)).monitor
     results, target_loss = collect(
         combinations, outcomes, monitor, comparison.target_loss
     )
@@ -98,12 +98,6 @@ def run(comparison: Comparison) -> dict[str, Any]:
     )
     report.write()
     return report.to_json()
-
-
-def _monitor(combinations: Sequence[Combination]) -> Monitor:
-    """The score by which the runs choose their best models."""
-    run_dir = next(run.run_dir for run in combinations if has_run(run.run_dir))
-    return build_task(load_config(run_dir)).monitor
 
 
 def _train_all(combinations: Sequence[Combination]) -> list[Outcome]:

@@ -13,31 +13,16 @@ from tfspeech.training.callbacks import Monitor
 from tuning.compare.grid import Candidate, Combination
 from tuning.figures import (
     SCORE,
-    STEP_MEANS,
-    STEP_MEDIANS,
-    WEIGHT_SHARES,
     diverged_step,
     read_run,
     run_figures,
     smoothed_loss,
 )
 from tuning.intervals import Estimate, estimate
+from tuning.reports import COLUMNS
 from tuning.trials import FINISHED, Outcome
 
 TARGET_FACTOR = 1.1
-
-FIGURES = (
-    "metric",
-    "best_epoch",
-    "test_metric",
-    "final_loss",
-    "steps_to_target",
-    "step_ms",
-    *STEP_MEANS,
-    *STEP_MEDIANS,
-    *WEIGHT_SHARES,
-)
-"""The names of all figures of a run; see `tuning.compare.report.EXPLANATIONS`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +34,7 @@ class RunResult:
         run_dir: Its directory.
         outcome: Whether it finished.
         diverged_step: The step of its divergence, None without; see `diverged_step`.
-        figures: Of a finished run, by the names in `FIGURES` and, with `SCORE` before
+        figures: Of a finished run, by the names in `COLUMNS` and, with `SCORE` before
             them, those of its scores; else empty.
     """
 
@@ -93,7 +78,7 @@ class CandidateResult:
 
     def to_json(self) -> dict[str, Any]:
         """The result as values of JSON."""
-        figures = {name: self.figure(name) for name in (*FIGURES, *self.scores)}
+        figures = {name: self.figure(name) for name in (*COLUMNS, *self.scores)}
         return {
             "label": self.label,
             "clip": list(self.candidate.clip),

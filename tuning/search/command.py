@@ -55,32 +55,28 @@ def run(search: Search) -> SearchReport | None:
     """
     role = find_role()
     space = open_space(search)
-    plan = wait_for_plan(search, space) if role == WORKER else make_plan(search, space)
+    prepare = wait_for_plan if role == WORKER else make_plan
+    trials = prepare(search, space)
     state = search.directory / STATE_FILE
     oracle = build_oracle(
         search.engine,
-        declare(plan.space),
-        plan.trials.objective,
+        declare(trials.space),
+        trials.objective,
         max_trials=search.max_trials,
         epochs=search.config.training.epochs,
         seed=search.config.training.seed,
         path=state,
     )
-    tuner = SearchTuner(oracle, plan.trials, plan.space, search.directory)
-    _search(tuner, role)
+    _search(SearchTuner(oracle, trials, search.directory), role)
     if role == WORKER:
         return None
-    baseline = plan.trials.baseline()
+    baseline = trials.baseline()
     report = SearchReport(
-        search.baseline_config,
-        search.directory,
+        trials,
         _command(search),
         search.engine,
-        plan.trials.objective,
-        plan.trials.monitor.name,
-        plan.space,
         baseline,
-        plan.trials.records(),
+        trials.records(),
         baseline.seconds + json.loads(state.read_text())["seconds"],
     )
     report.write()
@@ -146,7 +142,7 @@ def export_best(report: SearchReport, output: Path) -> tuple[dict[str, Any], Pat
     """
     if report.best is None:
         raise RunError("no trial has a score: there is nothing to be exported")
-    run_dir = report.directory / BEST / report.best.name
+    run_dir = report.trials.directory / BEST / report.best.name
     say(f"best: trains once more in {run_dir}")
     outcome = run_trial(report.best_config, run_dir)
     if outcome.status != FINISHED:
@@ -261,7 +257,7 @@ def main(arguments: Sequence[str]) -> None:
     say(f"tables and plots: {search.directory / MARKDOWN}")
     if output is not None:
         scores, version = export_best(report, output)
-        say(report.config.summarize(scores))
+        say(report.trials.config.summarize(scores))
         say(f"exported {version}")
     if as_json:
         print_json(report.to_json())

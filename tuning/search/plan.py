@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -89,18 +89,6 @@ class Search:
         return configure(with_absolute_data(self.config), parse_fixed(self.fix))
 
 
-class Plan(NamedTuple):
-    """Trials and space, the same in all processes of a search.
-
-    Attributes:
-        trials: The trials that were run, and the means to run more.
-        space: The hyperparameters and their ranges.
-    """
-
-    trials: Trials
-    space: Space
-
-
 def open_space(search: Search) -> Space:
     """Checks a search, and that its directory holds no other one.
 
@@ -117,7 +105,7 @@ def open_space(search: Search) -> Space:
     return space
 
 
-def make_plan(search: Search, space: Space) -> Plan:
+def make_plan(search: Search, space: Space) -> Trials:
     """Trains the baseline, whose gradients give thresholds their range.
 
     Args:
@@ -141,13 +129,13 @@ def make_plan(search: Search, space: Space) -> Plan:
         objective = _objective(search, task.monitor, run_dir)
         plan = {"monitor": task.monitor, "objective": objective, "norms": norms}
         write_json(path, plan | {"settings": search.settings})
-    plan = load_plan(search, space)
-    baseline = plan.trials.run(BASELINE, {})
-    say(f"baseline: {plan.trials.describe(baseline)}")
-    return plan
+    trials = load_plan(search, space)
+    baseline = trials.run(BASELINE, {})
+    say(f"baseline: {trials.describe(baseline)}")
+    return trials
 
 
-def load_plan(search: Search, space: Space) -> Plan:
+def load_plan(search: Search, space: Space) -> Trials:
     """Reads the plan that `make_plan` has written, perhaps in another process.
 
     Raises:
@@ -165,20 +153,20 @@ def load_plan(search: Search, space: Space) -> Plan:
             f"{search.directory} holds a search with another {', '.join(differing)}: "
             "repeat its flags, or choose another --run-dir"
         )
-    trials = Trials(
+    if saved["norms"]:
+        space = with_norms(space, Norms(*saved["norms"]))
+    return Trials(
         search.baseline_config,
+        space,
         search.directory,
         search.seeds,
         Monitor(*saved["monitor"]),
         Monitor(*saved["objective"]),
         search.early_stopping and search.engine != "hyperband",
     )
-    if saved["norms"]:
-        space = with_norms(space, Norms(*saved["norms"]))
-    return Plan(trials, space)
 
 
-def wait_for_plan(search: Search, space: Space) -> Plan:
+def wait_for_plan(search: Search, space: Space) -> Trials:
     """Waits until the chief has trained the baseline.
 
     Raises:

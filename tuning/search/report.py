@@ -7,18 +7,16 @@ import functools
 import json
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from models.config import Range
 from tfspeech.tasks.task import RunConfig
-from tfspeech.training.callbacks import Monitor
 from tuning.reports import COLUMNS, JSON, MARKDOWN, PICTURE, markdown_table
 from tuning.search.dimensions import Space
 from tuning.search.importance import Importance, find_importance
 from tuning.search.plots import plot_search
 from tuning.search.trial_config import configure, format_values, to_text
-from tuning.search.trials import TrialRecord, rank
+from tuning.search.trials import TrialRecord, Trials
 from tuning.trials import CRASHED, DIVERGED, FINISHED, STOPPED, write_json
 
 BEST_FILE = "best.json"
@@ -51,25 +49,17 @@ class SearchReport:
     """The results of a search.
 
     Attributes:
-        config: The baseline's configuration.
-        directory: Of the search.
-        command: The command line that repeats it.
+        trials: The settings and the space of the trials.
+        command: The command line that repeats the search.
         engine: Keras Tuner's oracle.
-        objective: The score that was optimised.
-        test_name: The score of the test split that is compared.
-        space: The hyperparameters and their ranges.
         baseline: The baseline's record.
         records: Of the trials that ended.
         seconds: Duration of the search, without the time while it was stopped.
     """
 
-    config: RunConfig
-    directory: Path
+    trials: Trials
     command: Sequence[str]
     engine: str
-    objective: Monitor
-    test_name: str
-    space: Space
     baseline: TrialRecord
     records: Sequence[TrialRecord]
     seconds: float
@@ -77,48 +67,49 @@ class SearchReport:
     @property
     def ranked(self) -> list[TrialRecord]:
         """The trials with a score, the best first."""
-        return rank(self.records, self.objective)
+        return self.trials.rank(self.records)
 
     @property
     def best(self) -> TrialRecord | None:
         """The best trial, or the baseline where none beats it; None without a score."""
-        return next(iter(rank([self.baseline, *self.records], self.objective)), None)
+        return next(iter(self.trials.rank([self.baseline, *self.records])), None)
 
     @property
     def best_config(self) -> RunConfig:
         """The configuration of the best."""
-        return configure(self.config, self.best.values)
+        return configure(self.trials.config, self.best.values)
 
     @functools.cached_property
     def importance(self) -> Importance | None:
         """The importance of the hyperparameters, None with too few trials."""
-        return find_importance(self.space, self.records)
+        return find_importance(self.trials.space, self.records)
 
     def write(self) -> None:
         """Writes Markdown, JSON, picture and best configuration into the directory."""
-        write_json(self.directory / JSON, self.to_json())
+        directory, trials = self.trials.directory, self.trials
+        write_json(directory / JSON, self.to_json())
         if self.best:
-            (self.directory / BEST_FILE).write_text(self.best_config.to_json())
+            (directory / BEST_FILE).write_text(self.best_config.to_json())
         plot_search(
-            self.space,
+            trials.space,
             self.records,
             self.baseline,
-            self.objective,
+            trials.objective,
             self.importance,
-            self.directory / PICTURE,
+            directory / PICTURE,
         )
-        (self.directory / MARKDOWN).write_text("\n".join([*_markdown(self), ""]))
+        (directory / MARKDOWN).write_text("\n".join([*_markdown(self), ""]))
 
     def to_json(self) -> dict[str, Any]:
         """The report as values of JSON."""
-        best = self.best
+        best, config = self.best, self.trials.config
         return {
-            "model": self.config.model,
-            "data": self.config.data.data,
+            "model": config.model,
+            "data": config.data.data,
             "command": shlex.join(self.command),
             "engine": self.engine,
-            "objective": self.objective._asdict(),
-            "space": [dataclasses.asdict(dimension) for dimension in self.space],
+            "objective": self.trials.objective._asdict(),
+            "space": [dataclasses.asdict(dimension) for dimension in self.trials.space],
             "seconds": round(self.seconds, 1),
             "baseline": dataclasses.asdict(self.baseline),
             "best": best and dataclasses.asdict(best),
@@ -139,13 +130,13 @@ def summarize(report: SearchReport) -> list[str]:
         f"{len(report.records)} trials in {report.seconds / 60:.1f} minutes: "
         f"{', '.join(counts)}."
     ]
-    best, baseline, objective = report.best, report.baseline, report.objective
+    best, baseline, objective = report.best, report.baseline, report.trials.objective
     if best is None:
         return [*sentences, "No trial has a score."]
     if best is baseline:
         return [
             *sentences,
-            f"No trial beats the default, {_chains(report.config)}: validation "
+            f"No trial beats the default, {_chains(report.trials.config)}: validation "
             f"{objective.name} {best.score:.4f}. Search for longer, or less at once "
             "(--tune).",
         ]
@@ -153,13 +144,13 @@ def summarize(report: SearchReport) -> list[str]:
     sentences.append(
         f"The best is trial {best.name}, {_chains(chosen)}: validation "
         f"{objective.name} {best.score:.4f}{_compare(best.score, baseline.score)}, "
-        f"{_chains(report.config)}."
+        f"{_chains(report.trials.config)}."
     )
     tested = best.figure("test_metric")
     if tested is not None:
         default = baseline.figure("test_metric")
         sentences.append(
-            f"On the test split its {report.test_name} is {tested:.4f}"
+            f"On the test split its {report.trials.monitor.name} is {tested:.4f}"
             f"{_compare(tested, default)}."
         )
     return sentences
@@ -178,12 +169,12 @@ def _compare(value: float, default: float | None) -> str:
 
 
 def _markdown(report: SearchReport) -> list[str]:
-    seeds = len(report.baseline.runs)
+    seeds, config = len(report.baseline.runs), report.trials.config
     lines = [
-        f"# Search: {report.config.model} on {report.config.data.data}",
+        f"# Search: {config.model} on {config.data.data}",
         "",
         f"Engine {report.engine}, {seeds} seed{'s' * (seeds > 1)} per trial, "
-        f"{report.config.training.epochs} epochs.",
+        f"{config.training.epochs} epochs.",
         "",
         "```",
         shlex.join(report.command),
@@ -203,15 +194,17 @@ def _markdown(report: SearchReport) -> list[str]:
             for r in failed
         ]
         lines += [""]
-    lines += [f"![Scores]({PICTURE})", "", "## Search space", "", *_space(report.space)]
-    lines += ["", "## Importance", "", *_importance(report.importance)]
+    lines += [f"![Scores]({PICTURE})", ""]
+    lines += ["## Search space", "", *_space(report.trials.space), ""]
+    lines += ["## Importance", "", *_importance(report.importance)]
     return [*lines, "", "## How to read it", "", EXPLANATIONS]
 
 
 def _table(report: SearchReport) -> list[str]:
-    names = list(dict.fromkeys(dimension.name for dimension in report.space))
-    titles = [COLUMNS[name][0] for name in _FIGURES]
-    head = ["trial", *names, f"validation {report.objective.name}", *titles, "end"]
+    names = list(dict.fromkeys(dimension.name for dimension in report.trials.space))
+    titles, forms = zip(*(COLUMNS[name] for name in _FIGURES), strict=True)
+    objective = f"validation {report.trials.objective.name}"
+    head = ["trial", *names, objective, *titles, "status"]
     rows = []
     for record in [report.baseline, *report.ranked[:_SHOWN]]:
         chosen = [
@@ -219,10 +212,8 @@ def _table(report: SearchReport) -> list[str]:
             for name in names
         ]
         figures = [
-            "-"
-            if (value := record.figure(name)) is None
-            else format(value, COLUMNS[name][1])
-            for name in _FIGURES
+            "-" if (value := record.figure(name)) is None else format(value, form)
+            for name, form in zip(_FIGURES, forms, strict=True)
         ]
         score = "-" if record.score is None else f"{record.score:.4f}"
         rows.append([record.name, *chosen, score, *figures, record.status])

@@ -15,9 +15,9 @@ import numpy as np
 from tfspeech.errors import RunError
 from tfspeech.tasks.task import RunConfig
 from tfspeech.training.callbacks import Monitor
-from tuning.figures import read_run, run_figures
+from tuning.figures import RunRecord, read_run, run_figures
 from tuning.limits import Limits, best_so_far
-from tuning.search.dimensions import Value
+from tuning.search.dimensions import Space, Value
 from tuning.search.trial_config import configure
 from tuning.settings import with_training
 from tuning.trials import (
@@ -113,6 +113,7 @@ class Trials:
 
     Attributes:
         config: The baseline; its seed is the first.
+        space: The hyperparameters and their ranges.
         directory: Of the search.
         seeds: Runs per trial.
         monitor: The score by which a run chooses its best model.
@@ -121,6 +122,7 @@ class Trials:
     """
 
     config: RunConfig
+    space: Space
     directory: Path
     seeds: int
     monitor: Monitor
@@ -201,13 +203,18 @@ class Trials:
         """The worst value of the objective that any run has had at any epoch."""
         values = [
             value
-            for curve in self._curves(best_only=False)
-            for value in curve.values()
-            if math.isfinite(value)
+            for record in self._run_records()
+            for epoch in record.epochs
+            if math.isfinite(value := epoch["validation"][self.objective.name])
         ]
         if not values:
             return _WORST_UNKNOWN[self.objective.higher_is_better]
         return min(values, key=lambda value: self.objective.sign * value)
+
+    def rank(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """The trials that have a score, the best first; of equals the earlier."""
+        scored = [record for record in records if record.score is not None]
+        return sorted(scored, key=lambda record: -self.objective.sign * record.score)
 
     def describe(self, record: TrialRecord) -> str:
         """The result of a trial as text."""
@@ -240,7 +247,7 @@ class Trials:
         is the median stopping rule of Golovin et al. 2017, "Google Vizier: A Service
         for Black-Box Optimization", with a quartile in place of the median.
         """
-        curves = self._curves(best_only=True)
+        curves = [best_so_far(run, self.objective) for run in self._run_records()]
         epochs = self.config.training.epochs
         sign = self.objective.sign
         required: list[float | None] = []
@@ -251,31 +258,16 @@ class Trials:
             required.append(score)
         return tuple(required)
 
-    def _curves(self, best_only: bool) -> list[dict[int, float]]:
-        """By epoch the objective, or its best so far, of all runs that did not fail."""
-        curves = []
+    def _run_records(self) -> list[RunRecord]:
+        """The records of all runs that did not fail, those of the baseline first."""
         baseline = self.directory / RUNS / BASELINE / RECORD_FILE
         first = [self.baseline()] if baseline.is_file() else []
-        for trial in [*first, *self.records()]:
-            config = configure(self.config, trial.values)
-            for run in trial.runs:
-                if run.status in _FAILED:
-                    continue
-                record = read_run(config, self.directory / run.run_dir)
-                if best_only:
-                    curves.append(best_so_far(record, self.objective))
-                else:
-                    name = self.objective.name
-                    curves.append(
-                        {r["epoch"]: r["validation"][name] for r in record.epochs}
-                    )
-        return curves
-
-
-def rank(records: Sequence[TrialRecord], objective: Monitor) -> list[TrialRecord]:
-    """The trials that have a score, the best first; of equals the earlier."""
-    scored = [record for record in records if record.score is not None]
-    return sorted(scored, key=lambda record: -objective.sign * record.score)
+        return [
+            read_run(configure(self.config, trial.values), self.directory / run.run_dir)
+            for trial in [*first, *self.records()]
+            for run in trial.runs
+            if run.status not in _FAILED
+        ]
 
 
 def _severity(status: str) -> int:

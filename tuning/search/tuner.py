@@ -10,7 +10,6 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tfspeech.console import say
 from tfspeech.errors import RunError, TfspeechError
-from tuning.search.dimensions import Space
 from tuning.search.oracles import PersistentOracle
 from tuning.search.trial_config import format_values
 from tuning.search.trials import Trials
@@ -27,18 +26,16 @@ class SearchTuner(keras_tuner.Tuner):
     Args of the constructor:
         oracle: The oracle, with its state restored.
         trials: The trials, which it has run.
-        space: The hyperparameters that the oracle chooses.
         directory: For the files that Keras Tuner writes besides.
     """
 
     def __init__(
-        self, oracle: PersistentOracle, trials: Trials, space: Space, directory: Path
+        self, oracle: PersistentOracle, trials: Trials, directory: Path
     ) -> None:
         super().__init__(
             oracle, directory=str(directory), project_name="tuner", overwrite=False
         )
         self._trials = trials
-        self._space = space
 
     def save(self) -> None:
         """Does nothing: the oracle has saved itself, and the tuner has no state."""
@@ -56,7 +53,7 @@ class SearchTuner(keras_tuner.Tuner):
         chosen = trial.hyperparameters.values
         values = {
             dimension.name: dimension.decode(chosen[dimension.key])
-            for dimension in self._space
+            for dimension in self._trials.space
             if dimension.key in chosen and dimension.is_active(chosen)
         }
         say(f"trial {trial.trial_id}: {format_values(values)}")

@@ -8,15 +8,16 @@ import pytest
 from tfspeech.data.espeak import PhonemeTime
 from tfspeech.data.textgrid import Interval
 from tfspeech.errors import TextError
-from tfspeech.tasks.alignment.aligner import UNITS, AlignmentConfig, read_text
+from tfspeech.tasks.alignment.aligner import AlignmentConfig
 from tfspeech.tasks.alignment.plots import plot_alignment
 from tfspeech.tasks.alignment.scores import boundary_errors_ms, boundary_scores
+from tfspeech.tasks.alignment.text import UNITS, pronounce
 from tfspeech.text.phonemes import PAUSE, PHONEMES, text_to_phonemes
 
 
 def test_stress_makes_no_other_unit():
     assert len(set(UNITS)) == len(UNITS)
-    text = read_text("seven")
+    text = pronounce("seven")
     assert text.names == [PAUSE, "s", "ˈɛ", "v", "ə", "n", PAUSE]
     plain = [UNITS[unit] for unit in text.units]
     assert plain == [PAUSE, "s", "ɛ", "v", "ə", "n", PAUSE]
@@ -24,7 +25,7 @@ def test_stress_makes_no_other_unit():
 
 
 def test_pauses_are_around_words_and_pairs_are_one():
-    text = read_text("Twenty-five, in the house!")
+    text = pronounce("Twenty-five, in the house!")
     assert text.labels == ["twenty-five", "in the", "house"]
     phonemes = text_to_phonemes("twenty-five, in the house!")
     assert [name for name in text.names if name != PAUSE] == [
@@ -40,7 +41,7 @@ def test_pauses_are_around_words_and_pairs_are_one():
 )
 def test_texts_that_cannot_be_said_are_refused(text, message):
     with pytest.raises(TextError, match=message):
-        read_text(text)
+        pronounce(text)
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,17 @@ import tensorflow as tf
 from models import RnnRecognizer, RnnRecognizerConfig
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig
-from tfspeech.data.config import RecognitionDataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.espeak import SpokenText
 from tfspeech.errors import CorpusError
-from tfspeech.tasks.word_recognition.task import (
-    Recognition,
-    RecognitionConfig,
+from tfspeech.tasks.word_recognition.data import (
     RecognitionData,
-    RecognitionTraining,
+    RecognitionDataConfig,
     add_synthetic_voices,
 )
+from tfspeech.tasks.word_recognition.task import RecognitionConfig, WordRecognition
+from tfspeech.tasks.word_recognition.training import RecognitionTraining
+from tfspeech.training.config import TrainingConfig
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def build(data, smoothing=0.0):
     architecture = RnnRecognizerConfig(units=4, conv_filters=4)
     model = RnnRecognizer(architecture, data.features.feature_dim, len(data.labels))
     task = RecognitionConfig(label_smoothing=smoothing)
-    return Recognition(model, task, data.features, data.labels)
+    return WordRecognition(model, task, data.features, data.labels)
 
 
 def test_labels_are_the_words_of_the_training_split(config):
@@ -84,12 +84,14 @@ def test_the_loss_is_the_cross_entropy_with_smoothed_labels(config, smoothing):
     data = RecognitionData(config, FeatureConfig())
     logits = np.random.default_rng(0).normal(size=(4, 3))
     targets = np.array([0, 2, 1, 1])
-    loss = build(data, smoothing).loss(
+    loss = build(data, smoothing).losses_of(
         {"logits": tf.constant(logits, tf.float32)}, {"targets": tf.constant(targets)}
     )
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     wanted = np.eye(3)[targets] * (1 - smoothing) + smoothing / 3
-    assert float(loss) == pytest.approx(-(wanted * log_p).sum(axis=1).mean(), rel=1e-5)
+    assert float(loss.total) == pytest.approx(
+        -(wanted * log_p).sum(axis=1).mean(), rel=1e-5
+    )
 
 
 def test_statistics_come_from_the_recordings_alone(config):
@@ -107,7 +109,12 @@ def test_statistics_come_from_the_recordings_alone(config):
 
 
 def training(recognition, data):
-    return RecognitionTraining(recognition, data, AugmentConfig(), 8, 2, seed=0)
+    return RecognitionTraining(
+        recognition,
+        data,
+        AugmentConfig(),
+        TrainingConfig(batch_size=8, accumulate_steps=2, seed=0),
+    )
 
 
 def test_steps_take_whole_groups_of_batches_and_go_on_anywhere(config):

@@ -29,6 +29,14 @@ def test_scores_of_a_known_result():
     assert scores["utterances"] == 4
 
 
+def test_a_word_that_nobody_said_keeps_its_row_and_column():
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7]])
+    scores = recognition_scores(
+        probabilities, np.array([0, 0]), ["no", "maybe", "yes"], ["", ""]
+    )
+    assert scores["confusion"] == [[1, 0, 1], [0, 0, 0], [0, 0, 0]]
+
+
 def test_a_probability_of_zero_gives_a_finite_loss():
     scores = recognition_scores(np.array([[0.0, 1.0]]), np.array([0]), ["a", "b"], [""])
     assert np.isfinite(scores["loss"])

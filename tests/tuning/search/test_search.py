@@ -113,7 +113,7 @@ def test_a_crash_is_a_failure_too_and_the_default_may_be_the_best(fakes, tmp_pat
     assert report.ranked == []
     assert report.best is report.baseline
     assert "No trial beats the default" in search.summarize(report)[-1]
-    assert read_config(tmp_path / "b" / "best.json") == report.config
+    assert read_config(tmp_path / "b" / "best.json") == report.trials.config
     worst = dataclasses.replace(report.baseline, score=None)
     failed = dataclasses.replace(report, baseline=worst)
     assert search.summarize(failed)[-1] == "No trial has a score."
@@ -163,7 +163,7 @@ def test_several_seeds_are_scored_by_their_mean(unplotted, tmp_path):
 def test_another_objective_is_that_of_the_model_that_is_kept(unplotted, tmp_path):
     given = ("--objective", "loss", "--max-trials", 2, *THRESHOLD)
     report = search.run(parse(tmp_path, *given))
-    assert report.objective == ("loss", False)
+    assert report.trials.objective == ("loss", False)
     first, second = report.ranked
     assert first.score < second.score
     with pytest.raises(SpecError, match=r"one of accuracy, loss\. Received: labels"):

@@ -137,7 +137,7 @@ def bayesian(space, tmp_path):
     options = {"max_trials": 12, "epochs": 5, "seed": 0}
     path = tmp_path / "search.json"
     oracle = build_oracle("bayesian", declare(space), ACCURACY, **options, path=path)
-    SearchTuner(oracle, None, space, tmp_path)
+    SearchTuner(oracle, None, tmp_path)
     return oracle
 
 

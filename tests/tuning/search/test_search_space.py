@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from search_fakes import parse
 
-from models import CATALOGUE
-from models.config import Range, decade_around, half_to_double, option
+from models.config import Range, decade_around, option, sizes
 from tfspeech.errors import SpecError
 from tfspeech.flags import with_settings
 from tfspeech.strategies import CLIPPINGS, parse_clipping, parse_regularization
-from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.registry import MODELS, default_config
 from tuning.search import dimensions
 from tuning.search.dimensions import Dimension, Norms, option_ranges, with_norms
 from tuning.search.space import build_space, declare
@@ -29,7 +28,7 @@ def names(space):
     return [dimension.name for dimension in space]
 
 
-@pytest.mark.parametrize("model", CATALOGUE)
+@pytest.mark.parametrize("model", MODELS)
 def test_every_declared_range_contains_the_default_and_can_be_trained(model):
     config = default_config(model)
     space = with_norms(build_space(config, [], []), NORMS)
@@ -197,10 +196,10 @@ def test_units_of_several_layers_are_searched_together():
 
 
 def test_ranges_around_a_value():
-    assert half_to_double(128) == (64, 128, 256)
-    assert half_to_double(1) == (1, 2)
-    assert half_to_double((128, 1)) == ((64, 1), (128, 1), (256, 2))
-    assert half_to_double((1,)) == ((1,), (2,))
+    assert sizes(128) == (64, 128, 256)
+    assert sizes(1) == (1, 2)
+    assert sizes((128, 1)) == ((64, 1), (128, 1), (256, 2))
+    assert sizes((1,)) == ((1,), (2,))
     assert decade_around(0.5) == Range(0.05, 5.0)
     log, linear = decade_around(0.5), Range(0.5, 4.9)
     assert (log.log, linear.log, Range(0.0, 1.0).log) == (True, False, False)

@@ -56,8 +56,8 @@ class ClippingChain:
             for strategy in strategies
         ]
         self.variables = {
-            f"{place}/{name}": variable
-            for place, state in enumerate(self._states)
+            f"{number}/{name}": variable
+            for number, state in enumerate(self._states)
             for name, variable in state.items()
         }
 

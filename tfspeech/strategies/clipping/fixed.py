@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfspeech.strategies.clipping.base import Clipping
 from tfspeech.strategies.gradients import Gradients, unit_norms
-from tfspeech.strategies.strategy import State, check_positive
+from tfspeech.strategies.strategy import State
 from tfspeech.strategies.variables import WEIGHT_KINDS, VariableInfo
 
 
@@ -30,10 +30,7 @@ class Value(Clipping):
     """
 
     c: float = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(c=self.c)
+    positive = ("c",)
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Bounds every element."""
@@ -75,10 +72,7 @@ class Norm(Clipping):
     """
 
     c: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(c=self.c)
+    positive = ("c",)
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Scales every tensor whose norm is above c."""
@@ -95,10 +89,7 @@ class GlobalNorm(Clipping):
     """
 
     c: float = 5.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(c=self.c)
+    positive = ("c",)
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Scales the whole gradient where its norm is above c."""
@@ -115,10 +106,7 @@ class BlockRms(Clipping):
     """
 
     d: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(d=self.d)
+    positive = ("d",)
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Scales every tensor whose root mean square is above d."""
@@ -140,10 +128,7 @@ class Adaptive(Clipping):
 
     ratio: float = 0.01
     eps: float = 1e-3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(ratio=self.ratio, eps=self.eps)
+    positive = ("ratio", "eps")
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels and embeddings but those of output layers."""
@@ -173,10 +158,7 @@ class Smooth(Clipping):
     """
 
     c: float = 5.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(c=self.c)
+    positive = ("c",)
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Scales the whole gradient, always."""

@@ -15,13 +15,7 @@ import tensorflow as tf
 
 from tfspeech.strategies.clipping.base import Clipping
 from tfspeech.strategies.gradients import Gradients, vector_norm
-from tfspeech.strategies.strategy import (
-    State,
-    check_count,
-    check_positive,
-    check_share,
-    is_number,
-)
+from tfspeech.strategies.strategy import State, check_positive, is_number
 from tfspeech.strategies.variables import VariableInfo
 
 _SMALLEST = 1e-37
@@ -42,12 +36,12 @@ class Percentile(Clipping):
 
     p: float = 10.0
     window: int = 1000
+    counts = ("window",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (is_number(self.p) and 0 < self.p <= 100):
             raise ValueError(f"p must be in (0, 100], not {self.p!r}")
-        check_count(window=self.window)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates the window of norms."""
@@ -71,11 +65,8 @@ class Median(Clipping):
 
     k: float = 2.0
     window: int = 100
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(k=self.k)
-        check_count(window=self.window)
+    positive = ("k",)
+    counts = ("window",)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates the window of norms."""
@@ -102,11 +93,8 @@ class Quantile(Clipping):
 
     q: float = 0.9
     eta: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_share(q=self.q)
-        check_positive(eta=self.eta)
+    positive = ("eta",)
+    fractions = ("q",)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates C, which is 0 until a norm is known."""
@@ -141,12 +129,9 @@ class ZScore(Clipping):
     z: float = 2.5
     decay: float = 0.97
     warmup: int = 25
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(z=self.z)
-        check_share(decay=self.decay)
-        check_count(warmup=self.warmup)
+    positive = ("z",)
+    fractions = ("decay",)
+    counts = ("warmup",)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates mean, standard deviation and count of the norms."""
@@ -188,14 +173,14 @@ class SkipSpikes(Clipping):
     limit: float | None = None
     decay: float = 0.995
     warmup: int = 100
+    positive = ("s",)
+    fractions = ("decay",)
+    counts = ("warmup",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(s=self.s)
         if self.limit is not None:
-            check_positive(limit=self.limit)
-        check_share(decay=self.decay)
-        check_count(warmup=self.warmup)
+            check_positive("limit", self.limit)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates mean, standard deviation and count of the log-norms."""

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfspeech.strategies.gradients import vector_norm
 from tfspeech.strategies.regularization.base import Regularization, Update
 from tfspeech.strategies.regularization.units import bounded, unit_matrix, unit_norms
-from tfspeech.strategies.strategy import State, check_positive, is_number
+from tfspeech.strategies.strategy import State, is_number
 from tfspeech.strategies.variables import VariableInfo
 
 
@@ -44,10 +44,7 @@ class MaxNorm(Regularization):
     """
 
     c: float = 2.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(c=self.c)
+    positive = ("c",)
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -64,10 +61,7 @@ class L2Ball(Regularization):
     """
 
     c: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(c=self.c)
+    positive = ("c",)
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -88,10 +82,7 @@ class L1Ball(Regularization):
     """
 
     c: float = 100.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(c=self.c)
+    positive = ("c",)
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -135,10 +126,7 @@ class Spectral(Regularization):
     """
 
     c: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(c=self.c)
+    positive = ("c",)
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels."""

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from tfspeech.strategies.regularization.base import ActivationPenalty, Regularization
 from tfspeech.strategies.regularization.units import unit_matrix, unit_size
-from tfspeech.strategies.strategy import check_positive, check_share
 from tfspeech.strategies.variables import VariableInfo
 
 
@@ -21,10 +20,7 @@ class L1(Regularization):
     """
 
     s: float = 1e-5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(s=self.s)
+    positive = ("s",)
 
     def penalty(self, weight: tf.Tensor, info: VariableInfo) -> tf.Tensor:
         """Returns s sum |w|."""
@@ -36,10 +32,7 @@ class L2(Regularization):
     """Penalty: adds s sum w^2 to the loss (without the factor 1/2 that others put)."""
 
     s: float = 1e-4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(s=self.s)
+    positive = ("s",)
 
     def penalty(self, weight: tf.Tensor, info: VariableInfo) -> tf.Tensor:
         """Returns s sum w^2."""
@@ -57,10 +50,7 @@ class L1L2(Regularization):
 
     l1: float = 1e-5
     l2: float = 1e-4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(l1=self.l1, l2=self.l2)
+    positive = ("l1", "l2")
 
     def penalty(self, weight: tf.Tensor, info: VariableInfo) -> tf.Tensor:
         """Returns l1 sum |w| + l2 sum w^2."""
@@ -79,10 +69,7 @@ class KLGaussian(Regularization):
     """
 
     s: float = 1e-3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(s=self.s)
+    positive = ("s",)
 
     def penalty(self, weight: tf.Tensor, info: VariableInfo) -> tf.Tensor:
         """Returns s KL(N(m, v) || N(0, v0))."""
@@ -107,10 +94,7 @@ class Orthogonal(Regularization):
     """
 
     s: float = 1e-4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(s=self.s)
+    positive = ("s",)
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels whose units have more than one value."""
@@ -139,11 +123,8 @@ class KLSparsity(ActivationPenalty):
 
     rho: float = 0.05
     s: float = 1e-3
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_share(rho=self.rho)
-        check_positive(s=self.s)
+    positive = ("s",)
+    fractions = ("rho",)
 
     def activation_penalty(
         self, activations: Mapping[str, tf.Tensor], lengths: Mapping[str, tf.Tensor]

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfspeech.errors import SpecError
 from tfspeech.strategies.regularization.base import Regularization, Run, Update
-from tfspeech.strategies.strategy import State, check_count, check_share, is_number
+from tfspeech.strategies.strategy import State, is_number
 from tfspeech.strategies.variables import VariableInfo
 
 
@@ -29,11 +29,11 @@ class Prune(Regularization):
     begin: int = 0
     end: int = 500
     every: int = 100
+    fractions = ("sparsity",)
+    counts = ("end", "every")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_share(sparsity=self.sparsity)
-        check_count(end=self.end, every=self.every)
         whole = is_number(self.begin) and self.begin == int(self.begin)
         if not (whole and 0 <= self.begin < self.end):
             raise ValueError(

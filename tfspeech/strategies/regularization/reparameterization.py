@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from tfspeech.strategies.regularization.base import Reparameterization, Run, Update
 from tfspeech.strategies.regularization.units import has_spare_units, unit_size
-from tfspeech.strategies.strategy import check_count, check_positive, check_share
 from tfspeech.strategies.variables import VariableInfo
 
 INITIAL_STD = 0.1
@@ -39,11 +38,8 @@ class KLMeanField(Reparameterization):
 
     s: float = 1.0
     warmup: int = 500
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(s=self.s)
-        check_count(warmup=self.warmup)
+    positive = ("s",)
+    counts = ("warmup",)
 
     def initial_parameter(self, info: VariableInfo) -> tf.Tensor:
         """Rho, one for each weight."""
@@ -101,11 +97,8 @@ class HardConcreteL0(Reparameterization):
 
     s: float = 1e-6
     drop_rate: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(s=self.s)
-        check_share(drop_rate=self.drop_rate)
+    positive = ("s",)
+    fractions = ("drop_rate",)
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels of several units but those of output layers."""

@@ -13,7 +13,7 @@ from tfspeech.strategies.regularization.units import (
     unit_norms,
     unit_size,
 )
-from tfspeech.strategies.strategy import State, check_positive
+from tfspeech.strategies.strategy import State
 from tfspeech.strategies.variables import VariableInfo
 
 
@@ -27,10 +27,7 @@ class WeightDecay(Regularization):
     """
 
     s: float = 1e-2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(s=self.s)
+    positive = ("s",)
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -49,10 +46,7 @@ class L1Prox(Regularization):
     """
 
     s: float = 0.2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(s=self.s)
+    positive = ("s",)
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -74,10 +68,7 @@ class GroupLasso(Regularization):
     """
 
     s: float = 1e-2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_positive(s=self.s)
+    positive = ("s",)
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels of several units but those of output layers."""

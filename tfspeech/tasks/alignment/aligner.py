@@ -1,4 +1,4 @@
-"""Forced alignment: when each phoneme of known texts is spoken.
+"""Forced alignment: the times of the phonemes of known texts.
 
 Hidden Markov models of the phonemes, without context and from a flat start, are trained
 on the very recordings that they then align (S. Young et al., "The HTK Book", chapter 3,
@@ -31,24 +31,19 @@ from tfspeech.audio.features import FeatureConfig, extract_features
 from tfspeech.data.phoneme_times import PHONES, WORDS
 from tfspeech.data.store import AudioStore
 from tfspeech.data.textgrid import Interval
-from tfspeech.errors import TextError
-from tfspeech.text.normalize import normalize
-from tfspeech.text.phonemes import PAUSE, PHONEMES, STRESSES, WORD, text_to_phonemes
+from tfspeech.tasks.alignment.text import PAUSE_UNIT, UNITS, PronouncedText
+from tfspeech.text.front_end import pad_symbols
+from tfspeech.text.phonemes import PAUSE
 
 SILENCE = "sil"
 
-_MARKS = "".join(STRESSES.values())
-# Stress changes how long and how loud a phoneme is, not what it sounds like.
-UNITS = (PAUSE, *dict.fromkeys(each.lstrip(_MARKS) for each in PHONEMES))
-_UNIT = {name: number for number, name in enumerate(UNITS)}
-_PAUSE = _UNIT[PAUSE]
-
-_STAY, _PAUSES_TAKEN = 0.6, 0.2  # Before anything is known.
+# Before anything is known: probabilities of a state's self-loop and of a pause.
+_INITIAL_SELF_LOOP, _INITIAL_PAUSE = 0.6, 0.2
 _VARIANCE_FLOOR = 0.01  # Of the variance of all frames.
-_LEAST_FRAMES = 10.0
-_LEAST_VARIANCE = 1e-6
-_RARE = 10
-# The sizes of a batch: frames, and frames times the places of their utterances.
+_MIN_OCCUPANCY = 10.0
+_MIN_VARIANCE = 1e-6
+_MIN_EXAMPLES = 10
+# The sizes of a batch: frames, and frames times the positions of the longest chain.
 _BATCH_FRAMES, _BATCH_CELLS = 40_000, 10_000_000
 
 
@@ -97,62 +92,13 @@ def default_features() -> FeatureConfig:
     )
 
 
-class PronouncedText(NamedTuple):
-    """The phonemes of a text, with a pause before, between and after its words.
-
-    Attributes:
-        names: Phonemes and `PAUSE`.
-        words: The word that each is of; -1 for a pause.
-        labels: The words. Where eSpeak says a pair as one, the first has both.
-    """
-
-    names: list[str]
-    words: list[int]
-    labels: list[str]
-
-    @property
-    def units(self) -> np.ndarray:
-        """Their numbers in `UNITS`, int32 [units]."""
-        return np.array([_UNIT[each.lstrip(_MARKS)] for each in self.names], np.int32)
-
-
-def read_text(text: str) -> PronouncedText:
-    """Pronounces a text.
-
-    Raises:
-        TextError: There is nothing to say, or no American English.
-    """
-    normal = normalize(text)
-    names, owners, labels, waiting = [PAUSE], [-1], [], ""
-    spoken = zip(WORD.finditer(normal), text_to_phonemes(normal), strict=True)
-    for word, phonemes in spoken:
-        unknown = [each for each in phonemes if each not in PHONEMES]
-        if unknown:
-            raise TextError(
-                f"eSpeak NG says {word[0]!r} with the phoneme {unknown[0]!r}, which is "
-                f"not American English; spell it in another way. Received: {text!r}"
-            )
-        if phonemes:
-            names += [*phonemes, PAUSE]
-            owners += [len(labels)] * len(phonemes) + [-1]
-            labels.append(waiting + word[0])
-            waiting = ""
-        elif labels:
-            labels[-1] += " " + word[0]
-        else:
-            waiting += word[0] + " "
-    if not labels:
-        raise TextError(f"there is nothing to say in the text. Received: {text!r}")
-    return PronouncedText(names, owners, labels)
-
-
 class Models(NamedTuple):
     """The models of the phonemes.
 
     Attributes:
         hmm: Their parameters.
         mean: Of the features of all frames, float32 [dim].
-        std: The same.
+        std: Their standard deviation, float32 [dim].
     """
 
     hmm: Hmm
@@ -161,11 +107,11 @@ class Models(NamedTuple):
 
 
 class Training(NamedTuple):
-    """How far the training is.
+    """The state of the training after an iteration.
 
     Attributes:
-        models: As they are now.
-        log_likelihoods: Of a frame, by iteration, natural logarithms.
+        models: The models.
+        log_likelihoods: Mean of a frame, by iteration, natural logarithms.
     """
 
     models: Models
@@ -173,7 +119,7 @@ class Training(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """Utterances side by side.
+    """A batch of utterances, padded.
 
     Attributes:
         waveforms: float32 [batch, samples].
@@ -193,9 +139,9 @@ class Aligner:
 
     Args of the constructor:
         store: The waveforms of all utterances.
-        texts: Theirs.
+        texts: The pronounced texts of all utterances.
         config: The models.
-        features: What is computed from the waveforms, at the rate of the store.
+        features: The features of the waveforms, at the rate of the store.
 
     Attributes:
         config: The models.
@@ -231,33 +177,32 @@ class Aligner:
         )
         models = Models(hmm, tf.TensorSpec([dim]), tf.TensorSpec([dim]))
         self._measure = tf.function(self._measure_batch, [batch])
-        self._count = tf.function(self._count_batch, [models, batch])
-        self._find = tf.function(self._find_batch, [models, batch])
+        self._accumulate = tf.function(self._accumulate_batch, [models, batch])
+        self._decode = tf.function(self._decode_batch, [models, batch])
 
     def fits(self, row: int) -> bool:
         """Whether an utterance has at least one frame for each state of its text."""
-        phonemes = np.sum(self._units[row] != _PAUSE)
+        phonemes = np.sum(self._units[row] != PAUSE_UNIT)
         return self._frames(row) >= max(2, phonemes * self.config.phoneme_states)
 
     def training_rows(self, rows: Sequence[int]) -> list[int]:
-        """Returns which of some utterances to train on, always the same.
+        """Selects the utterances to train on, by the same draw in every call.
 
-        They are drawn until there is enough audio; after that, those that have a
-        phoneme of which there are less than 10.
+        They are drawn until there is enough audio; after that, only those are added
+        that have a phoneme with less than 10 examples.
         """
         seen = np.zeros(len(UNITS), np.int64)
         chosen, samples = [], 0
         wanted = self.config.training_minutes * 60 * self._features.sample_rate_hz
         for row in np.random.default_rng(0).permutation(rows).tolist():
-            is_wanted = samples < wanted or seen[self._units[row]].min() < _RARE
-            if is_wanted:
+            if samples < wanted or seen[self._units[row]].min() < _MIN_EXAMPLES:
                 chosen.append(row)
                 samples += int(self._store.lengths[row])
                 np.add.at(seen, self._units[row], 1)
         return chosen
 
     def start(self, rows: Sequence[int]) -> Training:
-        """Returns what there is before the first iteration.
+        """Measures the features, and returns models that are all the same.
 
         Args:
             rows: The utterances to train on.
@@ -267,10 +212,12 @@ class Aligner:
             np.sum(each, axis=0) for each in zip(*sums, strict=True)
         )
         mean = total / count
-        std = np.sqrt(np.maximum(squares / count - mean**2, _LEAST_VARIANCE))
+        std = np.sqrt(np.maximum(squares / count - mean**2, _MIN_VARIANCE))
         dim = self._features.feature_dim
         states = len(UNITS) * self.config.phoneme_states
-        hmm = flat_start(tf.zeros(dim), tf.ones(dim), states, _STAY, _PAUSES_TAKEN)
+        hmm = flat_start(
+            tf.zeros(dim), tf.ones(dim), states, _INITIAL_SELF_LOOP, _INITIAL_PAUSE
+        )
         return Training(Models(hmm, *(tf.constant(v, "float32") for v in (mean, std))))
 
     def train(self, rows: Sequence[int], training: Training) -> Iterator[Training]:
@@ -278,10 +225,10 @@ class Aligner:
 
         Args:
             rows: The utterances to train on; each must fit its text.
-            training: Where to go on.
+            training: The state to continue from.
 
         Yields:
-            What there is after each iteration.
+            The state after each iteration.
         """
         batches = [batch for _, batch in self._batches(rows)]
         floor = tf.fill([self._features.feature_dim], _VARIANCE_FLOOR)
@@ -289,10 +236,10 @@ class Aligner:
             models = training.models
             if done and done % self.config.iterations == 0:
                 models = models._replace(hmm=split_gaussians(models.hmm))
-            counts = [self._count(models, batch) for batch in batches]
-            total = Statistics(*(tf.add_n(each) for each in zip(*counts, strict=True)))
+            parts = [self._accumulate(models, batch) for batch in batches]
+            total = Statistics(*(tf.add_n(each) for each in zip(*parts, strict=True)))
             log_likelihood = float(total.log_likelihood / total.frames)
-            hmm = reestimate(models.hmm, total, floor, _LEAST_FRAMES)
+            hmm = reestimate(models.hmm, total, floor, _MIN_OCCUPANCY)
             training = Training(
                 models._replace(hmm=hmm), (*training.log_likelihoods, log_likelihood)
             )
@@ -312,8 +259,8 @@ class Aligner:
             shortest utterance to the longest.
         """
         for chosen, batch in self._batches(rows):
-            places = self._find(models, batch).numpy()
-            for row, path in zip(chosen, places, strict=True):
+            paths = self._decode(models, batch).numpy()
+            for row, path in zip(chosen, paths, strict=True):
                 units = path[: self._frames(row)] // self.config.phoneme_states
                 yield row, self._tiers(row, units)
 
@@ -335,11 +282,7 @@ class Aligner:
             yield chosen, self._batch(chosen)
 
     def _batch(self, rows: Sequence[int]) -> _Batch:
-        counts = np.array([len(self._units[row]) for row in rows], np.int32)
-        units = np.full((len(rows), counts.max()), _PAUSE, np.int32)
-        for place, row in enumerate(rows):
-            units[place, : counts[place]] = self._units[row]
-        arrays = (*self._store.batch(rows), units, counts)
+        arrays = *self._store.batch(rows), *pad_symbols([self._units[r] for r in rows])
         return _Batch(*(tf.constant(each) for each in arrays))
 
     def _measure_batch(self, batch: _Batch) -> tuple[tf.Tensor, ...]:
@@ -364,15 +307,15 @@ class Aligner:
         chains = chain(
             batch.units,
             batch.unit_counts,
-            batch.units == _PAUSE,
+            batch.units == PAUSE_UNIT,
             self.config.phoneme_states,
         )
         return models.hmm, features, lengths, chains
 
-    def _count_batch(self, models: Models, batch: _Batch) -> Statistics:
+    def _accumulate_batch(self, models: Models, batch: _Batch) -> Statistics:
         return baum_welch(*self._inputs(models, batch))
 
-    def _find_batch(self, models: Models, batch: _Batch) -> tf.Tensor:
+    def _decode_batch(self, models: Models, batch: _Batch) -> tf.Tensor:
         return viterbi(*self._inputs(models, batch))[0]
 
     def _tiers(self, row: int, units: np.ndarray) -> dict[str, list[Interval]]:

@@ -195,7 +195,7 @@ class SpeechServer(tf.Module, abc.ABC):
         """
         in_range = [c.check_in_graph(conditions[c.name]) for c in self._conditions]
         with tf.control_dependencies(in_range):
-            symbols = self._checked(symbols, symbols_length, conditions)
+            symbols = self._checked(symbols, symbols_length)
         return self.predict(symbols, symbols_length, **conditions)
 
     def symbol_table(self, row: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -224,29 +224,18 @@ class SpeechServer(tf.Module, abc.ABC):
             **acoustic,
         }
 
-    def _checked(
-        self, symbols: tf.Tensor, lengths: tf.Tensor, others: dict[str, tf.Tensor]
-    ) -> tf.Tensor:
+    def _checked(self, symbols: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Returns the symbols, 0 beyond the lengths, when all are in range.
 
         Args:
             symbols: int32 [batch, symbols].
             lengths: int32 [batch].
-            others: By name, what else must have as many rows.
         """
         size = tf.shape(symbols)[1]
         fit = [
             tf.debugging.assert_positive(lengths, "symbols_length must be above 0"),
             tf.debugging.assert_less_equal(
                 lengths, size, "symbols_length must not be more than the symbols"
-            ),
-            *(
-                tf.debugging.assert_equal(
-                    tf.shape(symbols)[0],
-                    tf.size(values),
-                    f"symbols and {name} must have as many rows",
-                )
-                for name, values in {"symbols_length": lengths, **others}.items()
             ),
         ]
         with tf.control_dependencies(fit):

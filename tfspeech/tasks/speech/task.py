@@ -14,9 +14,8 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import Vocoder
 from tfspeech.data.pipeline import Batch
 from tfspeech.tasks.conditions import complete_conditions
-from tfspeech.tasks.task import Task
+from tfspeech.tasks.task import ModelTask
 from tfspeech.text.front_end import TextFrontEnd
-from tfspeech.training.step import Losses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Speech:
     stopped: bool = True
 
 
-class SpeechTask(Task):
+class SpeechTask(ModelTask):
     """From texts to frames and to waveforms, and losses over frames.
 
     Args of the constructor:
@@ -59,25 +58,17 @@ class SpeechTask(Task):
         features: AcousticConfig,
         front_end: TextFrontEnd,
     ) -> None:
-        super().__init__(model=model)
+        super().__init__(model)
         self.features = features
         self.front_end = front_end
         frames = tf.TensorSpec([None, None, features.frame_dim])
         self.vocoder = tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
 
     @abc.abstractmethod
-    def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
-        """The terms of the loss of what the model made of a batch, means per frame."""
-
-    @abc.abstractmethod
     def synthesize_texts(
         self, texts: Sequence[str], **conditions: float
     ) -> list[Speech]:
         """Speaks texts under all conditions of the task, which are in range."""
-
-    def losses(self, group: str, batch: Batch, training: bool = True) -> Losses:
-        """The terms of the loss, means per frame over a batch; see `losses_of`."""
-        return self.losses_of(self.model(batch, training=training), batch)
 
     def weight(self, batch: Batch) -> tf.Tensor:
         """The frames of a batch, a float32 scalar."""

@@ -99,11 +99,6 @@ class RecognitionServer(tf.Module):
                 samples,
                 "waveform_length must not be more than the samples of waveform",
             ),
-            tf.debugging.assert_equal(
-                tf.shape(waveform)[0],
-                tf.size(waveform_length),
-                "waveform and waveform_length must have as many rows",
-            ),
         ]
         with tf.control_dependencies(checks):
             scores = self._recognize(waveform, waveform_length)

@@ -14,7 +14,7 @@ from models.config import option
 from tfspeech.audio.features import FeatureConfig, extract_features
 from tfspeech.audio.resample import resample
 from tfspeech.data.pipeline import Batch
-from tfspeech.tasks.task import Task
+from tfspeech.tasks.task import ModelTask
 from tfspeech.tasks.word_recognition.data import (
     RecognitionData,
     evaluation_set,
@@ -42,7 +42,7 @@ class RecognitionConfig:
             )
 
 
-class WordRecognition(Task):
+class WordRecognition(ModelTask):
     """What a recogniser is trained for.
 
     Args of the constructor:
@@ -62,15 +62,14 @@ class WordRecognition(Task):
         features: FeatureConfig,
         labels: Sequence[str],
     ) -> None:
-        super().__init__(model=model)
+        super().__init__(model)
         self.features = features
         self.labels = tuple(labels)
         self._config = config
         self._predict = tf.function(self.probabilities, reduce_retracing=True)
 
-    def losses(self, group: str, batch: Batch, training: bool = True) -> Losses:
+    def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
         """The mean cross-entropy over a batch in nats, with smoothed labels."""
-        outputs = self.model(batch, training=training)
         smoothing = self._config.label_smoothing
         classes = len(self.labels)
         targets = tf.one_hot(
