@@ -271,9 +271,7 @@ class Aligner:
         dim = self._features.feature_dim
         states = len(UNITS) * self.config.phoneme_states
         hmm = flat_start(tf.zeros(dim), tf.ones(dim), states, _STAY, _PAUSES_TAKEN)
-        return Training(
-            Models(hmm, *(tf.constant(v, "float32") for v in (mean, std)))
-        )
+        return Training(Models(hmm, *(tf.constant(v, "float32") for v in (mean, std))))
 
     def train(self, rows: Sequence[int], training: Training) -> Iterator[Training]:
         """Trains the models.
