@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pytest
 import soundfile
+import tensorflow as tf
 
 from models.layers.random import fold_in
 from tfspeech.audio.augment import AugmentConfig
@@ -11,6 +12,7 @@ from tfspeech.data.batches import BatchPlan
 from tfspeech.data.manifest import Corpus, Utterance
 from tfspeech.data.pipeline import (
     augmented_words,
+    cached,
     evaluation_batches,
     feature_statistics,
     noise_energies,
@@ -206,3 +208,15 @@ def test_augmentation_can_be_turned_down(store):
     ):
         wanted, _ = extract_features(store[index][None], [store.lengths[index]], CONFIG)
         np.testing.assert_allclose(features[:length], wanted[0], atol=1e-2)
+
+
+@pytest.mark.parametrize(("size_bytes", "loads"), [(100_000_000, 3), (100_000_001, 6)])
+def test_only_small_splits_are_kept_in_memory(size_bytes, loads):
+    loaded = []
+    rows = tf.data.Dataset.range(3).map(
+        lambda row: tf.numpy_function(lambda r: loaded.append(r) or r, [row], tf.int64)
+    )
+    batches = cached(rows, size_bytes)
+    for _ in range(2):
+        assert list(batches.as_numpy_iterator()) == [0, 1, 2]
+    assert len(loaded) == loads

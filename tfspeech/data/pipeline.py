@@ -30,6 +30,9 @@ from tfspeech.errors import SpecError
 
 Batch = dict[str, tf.Tensor]
 
+MAX_CACHED_BYTES = 100_000_000
+"""What one split may take of the memory."""
+
 
 def planned_batches(
     plan: BatchPlan,
@@ -184,6 +187,16 @@ def evaluation_batches(
         }
 
     return ordered_rows(store.lengths[utterances], batch_size, load)
+
+
+def cached(batches: tf.data.Dataset, size_bytes: int) -> tf.data.Dataset:
+    """Keeps batches in memory, for the next time, unless they are too many.
+
+    Args:
+        batches: Of one split.
+        size_bytes: About what they take.
+    """
+    return batches.cache() if size_bytes <= MAX_CACHED_BYTES else batches
 
 
 def feature_statistics(

@@ -9,7 +9,6 @@ from tfspeech.errors import CorpusError, SpecError, TextError
 from tfspeech.tasks.parallel_tts.config import ParallelTtsConfig
 from tfspeech.tasks.parallel_tts.task import whole_durations
 from tfspeech.tasks.runs import load_task
-from tfspeech.tasks.speech import training as speech_training
 from tfspeech.text.linguistic import (
     encode_segments,
     frame_features,
@@ -67,19 +66,10 @@ def test_validation_measures_the_validation_split(run, data, indices, utterances
     measured = task.model.prediction_std.numpy(), task.model.duration_std.numpy()
     assert scores["loss"] == pytest.approx(mean_loss(task, utterances), rel=1e-4)
     others = task.timed(data, data.corpus.indices("test"))
-    assert scores["loss"] != pytest.approx(mean_loss(task, others), rel=1e-2)
+    assert scores["loss"] != pytest.approx(mean_loss(task, others), rel=5e-4)
     task.measure_stds(utterances.batches(1))
     np.testing.assert_allclose(measured[0], task.model.prediction_std, rtol=1e-4)
     np.testing.assert_allclose(measured[1], task.model.duration_std, rtol=1e-4)
-
-
-def test_a_long_validation_split_is_not_kept_in_memory(run, data, monkeypatch):
-    config, task = run
-    short, long = config.read_training(task, data), config.read_training(task, data)
-    batches = tf.data.Dataset.range(3)
-    assert short.cached(batches) is not batches
-    monkeypatch.setattr(speech_training, "CACHED_FRAMES", 100)
-    assert long.cached(batches) is batches
 
 
 def test_frames_to_normalise_by_are_thinned_where_there_are_many(data, utterances):

@@ -30,7 +30,7 @@ from tfspeech.tasks.speech.evaluation import (
 from tfspeech.tasks.speech.lite import LiteSpeech
 from tfspeech.tasks.speech.scores import attention_scores
 from tfspeech.tasks.speech.task import Speech, SpeechTask
-from tfspeech.text.front_end import TextFrontEnd
+from tfspeech.text.front_end import TextFrontEnd, pad_symbols
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.step import Losses
 
@@ -131,11 +131,7 @@ class AttentionSynthesis(SpeechTask):
         self, texts: Sequence[str], **conditions: float
     ) -> list[Speech]:
         """Speaks texts, free-running, as one batch; see `speak`."""
-        encoded = [self.front_end.encode(text) for text in texts]
-        lengths = np.array([len(symbols) for symbols in encoded], np.int32)
-        symbols = np.zeros((len(encoded), lengths.max()), np.int32)
-        for row, each in enumerate(encoded):
-            symbols[row, : len(each)] = each
+        symbols, lengths = pad_symbols([self.front_end.encode(text) for text in texts])
         spoken = self.synthesize(tf.constant(symbols), tf.constant(lengths))
         frames, frame_lengths, alignment, stopped = (
             spoken[name].numpy()

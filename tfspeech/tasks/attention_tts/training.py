@@ -45,7 +45,7 @@ class AttentionTraining(SpeechTraining):
         steps = task.reduction_factor
         self._load = sentence_loader(data, self._train, steps, TAIL_STEPS)
         validation = sentence_batches(data, self._validation, steps, TAIL_STEPS)
-        self._validation_batches = self.cached(validation)
+        self._validation_batches = self.cached(validation, data.features.frame_dim)
 
     def load(self, rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
         """Reads sentences; see `sentence_loader`."""

@@ -32,7 +32,7 @@ from tfspeech.tasks.speech.evaluation import (
 from tfspeech.tasks.speech.lite import LiteSpeech
 from tfspeech.tasks.speech.scores import frame_pairs
 from tfspeech.tasks.speech.task import Speech, SpeechTask
-from tfspeech.text.front_end import TextFrontEnd
+from tfspeech.text.front_end import TextFrontEnd, pad_symbols
 from tfspeech.text.linguistic import (
     LinguisticConfig,
     encode_segments,
@@ -129,9 +129,7 @@ class ParallelTts(SpeechTask):
             semitones: Above the speaker's own pitch.
         """
         encoded = [encode_segments(self.front_end, text) for text in texts]
-        ragged = tf.ragged.stack([tf.constant(each) for each in encoded])
-        segments = ragged.to_tensor()
-        lengths = tf.cast(ragged.row_lengths(), tf.int32)
+        segments, lengths = pad_symbols(encoded)
         rates = tf.fill([len(texts)], float(rate))
         durations = self.durations(segments, lengths, rates)
         return self.speak_timed(segments, lengths, durations, semitones)

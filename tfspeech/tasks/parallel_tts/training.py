@@ -43,7 +43,9 @@ class ParallelTtsTraining(SpeechTraining):
         self._task = task
         self._utterances = task.timed(data, self._train)
         validation = task.timed(data, self._validation)
-        self._validation_batches = self.cached(validation.batches())
+        model = task.model
+        dim = model.feature_dim + model.target_dim
+        self._validation_batches = self.cached(validation.batches(), dim)
         self.spoken_frames = [validation.frames[row] for row in self._spoken_rows]
         self._spoken_segments = validation.segments(self._spoken_rows)
 

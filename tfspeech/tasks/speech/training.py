@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfspeech.data.pipeline import cached
 from tfspeech.tasks.speech.data import SentenceData
 from tfspeech.tasks.speech.scores import Pairing, mel_cepstral_distortion
 from tfspeech.tasks.speech.task import Speech
@@ -15,9 +16,6 @@ from tfspeech.training.config import TrainingConfig
 
 STATISTICS_UTTERANCES = 2_000
 """A mean over more would change in no digit that matters."""
-CACHED_FRAMES = 100_000
-"""The largest validation split that is kept in memory; two hundred bytes to a kilobyte
-each, they are a hundred megabytes at most."""
 
 
 class SpeechTraining(Training):
@@ -57,10 +55,10 @@ class SpeechTraining(Training):
         """The waveform, float32 [samples], of one of the sentences that are spoken."""
         return self._data.store[self._spoken[number]]
 
-    def cached(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Keeps the batches of the validation split in memory if it is not too long."""
+    def cached(self, batches: tf.data.Dataset, dim: int) -> tf.data.Dataset:
+        """Keeps the validation split in memory, `dim` values a frame; see `cached`."""
         frames = self._data.frame_lengths(self._validation).sum()
-        return batches.cache() if frames <= CACHED_FRAMES else batches
+        return cached(batches, 4 * dim * int(frames))
 
     def statistics_sample(self) -> np.ndarray:
         """Places in the training set of utterances to normalise by, in order."""

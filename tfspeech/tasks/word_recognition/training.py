@@ -11,6 +11,7 @@ from tfspeech.audio.augment import AugmentConfig
 from tfspeech.data.pipeline import (
     Batch,
     augmented_words,
+    cached,
     feature_statistics,
     noise_energies,
 )
@@ -68,7 +69,11 @@ class RecognitionTraining(Training):
         )
         validation = data.corpus.indices("validation")
         # Asked for once per epoch, and never changed.
-        self._validation = evaluation_set(data, validation).cache()
+        samples = int(data.store.lengths[validation].sum())
+        frames = samples // data.features.hop_length + len(validation)
+        self._validation = cached(
+            evaluation_set(data, validation), 4 * data.features.feature_dim * frames
+        )
         self._validation_speakers = speakers_of(data.corpus, validation)
 
     def load(self, rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
