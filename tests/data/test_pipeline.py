@@ -116,12 +116,12 @@ def test_a_worker_reads_no_rows_but_its_own(store, monkeypatch):
     read = []
     batch = store.batch
     monkeypatch.setattr(store, "batch", lambda rows: read.extend(rows) or batch(rows))
-    take(training(store, size=7, shard=(1, 3)), 1)
+    take(training(store, size=7, shard=(1, 3)), 3)
     plan = BatchPlan(store.lengths[list(range(3, 20))], 7)
     own = np.concatenate([plan.epoch(epoch)[:, 1::3] + 3 for epoch in range(20)])
-    # Two batches are read at a time.
+    # Up to six batches more are read ahead, two at a time.
     first = [tuple(read[i : i + 2]) for i in range(0, 6, 2)]
-    assert set(first) <= {tuple(batch) for batch in own[:8].tolist()}
+    assert set(first) <= {tuple(batch) for batch in own[:9].tolist()}
 
 
 def test_more_workers_than_rows_are_an_error(store):
