@@ -178,9 +178,9 @@ def test_statistics_are_those_of_all_frames_that_are_speech(store):
     ]
     together = np.concatenate(frames).astype(np.float64)
     batches = evaluation_batches(store, chosen, [0, 0, 0], CONFIG, 2)
-    mean, deviation = feature_statistics(batches)
+    mean, std = feature_statistics(batches)
     np.testing.assert_allclose(mean, together.mean(axis=0), atol=1e-3)
-    np.testing.assert_allclose(deviation, together.std(axis=0), rtol=1e-3)
+    np.testing.assert_allclose(std, together.std(axis=0), rtol=1e-3)
 
 
 def test_background_noise_becomes_energies_at_the_models_rate(tmp_path):
