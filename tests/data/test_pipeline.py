@@ -116,12 +116,12 @@ def test_a_worker_reads_no_rows_but_its_own(store, monkeypatch):
     read = []
     batch = store.batch
     monkeypatch.setattr(store, "batch", lambda rows: read.extend(rows) or batch(rows))
-    take(training(store, size=7, shard=(1, 3)), 1)
+    take(training(store, size=7, shard=(1, 3)), 3)
     plan = BatchPlan(store.lengths[list(range(3, 20))], 7)
     own = np.concatenate([plan.epoch(epoch)[:, 1::3] + 3 for epoch in range(20)])
-    # Two batches are read at a time.
+    # Up to six batches more are read ahead, two at a time.
     first = [tuple(read[i : i + 2]) for i in range(0, 6, 2)]
-    assert set(first) <= {tuple(batch) for batch in own[:8].tolist()}
+    assert set(first) <= {tuple(batch) for batch in own[:9].tolist()}
 
 
 def test_more_workers_than_rows_are_an_error(store):
@@ -178,9 +178,9 @@ def test_statistics_are_those_of_all_frames_that_are_speech(store):
     ]
     together = np.concatenate(frames).astype(np.float64)
     batches = evaluation_batches(store, chosen, [0, 0, 0], CONFIG, 2)
-    mean, deviation = feature_statistics(batches)
+    mean, std = feature_statistics(batches)
     np.testing.assert_allclose(mean, together.mean(axis=0), atol=1e-3)
-    np.testing.assert_allclose(deviation, together.std(axis=0), rtol=1e-3)
+    np.testing.assert_allclose(std, together.std(axis=0), rtol=1e-3)
 
 
 def test_background_noise_becomes_energies_at_the_models_rate(tmp_path):

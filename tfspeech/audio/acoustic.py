@@ -15,7 +15,7 @@ from tfspeech.errors import SpecError
 
 @dataclasses.dataclass(frozen=True)
 class AcousticConfig(Options):
-    """What `acoustic_frames` computes. Raises SpecError for values out of range.
+    """Settings of `acoustic_frames`. Raises SpecError for values out of range.
 
     A frame is `num_mels` log-mel magnitudes and, with an `lpc_order`, the parameters of
     `tfspeech.audio.lpc` after them; with `pitch`, ln F0 and voicing come last.

@@ -1,4 +1,4 @@
-"""What the filters of synthetic speech are excited by: pulses and noise, in TensorFlow.
+"""Excitation of the filters of synthetic speech: pulses and noise, in TensorFlow.
 
 Pulse trains are sums of all harmonics below half the sample rate in closed form, so
 that pulses lie between samples and nothing aliases: T. Stilson and J. Smith,
@@ -101,7 +101,7 @@ def _white_second(sample_rate_hz: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def _high_second(sample_rate_hz: int) -> np.ndarray:
-    """What is in the noise above the frequency where it joins the pulses."""
+    """Returns the noise above the frequency where it joins the pulses."""
     spectrum = np.fft.rfft(_white_second(sample_rate_hz))
     spectrum[: round(_MIXED_HZ)] = 0  # Bins of a second are 1 Hz apart.
     high = np.sqrt(_NOISE_SHARE) * np.fft.irfft(spectrum, sample_rate_hz)

@@ -26,7 +26,7 @@ from tfspeech.errors import SpecError
 
 @dataclasses.dataclass(frozen=True)
 class FeatureConfig(Options):
-    """What `extract_features` computes. Raises SpecError for values out of range."""
+    """Settings of `extract_features`. Raises SpecError for values out of range."""
 
     error = SpecError
     sample_rate_hz: int = option(

@@ -242,4 +242,4 @@ VOCODERS: Mapping[str, Callable[..., Vocoder]] = {
     "griffin_lim": GriffinLim,
     "lpc": LpcSynthesis,
 }
-"""What builds each vocoder, from the config of the frames and its own arguments."""
+"""Builders of vocoders, from the config of the frames and their own arguments."""

@@ -1,4 +1,4 @@
-"""What may be wrong with a corpus, found all at once."""
+"""Checks of a corpus, which find all problems at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a corpus is: utterances with a text, a speaker and a split."""
+"""A corpus: utterances with a text, a speaker and a split."""
 
 from __future__ import annotations
 

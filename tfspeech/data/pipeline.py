@@ -31,7 +31,7 @@ from tfspeech.errors import SpecError
 Batch = dict[str, tf.Tensor]
 
 MAX_CACHED_BYTES = 100_000_000
-"""What one split may take of the memory."""
+"""The most memory that the batches of one split may take."""
 
 
 def planned_batches(

@@ -1,4 +1,4 @@
-"""What layouts share about files."""
+"""Functions about files that the layouts of corpora share."""
 
 from __future__ import annotations
 
