@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError
-from tfspeech.serving.description import describe, read_description, write_description
+from tfspeech.serving.description import read_description, write_description
 from tfspeech.serving.graph import check_operations, check_signatures, guarded
 from tfspeech.serving.lite import QUANTIZATIONS, summarize, write_lite
 from tfspeech.serving.settings import (
@@ -58,7 +56,11 @@ def run(
     folder = output / config.model
     kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
     listed_models(output)  # A list that is damaged is to fail before the work.
-    with _partial_folder(folder) as partial:
+    folder.mkdir(parents=True, exist_ok=True)
+    # No server takes the name of the partial folder for a version.
+    with tempfile.TemporaryDirectory(prefix="partial-", dir=folder) as name:
+        partial = Path(name)
+        partial.chmod(0o755)  # A server may run as another user.
         try:
             _fill(partial, config, task, kinds)
         except tf.errors.OpError as error:
@@ -83,20 +85,8 @@ def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> 
     sizes = (1, MAX_BATCH_SIZE)
     write_warmup(folder, config.model, signatures, server.examples, sizes)
     lite = write_lite(folder, config, task, kinds) if kinds else {}
-    description = describe(config.model, signatures, server.metadata)
-    write_description(folder, {**description, "tflite": lite})
-
-
-@contextlib.contextmanager
-def _partial_folder(folder: Path) -> Iterator[Path]:
-    """A folder to be filled, whose name no server takes for a version."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix="partial-", dir=folder))
-    partial.chmod(0o755)  # A server may run as another user.
-    try:
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    metadata = {**server.metadata, "tflite": lite}
+    write_description(folder, config.model, signatures, metadata)
 
 
 def _publish(partial: Path, folder: Path) -> Path:

@@ -8,26 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tfspeech.strategies import parse_regularization
 from tfspeech.tasks.task import RunConfig
-from tfspeech.training.callbacks import Monitor, read_metrics
+from tfspeech.training.callbacks import Monitor
+from tfspeech.training.group import METRICS
 from tfspeech.training.paths import METRICS_FILE, RESULTS_FILE
-from tfspeech.training.plots import split_records
+from tfspeech.training.plots import read_records, series
+from tuning.reports import COLUMNS
 
 SMOOTHING_STEPS = 25
 
-STEP_MEANS = (
-    "clipped",
-    "clipped_tensors",
-    "clipped_elements",
-    "cosine",
-    "retained_energy",
-    "update_cosine",
-    "sign_flips",
-    "skipped",
-)
 STEP_MEDIANS = ("gradient_norm", "threshold")
+"""Metrics of steps whose median is taken; of the others it is the mean."""
 SCORE = "score/"
 """Begins the names of the scores that a run ended with."""
 WEIGHT_SHARES = ("zeros", "zero_units", "effective_parameters")
@@ -47,19 +41,15 @@ class RunRecord:
     epochs: list[dict[str, Any]]
     results: dict[str, Any]
 
-    def series(self, name: str) -> np.ndarray:
-        """A metric of every step, NaN where it was not measured."""
-        return np.array([record.get(name) for record in self.steps], float)
-
 
 def read_run(config: RunConfig, run_dir: Path) -> RunRecord:
     """Reads the records that a run has written so far."""
-    steps, epochs = split_records(read_metrics(run_dir / METRICS_FILE))
+    groups, epochs = read_records(run_dir / METRICS_FILE)
     chain = parse_regularization(config.training.regularize)
     settled = max((strategy.settled_after for strategy in chain), default=0)
     results = run_dir / RESULTS_FILE
     return RunRecord(
-        [step for step in steps if step["group"] == steps[0]["group"]],
+        next(iter(groups.values()), []),
         [epoch for epoch in epochs if epoch["step"] >= settled],
         json.loads(results.read_text()) if results.is_file() else {},
     )
@@ -71,16 +61,12 @@ def smoothed_loss(run: RunRecord) -> np.ndarray:
     It is NaN for the first 24 steps, and for a run shorter than that but at its end.
     Steps that were not finite do not count.
     """
-    losses = run.series("loss")
+    losses = series(run.steps, "loss")
     means = np.full(len(losses), np.nan)
     window = min(SMOOTHING_STEPS, len(losses))
     if window:
-        finite = np.isfinite(losses)
-        sums = np.cumsum([0.0, *np.where(finite, losses, 0.0)])
-        counts = np.cumsum([0, *finite])
-        counts = counts[window:] - counts[:-window]
-        totals = np.where(counts, sums[window:] - sums[:-window], np.nan)
-        means[window - 1 :] = totals / np.maximum(counts, 1)
+        windows = np.ma.masked_invalid(sliding_window_view(losses, window))
+        means[window - 1 :] = windows.mean(axis=1).filled(np.nan)
     return means
 
 
@@ -114,11 +100,11 @@ def run_figures(
     # The first epoch holds the time that tracing takes.
     times = [r["step_ms"] for r in run.epochs if r.get("step_ms") is not None]
     figures["step_ms"] = _finite(np.median(times[1:] or times)) if times else None
-    for names, reduce in ((STEP_MEANS, np.mean), (STEP_MEDIANS, np.median)):
-        for name in names:
-            values = run.series(name)
-            values = values[np.isfinite(values)]
-            figures[name] = float(reduce(values)) if len(values) else None
+    for name in filter(COLUMNS.get, METRICS):
+        values = series(run.steps, name)
+        values = values[np.isfinite(values)]
+        reduce = np.median if name in STEP_MEDIANS else np.mean
+        figures[name] = float(reduce(values)) if len(values) else None
     for name, value in run.results.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             figures[f"{SCORE}{name}"] = value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from tfspeech.config import differing, to_flag
@@ -36,6 +36,17 @@ def with_absolute_data(config: RunConfig) -> RunConfig:
     """Returns a configuration that finds its corpus from every working directory."""
     data = dataclasses.replace(config.data, data=absolute_spec(config.data.data))
     return dataclasses.replace(config, data=data)
+
+
+def format_chain(specs: Sequence[str]) -> str:
+    """A chain of strategies as text, such as `centralize() + norm(1.0)`."""
+    return " + ".join(specs) or "none()"
+
+
+def format_chains(clip: Sequence[str], regularize: Sequence[str]) -> str:
+    """Both chains of a run as text."""
+    penalties = f" with {format_chain(regularize)}" if regularize else ""
+    return format_chain(clip) + penalties
 
 
 def format_arguments(strategy: Strategy, name: str, text: str) -> str:

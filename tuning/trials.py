@@ -11,15 +11,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
 from tfspeech.console import USER_ERROR
 from tfspeech.errors import RunError
+from tfspeech.files import write_text
 from tfspeech.tasks.task import RunConfig
 from tuning.limits import NO_LIMITS, Limits
 
@@ -31,6 +33,8 @@ FINISHED = "finished"
 DIVERGED = "diverged"
 CRASHED = "crashed"
 STOPPED = "stopped"
+STATUSES = (FINISHED, STOPPED, DIVERGED, CRASHED)
+"""All of them, from the best to the worst."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +48,12 @@ class Outcome:
 
     status: str
     reason: str = ""
+
+
+def count_statuses(statuses: Iterable[str]) -> str:
+    """How many runs or trials have each status as text, as `2 finished, 1 crashed`."""
+    counts = Counter(statuses)
+    return ", ".join(f"{counts[each]} {each}" for each in STATUSES if counts[each])
 
 
 def load_outcome(run_dir: Path) -> Outcome | None:
@@ -92,9 +102,7 @@ def run_trial(config: RunConfig, run_dir: Path, limits: Limits = NO_LIMITS) -> O
 def write_json(path: Path, values: Any) -> None:
     """Writes a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
-    partial.write_text(json.dumps(values, indent=1) + "\n")
-    os.replace(partial, path)
+    write_text(path, json.dumps(values, indent=1) + "\n")
 
 
 def _train_in_process(

@@ -15,7 +15,8 @@ def record(tmp_path):
     """Writes the records of a run and reads them again."""
 
     def write(steps, epochs=(), results=None):
-        lines = "".join(json.dumps(line) + "\n" for line in [*steps, *epochs])
+        records = [*({"group": "model"} | step for step in steps), *epochs]
+        lines = "".join(json.dumps(each) + "\n" for each in records)
         (tmp_path / "metrics.jsonl").write_text(lines)
         if results:
             (tmp_path / "results.json").write_text(json.dumps(results))

@@ -16,20 +16,22 @@ DESCRIPTION_FILE = Path("assets.extra", "description.json")
 LABELS_FILE = Path("assets.extra", "labels.txt")
 
 
-def describe(
+def write_description(
+    folder: Path,
     model: str,
     signatures: Mapping[str, tf.types.experimental.ConcreteFunction],
     metadata: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Returns a description of a model as JSON has it.
+) -> None:
+    """Writes the description, and the labels, if there are, one on a line.
 
     Args:
+        folder: Of the SavedModel.
         model: The model's name.
         signatures: Exported functions by name.
         metadata: Properties that the signatures do not tell; see
             `RecognitionServer.metadata`.
     """
-    return {
+    description = {
         "model": model,
         "tfspeech": tfspeech.__version__,
         "tensorflow": tf.__version__,
@@ -42,6 +44,12 @@ def describe(
             for name, function in signatures.items()
         },
     }
+    (folder / DESCRIPTION_FILE).parent.mkdir(exist_ok=True)
+    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+    if "labels" in metadata:
+        labels = "".join(f"{label}\n" for label in metadata["labels"])
+        (folder / LABELS_FILE).write_text(labels, encoding="utf-8")
 
 
 def _tensors(specs: Mapping[str, tf.TensorSpec]) -> dict[str, dict[str, Any]]:
@@ -54,21 +62,6 @@ def _tensors(specs: Mapping[str, tf.TensorSpec]) -> dict[str, dict[str, Any]]:
         }
         for name, spec in sorted(specs.items())
     }
-
-
-def write_description(folder: Path, description: Mapping[str, Any]) -> None:
-    """Writes the description, and the labels, if there are, one on a line.
-
-    Args:
-        folder: Of the SavedModel.
-        description: What `describe` returns.
-    """
-    (folder / DESCRIPTION_FILE).parent.mkdir(exist_ok=True)
-    text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
-    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
-    if "labels" in description:
-        labels = "".join(f"{label}\n" for label in description["labels"])
-        (folder / LABELS_FILE).write_text(labels, encoding="utf-8")
 
 
 def read_description(folder: Path) -> dict[str, Any]:

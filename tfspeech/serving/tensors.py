@@ -14,53 +14,47 @@ class Meaning(NamedTuple):
     """Contents of an input or output.
 
     Attributes:
-        dims: Its dimensions by name, outermost first.
+        row: The dimensions of a row of the batch by name, outermost first.
         text: Its values in words.
         unit: Of its values; empty where they have none.
     """
 
-    dims: tuple[str, ...]
+    row: tuple[str, ...]
     text: str
     unit: str = ""
 
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """All its dimensions by name, outermost first."""
+        return ("batch", *self.row)
+
 
 TENSORS = {
-    "waveform": Meaning(
-        ("batch", "samples"), "audio at sample_rate_hz, full scale is 1"
-    ),
-    "waveform_length": Meaning(
-        ("batch",), "how much of the waveform is valid", "samples"
-    ),
-    "sample_rate_hz": Meaning(("batch",), "rate of the waveform", "Hz"),
-    "audio_bytes": Meaning(
-        ("batch",), "complete wav files, of any rate and sample format"
-    ),
-    "scores": Meaning(("batch", "labels"), "probability of every label"),
-    "labels": Meaning(("batch", "labels"), "the labels in the order of the scores"),
-    "label": Meaning(("batch",), "the most probable label"),
-    "text": Meaning(("batch",), "UTF-8, words with numbers written out"),
-    "symbols": Meaning(("batch", "symbols"), "positions in the table of symbols"),
-    "symbols_length": Meaning(
-        ("batch",), "how many of the symbols are valid", "symbols"
-    ),
-    **{c.name: Meaning(("batch",), c.help, c.unit) for c in CONDITIONS},
-    "row": Meaning(("batch",), "any number: the answer has a row for each"),
+    "waveform": Meaning(("samples",), "audio at sample_rate_hz, full scale is 1"),
+    "waveform_length": Meaning((), "how much of the waveform is valid", "samples"),
+    "sample_rate_hz": Meaning((), "rate of the waveform", "Hz"),
+    "audio_bytes": Meaning((), "complete wav files, of any rate and sample format"),
+    "scores": Meaning(("labels",), "probability of every label"),
+    "labels": Meaning(("labels",), "the labels in the order of the scores"),
+    "label": Meaning((), "the most probable label"),
+    "text": Meaning((), "UTF-8, words with numbers written out"),
+    "symbols": Meaning(("symbols",), "positions in the table of symbols"),
+    "symbols_length": Meaning((), "how many of the symbols are valid", "symbols"),
+    **{c.name: Meaning((), c.help, c.unit) for c in CONDITIONS},
+    "row": Meaning((), "any number: the answer has a row for each"),
     "symbol_names": Meaning(
-        ("batch", "table"), "the names of all symbols of the model, in their order"
+        ("table",), "the names of all symbols of the model, in their order"
     ),
-    "durations": Meaning(("batch", "symbols"), "length of every symbol", "frames"),
-    "mel": Meaning(
-        ("batch", "frames", "mels"), "natural logarithms of mel magnitudes", "ln"
-    ),
+    "durations": Meaning(("symbols",), "length of every symbol", "frames"),
+    "mel": Meaning(("frames", "mels"), "natural logarithms of mel magnitudes", "ln"),
     "frames": Meaning(
-        ("batch", "frames", "frame_dim"),
-        "mel, followed by what else the vocoder takes",
+        ("frames", "frame_dim"), "mel, followed by what else the vocoder takes"
     ),
-    "frame_length": Meaning(("batch",), "how many of the frames are valid", "frames"),
+    "frame_length": Meaning((), "how many of the frames are valid", "frames"),
     "alignment": Meaning(
-        ("batch", "steps", "symbols"), "attention of every decoder step to the symbols"
+        ("steps", "symbols"), "attention of every decoder step to the symbols"
     ),
-    "stopped": Meaning(("batch",), "whether the model itself found the end"),
+    "stopped": Meaning((), "whether the model itself found the end"),
 }
 
 

@@ -16,24 +16,6 @@ WARMUP_FILE = Path("assets.extra", "tf_serving_warmup_requests")
 Inputs = Mapping[str, np.ndarray]
 
 
-def predict_request(
-    model: str, signature: str, inputs: Inputs
-) -> predict_pb2.PredictRequest:
-    """Returns the request that TF Serving's gRPC interface takes.
-
-    Args:
-        model: The model's name.
-        signature: The signature's name.
-        inputs: By name; strings are bytes in arrays of objects.
-    """
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = model
-    request.model_spec.signature_name = signature
-    for name, value in inputs.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-    return request
-
-
 def write_warmup(
     folder: Path,
     model: str,
@@ -48,7 +30,7 @@ def write_warmup(
         model: The model's name.
         signatures: What is exported. A server does not load a version whose requests
             fail.
-        examples: One row for every signature.
+        examples: One row for every signature; strings are bytes in arrays of objects.
         batch_sizes: How many rows the requests have.
 
     Raises:
@@ -64,8 +46,11 @@ def write_warmup(
                 inputs = {k: np.repeat(v, size, 0) for k, v in examples[name].items()}
                 _try(model, name, function, inputs)
                 log = prediction_log_pb2.PredictionLog()
-                request = predict_request(model, name, inputs)
-                log.predict_log.request.CopyFrom(request)
+                request = log.predict_log.request
+                request.model_spec.name = model
+                request.model_spec.signature_name = name
+                for key, value in inputs.items():
+                    request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
                 writer.write(log.SerializeToString())
 
 

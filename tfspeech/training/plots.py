@@ -31,13 +31,11 @@ def plot_diagnostics(metrics: Path, folder: Path) -> None:
         folder: Gets `diagnostics.png`, or where there are several groups one for each,
             such as `diagnostics_discriminator.png`.
     """
-    steps, epochs = split_records(read_metrics(metrics))
-    groups = list(dict.fromkeys(record["group"] for record in steps)) or ["none"]
-    for group in groups:
+    groups, epochs = read_records(metrics)
+    for group, steps in (groups or {"none": []}).items():
         name = f"diagnostics_{group}.png" if len(groups) > 1 else "diagnostics.png"
-        own = [record for record in steps if record["group"] == group]
         weights = [(e["step"], e["weights"][group]) for e in epochs]
-        _plot_group(own, weights, folder / name)
+        _plot_group(steps, weights, folder / name)
 
 
 def _plot_group(
@@ -46,20 +44,20 @@ def _plot_group(
     figure = Figure(figsize=(12, 11), layout="constrained")
     norms, shares, losses, turns, ratios, sparsity = figure.subplots(3, 2).flat
     norms.set(title="How large is the gradient?", ylabel="L2 norm", yscale="log")
-    smooth_line(norms, steps, "gradient_norm", "raw")
-    smooth_line(norms, steps, "clipped_norm", "clipped")
-    smooth_line(norms, steps, "threshold", "threshold", "--")
-    smooth_line(shares, steps, "clipped", "steps clipped")
-    smooth_line(shares, steps, "clipped_tensors", "tensors clipped")
-    smooth_line(shares, steps, "clipped_elements", "elements clipped")
-    smooth_line(shares, steps, "skipped", "steps skipped", "--")
+    _smooth(norms, steps, "gradient_norm", "raw")
+    _smooth(norms, steps, "clipped_norm", "clipped")
+    _smooth(norms, steps, "threshold", "threshold", "--")
+    _smooth(shares, steps, "clipped", "steps clipped")
+    _smooth(shares, steps, "clipped_tensors", "tensors clipped")
+    _smooth(shares, steps, "clipped_elements", "elements clipped")
+    _smooth(shares, steps, "skipped", "steps skipped", "--")
     shares.set(title="How often is it clipped?", ylabel="share", ylim=(-0.02, 1.02))
-    smooth_line(losses, steps, "cosine", "cosine, clipped to raw")
-    smooth_line(losses, steps, "retained_energy", "energy retained")
+    _smooth(losses, steps, "cosine", "cosine, clipped to raw")
+    _smooth(losses, steps, "retained_energy", "energy retained")
     losses.set(title="What is lost?", ylabel="share or cosine")
-    smooth_line(turns, steps, "update_cosine", "cosine of successive updates")
-    smooth_line(turns, steps, "sign_flips", "weights that turn round")
-    _smooth(turns, steps, _turns(_series(steps, "loss")), "the loss turns round", "--")
+    _smooth(turns, steps, "update_cosine", "cosine of successive updates")
+    _smooth(turns, steps, "sign_flips", "weights that turn round")
+    _smooth(turns, steps, _turns(series(steps, "loss")), "the loss turns round", "--")
     turns.set(title="Does it oscillate?", ylabel="share or cosine")
     ratios.set(title="Is the step sane?", ylabel="|dw| / |w|", yscale="log")
     _draw_update_ratios(ratios, steps)
@@ -72,10 +70,20 @@ def _plot_group(
     figure.savefig(target, dpi=120)
 
 
-def split_records(records: list[Record]) -> tuple[list[Record], list[Record]]:
-    """The records of steps and those of epochs, of `read_metrics`."""
-    epochs = [record for record in records if "validation" in record]
-    return [record for record in records if "validation" not in record], epochs
+def read_records(metrics: Path) -> tuple[dict[str, list[Record]], list[Record]]:
+    """Reads the records of the steps of every group, and those of epochs."""
+    groups: dict[str, list[Record]] = {}
+    epochs: list[Record] = []
+    for record in read_metrics(metrics):
+        own = groups.setdefault(record["group"], []) if "group" in record else epochs
+        own.append(record)
+    return groups, epochs
+
+
+def series(steps: list[Record], name: str) -> np.ndarray:
+    """A metric of every step; NaN where it was not measured."""
+    # None becomes NaN.
+    return np.array([record.get(name) for record in steps], float)
 
 
 def plot_validation(
@@ -88,8 +96,8 @@ def plot_validation(
         panels: For every panel a title, the unit, and the names of its scores.
         target: The PNG.
     """
-    steps, epochs = split_records(read_metrics(metrics))
-    steps = [record for record in steps if record["group"] == steps[0]["group"]]
+    groups, epochs = read_records(metrics)
+    steps = next(iter(groups.values()), [])
     columns = min(len(panels), 3) if len(panels) % 2 else 2
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.5 * columns, 4 * rows), layout="constrained")
@@ -98,18 +106,13 @@ def plot_validation(
     for axes, (title, unit, names) in zip(grid.flat, panels, strict=True):
         for name in names:
             if name == "loss":
-                smooth_line(axes, steps, "loss", "training")
+                _smooth(axes, steps, "loss", "training")
             values = [record["validation"][name] for record in epochs]
             label = "validation" if name == "loss" else name.replace("_", " ")
             axes.plot(at, values, ".-", label=label)
         axes.set(xlabel="step", ylabel=unit, title=title)
         axes.legend()
     figure.savefig(target, dpi=120)
-
-
-def _series(steps: list[Record], name: str) -> np.ndarray:
-    """A metric of every step; NaN where it was not measured."""
-    return np.array([record[name] for record in steps], float)  # None becomes NaN.
 
 
 def _turns(values: np.ndarray) -> np.ndarray:
@@ -119,21 +122,15 @@ def _turns(values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(products), np.nan, products < 0)
 
 
-def smooth_line(
-    axes: Axes, steps: list[Record], name: str, label: str, style: str = "-"
-) -> None:
-    """Draws a metric of every step as means over a few steps."""
-    _smooth(axes, steps, _series(steps, name), label, style)
-
-
 def _smooth(
     axes: Axes,
     steps: list[Record],
-    values: np.ndarray,
+    metric: str | np.ndarray,
     label: str,
     style: str = "-",
 ) -> None:
-    """Draws means over a few steps; nothing where none of them has a value."""
+    """Draws a metric as means over a few steps; nothing where none has a value."""
+    values = series(steps, metric) if isinstance(metric, str) else metric
     usable = np.isfinite(values)
     if axes.get_yscale() == "log":
         usable &= values > 0.0

@@ -25,7 +25,7 @@ from tuning.compare.grid import (
 from tuning.compare.report import Report
 from tuning.compare.results import collect
 from tuning.reports import MARKDOWN
-from tuning.settings import with_absolute_data
+from tuning.settings import format_chain, with_absolute_data
 from tuning.trials import CRASHED, FINISHED, Outcome, run_trial
 
 
@@ -149,10 +149,8 @@ def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
         raise SpecError(f"--target-loss must be a number. Received: {target_loss}")
     comparison = Comparison(
         config,
-        tuple(chains["clip"] or [" + ".join(config.training.clip) or "none()"]),
-        tuple(
-            chains["regularize"] or [" + ".join(config.training.regularize) or "none()"]
-        ),
+        tuple(chains["clip"] or [format_chain(config.training.clip)]),
+        tuple(chains["regularize"] or [format_chain(config.training.regularize)]),
         flags.get("seeds", 3),
         flags.get("run_dir", Path("runs") / f"compare_{model}"),
         target_loss,

@@ -16,7 +16,13 @@ from tfspeech.errors import SpecError
 from tfspeech.flags import with_settings
 from tfspeech.strategies import parse_clipping, parse_regularization
 from tfspeech.tasks.task import RunConfig
-from tuning.settings import format_arguments, split_setting, with_training
+from tuning.settings import (
+    format_arguments,
+    format_chain,
+    format_chains,
+    split_setting,
+    with_training,
+)
 from tuning.trials import RUNS
 
 SLUG_LENGTH = 60
@@ -40,11 +46,8 @@ class Candidate:
     @property
     def label(self) -> str:
         """Settings and specs as text."""
-        chains = " + ".join(self.clip) or "none()"
-        if self.regularize:
-            chains += f" with {' + '.join(self.regularize)}"
         settings = [f"{name}={value}" for name, value in self.settings]
-        return ", ".join([*settings, chains])
+        return ", ".join([*settings, format_chains(self.clip, self.regularize)])
 
     @property
     def slug(self) -> str:
@@ -165,8 +168,8 @@ def _check_distinct(
 ) -> None:
     for index, chain in enumerate(built):
         if chain in built[:index]:
-            first = " + ".join(chains[built.index(chain)]) or "none()"
-            again = " + ".join(chains[index]) or "none()"
+            first = format_chain(chains[built.index(chain)])
+            again = format_chain(chains[index])
             raise SpecError(
                 f"{flag} {again!r} and {first!r} are the same candidate: leave one out"
             )

@@ -17,8 +17,8 @@ from tuning.compare.plots import plot_candidates, plot_curves
 from tuning.compare.results import TARGET_FACTOR, CandidateResult
 from tuning.figures import SCORE, SMOOTHING_STEPS
 from tuning.reports import JSON, MARKDOWN, PICTURE, TABLES, markdown_table
-from tuning.settings import command_words
-from tuning.trials import CRASHED, DIVERGED, FINISHED, write_json
+from tuning.settings import command_words, format_chain
+from tuning.trials import FINISHED, count_statuses, write_json
 
 CURVES = "curves.png"
 
@@ -151,7 +151,8 @@ def _table(report: Report, columns: Mapping[str, tuple[str, str]]) -> list[str]:
     for result in report.results:
         label = result.label.replace("|", "\\|")
         cells = [_cell(result, name, form) for name, (_, form) in columns.items()]
-        rows.append([f"`{label}`", _count_statuses(result), *cells])
+        runs = count_statuses(run.outcome.status for run in result.runs)
+        rows.append([f"`{label}`", runs, *cells])
     return markdown_table(["candidate", "runs", *titles], rows)
 
 
@@ -164,26 +165,13 @@ def _cell(result: CandidateResult, name: str, form: str) -> str:
     return format_estimate(found, form) + some
 
 
-def _count_statuses(result: CandidateResult) -> str:
-    return ", ".join(
-        f"{count} {status}"
-        for status in (FINISHED, DIVERGED, CRASHED)
-        if (count := result.count(status))
-    )
-
-
 def _command(report: Report) -> str:
     """The command line that repeats this comparison."""
     skip = ("clip", "regularize")
     words = command_words("tuning.compare", report.config, skip)
-    chains = {
-        "clip": [" + ".join(r.candidate.clip) for r in report.results],
-        "regularize": [
-            " + ".join(r.candidate.regularize) or "none()" for r in report.results
-        ],
-    }
-    for name, texts in chains.items():
-        words += to_flag(name, tuple(dict.fromkeys(texts)))
+    for name in skip:
+        chains = [getattr(result.candidate, name) for result in report.results]
+        words += to_flag(name, tuple(dict.fromkeys(map(format_chain, chains))))
     varied: dict[str, dict[str, None]] = {}
     for result in report.results:
         for name, value in result.candidate.settings:

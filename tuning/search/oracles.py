@@ -80,24 +80,15 @@ class PersistentOracle(keras_tuner.Oracle):
             raise RunError(
                 f"{self.path} is damaged or of another version: {error!r}"
             ) from error
-        # At the end of a trial Keras Tuner saves before it takes it from the list.
-        ongoing = {
-            tuner_id: trial
-            for tuner_id, trial in self.ongoing_trials.items()
-            if trial.trial_id not in self.end_order
-        }
+        ongoing, self.ongoing_trials = self.ongoing_trials, {}
         shared = bool(os.environ.get("KERASTUNER_ORACLE_IP"))
-        self.ongoing_trials = {
-            tuner_id: trial
-            for tuner_id, trial in ongoing.items()
-            if (tuner_id == SINGLE_TUNER_ID) != shared
-        }
-        # The tuners of the others are gone: the search had one process, or has now.
-        self._retry_queue += [
-            trial.trial_id
-            for tuner_id, trial in ongoing.items()
-            if tuner_id not in self.ongoing_trials
-        ]
+        for tuner_id, trial in ongoing.items():
+            if trial.trial_id in self.end_order:
+                continue  # Keras Tuner saves before it takes it from the list.
+            if (tuner_id == SINGLE_TUNER_ID) != shared:
+                self.ongoing_trials[tuner_id] = trial
+            else:  # Its tuner is gone: the search had one process, or has now.
+                self._retry_queue.append(trial.trial_id)
 
     @keras_tuner.synchronized
     def end_trial(self, trial: Trial) -> None:
@@ -164,7 +155,12 @@ class GridOracle(PersistentOracle, keras_tuner.oracles.GridSearchOracle):
         self._populate_next = list(self.start_order)
 
 
-ORACLES = ("random", "bayesian", "hyperband", "grid")
+ORACLES: dict[str, type[PersistentOracle]] = {
+    "random": RandomOracle,
+    "bayesian": BayesianOracle,
+    "hyperband": HyperbandOracle,
+    "grid": GridOracle,
+}
 
 
 def build_oracle(
@@ -195,17 +191,13 @@ def build_oracle(
         "seed": seed + 1,  # Keras Tuner takes 0 for none.
     }
     if name == "hyperband":
-        oracle: PersistentOracle = HyperbandOracle(max_epochs=epochs, **options)
-        oracle.max_trials = max_trials
-    elif name == "bayesian":
+        options["max_epochs"] = epochs
+    if name == "bayesian":
         # Keras Tuner's three per dimension would leave a short search random.
         points = max(3, min(3 * len(space.space), max_trials // 3))
-        oracle = BayesianOracle(
-            max_trials=max_trials, num_initial_points=points, **options
-        )
-    else:
-        kind = GridOracle if name == "grid" else RandomOracle
-        oracle = kind(max_trials=max_trials, **options)
+        options["num_initial_points"] = points
+    oracle = ORACLES[name](**options)
+    oracle.max_trials = max_trials  # Hyperband's constructor does not take it.
     oracle.path = path
     if path.is_file():
         oracle.reload()

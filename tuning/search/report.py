@@ -17,7 +17,8 @@ from tuning.search.importance import Importance, find_importance
 from tuning.search.plots import plot_search
 from tuning.search.trial_config import configure, format_values, to_text
 from tuning.search.trials import TrialRecord, Trials
-from tuning.trials import CRASHED, DIVERGED, FINISHED, STOPPED, write_json
+from tuning.settings import format_chains
+from tuning.trials import count_statuses, write_json
 
 BEST_FILE = "best.json"
 _SHOWN = 10
@@ -121,15 +122,9 @@ class SearchReport:
 
 def summarize(report: SearchReport) -> list[str]:
     """The results in sentences."""
-    counts = [
-        f"{count} {status}"
-        for status in (FINISHED, STOPPED, DIVERGED, CRASHED)
-        if (count := sum(record.status == status for record in report.records))
-    ]
-    sentences = [
-        f"{len(report.records)} trials in {report.seconds / 60:.1f} minutes: "
-        f"{', '.join(counts)}."
-    ]
+    counts = count_statuses(record.status for record in report.records)
+    minutes = report.seconds / 60
+    sentences = [f"{len(report.records)} trials in {minutes:.1f} minutes: {counts}."]
     best, baseline, objective = report.best, report.baseline, report.trials.objective
     if best is None:
         return [*sentences, "No trial has a score."]
@@ -157,9 +152,7 @@ def summarize(report: SearchReport) -> list[str]:
 
 
 def _chains(config: RunConfig) -> str:
-    chosen = config.training
-    regularized = f" with {' + '.join(chosen.regularize)}" if chosen.regularize else ""
-    return (" + ".join(chosen.clip) or "none()") + regularized
+    return format_chains(config.training.clip, config.training.regularize)
 
 
 def _compare(value: float, default: float | None) -> str:

@@ -16,6 +16,7 @@ from tfspeech.errors import RunError
 from tfspeech.tasks.task import RunConfig
 from tfspeech.training.callbacks import Monitor
 from tuning.figures import RunRecord, read_run, run_figures
+from tuning.intervals import estimate
 from tuning.limits import Limits, best_so_far
 from tuning.search.dimensions import Space, Value
 from tuning.search.trial_config import configure
@@ -23,8 +24,8 @@ from tuning.settings import with_training
 from tuning.trials import (
     CRASHED,
     DIVERGED,
-    FINISHED,
     RUNS,
+    STATUSES,
     STOPPED,
     run_trial,
     write_json,
@@ -88,9 +89,8 @@ class TrialRecord:
 
     def figure(self, name: str) -> float | None:
         """The mean over the seeds of a figure, None where it was not measured."""
-        values = [run.figures.get(name) for run in self.runs]
-        known = [value for value in values if value is not None]
-        return float(np.mean(known)) if known else None
+        found = estimate([run.figures.get(name) for run in self.runs])
+        return found and found.mean
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -148,7 +148,7 @@ class Trials:
             RunError: The runs cannot be started.
             KeyboardInterrupt: SIGINT; the run has saved its state.
         """
-        path = self.directory / RUNS / name / RECORD_FILE
+        path = self._record_path(name)
         if path.is_file():
             return TrialRecord.load(path)
         started = time.monotonic()
@@ -162,7 +162,7 @@ class Trials:
             status = runs[-1].status
             if status in _FAILED or (status == STOPPED and not epochs):
                 break  # More seeds could not give it a score that counts.
-        worst = max(runs, key=lambda run: _severity(run.status))
+        worst = max(runs, key=lambda run: STATUSES.index(run.status))
         scores = [run.score for run in runs]
         score = None if None in scores else float(np.mean(scores))
         record = TrialRecord(
@@ -190,14 +190,10 @@ class Trials:
         """The record of the baseline.
 
         Raises:
-            RunError: There is none.
+            RunError: It is damaged.
+            OSError: There is none.
         """
-        path = self.directory / RUNS / BASELINE / RECORD_FILE
-        if not path.is_file():
-            raise RunError(
-                f"{path} is missing: the processes of a search must share --run-dir"
-            )
-        return TrialRecord.load(path)
+        return TrialRecord.load(self._record_path(BASELINE))
 
     def worst_score(self) -> float:
         """The worst value of the objective that any run has had at any epoch."""
@@ -222,6 +218,9 @@ class Trials:
             return f"{record.status}: {record.reason}"
         note = f" ({record.reason})" if record.reason else ""
         return f"{self.objective.name} {record.score:.4f}{note}"
+
+    def _record_path(self, name: str) -> Path:
+        return self.directory / RUNS / name / RECORD_FILE
 
     def _run_seed(
         self, config: RunConfig, seed: int, folder: str, limits: Limits
@@ -260,15 +259,10 @@ class Trials:
 
     def _run_records(self) -> list[RunRecord]:
         """The records of all runs that did not fail, those of the baseline first."""
-        baseline = self.directory / RUNS / BASELINE / RECORD_FILE
-        first = [self.baseline()] if baseline.is_file() else []
+        first = [self.baseline()] if self._record_path(BASELINE).is_file() else []
         return [
             read_run(configure(self.config, trial.values), self.directory / run.run_dir)
             for trial in [*first, *self.records()]
             for run in trial.runs
             if run.status not in _FAILED
         ]
-
-
-def _severity(status: str) -> int:
-    return (FINISHED, STOPPED, DIVERGED, CRASHED).index(status)

@@ -24,7 +24,7 @@ def write_run(combination, clipped, accuracy, skipped):
         figures = {"loss": 2.0 - 0.03 * step, "clipped": clipped, "skipped": skipped}
         figures |= {"cosine": 1.0 - 0.2 * clipped, "retained_energy": 1.0 - clipped / 2}
         figures |= {"update_cosine": 0.5, "sign_flips": 0.2, "gradient_norm": 3.0}
-        lines.append({"step": step} | figures)
+        lines.append({"step": step, "group": "model"} | figures)
         if step % 25 == 0:
             scores = {"accuracy": accuracy - 0.1 * (step == 25)}
             epoch = {"step": step, "epoch": step // 25, "step_ms": 7.0}

@@ -104,8 +104,9 @@ def lines(config, state):
     share = 1 - math.exp(-state.step / (STEPS * 2))
     for step in range(state.step - STEPS + 1, state.step + 1):
         norm = 0.1 + 0.1 * step
-        record = {"step": step, "loss": 1.0, "gradient_norm": norm, "skipped": 0}
-        yield json.dumps(record | {"clipped": 0.5, "cosine": 0.9}) + "\n"
+        record = {"step": step, "group": "model", "loss": 1.0, "skipped": 0}
+        record |= {"gradient_norm": norm, "clipped": 0.5, "cosine": 0.9}
+        yield json.dumps(record) + "\n"
     score = share * accuracy(config)
     place = {"step": state.step, "epoch": state.epoch, "step_ms": 1.0, "weights": {}}
     scores = {"accuracy": score, "loss": 1 - score, "labels": {"a": 1}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import grpc
@@ -16,9 +16,9 @@ from tensorflow_serving.apis import (
 )
 
 from tfspeech.serving.client.transport import (
+    Inputs,
     Signature,
     StatusError,
-    Target,
     to_signatures,
 )
 
@@ -40,16 +40,21 @@ class GrpcTransport:
 
     Args of the constructor:
         address: `host:port`.
+        model: The model's name.
+        version: None for the one that the server prefers, the latest by default.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, model: str, version: int | None) -> None:
+        self._spec = model_pb2.ModelSpec(name=model)
+        if version is not None:
+            self._spec.version.value = version
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
         self._service = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
-    def signatures(self, target: Target, timeout_s: float) -> dict[str, Signature]:
-        """Asks for the signatures of a model: see `Transport`."""
+    def signatures(self, timeout_s: float) -> dict[str, Signature]:
+        """Asks for the signatures of the model: see `Transport`."""
         request = get_model_metadata_pb2.GetModelMetadataRequest(
-            model_spec=_to_spec(target), metadata_field=["signature_def"]
+            model_spec=self._spec, metadata_field=["signature_def"]
         )
         answer = _call(self._service.GetModelMetadata, request, timeout_s)
         served = get_model_metadata_pb2.SignatureDefMap()
@@ -58,18 +63,16 @@ class GrpcTransport:
 
     def predict(
         self,
-        target: Target,
-        signature_name: str,
         signature: Signature,
-        inputs: Mapping[str, np.ndarray | Sequence[bytes] | Sequence[str]],
+        inputs: Inputs,
         outputs: Sequence[str],
         timeout_s: float,
     ) -> dict[str, np.ndarray]:
         """Calls a signature: see `Transport`."""
         request = predict_pb2.PredictRequest(
-            model_spec=_to_spec(target), output_filter=outputs
+            model_spec=self._spec, output_filter=outputs
         )
-        request.model_spec.signature_name = signature_name
+        request.model_spec.signature_name = signature.name
         for name, value in inputs.items():
             proto = tf.make_tensor_proto(value, signature.inputs[name])
             request.inputs[name].CopyFrom(proto)
@@ -79,13 +82,6 @@ class GrpcTransport:
     def close(self) -> None:
         """Ends the connection."""
         self._channel.close()
-
-
-def _to_spec(target: Target) -> model_pb2.ModelSpec:
-    spec = model_pb2.ModelSpec(name=target.name)
-    if target.version is not None:
-        spec.version.value = target.version
-    return spec
 
 
 def _call(method: Callable[..., Answer], request: object, timeout_s: float) -> Answer:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import random
 import re
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,9 +25,9 @@ from tfspeech.serving.client.transport import (
     DEADLINE_EXCEEDED,
     NOT_FOUND,
     UNAVAILABLE,
+    Inputs,
     Signature,
     StatusError,
-    Target,
     Transport,
 )
 from tfspeech.tasks.conditions import CONDITIONS, complete_conditions
@@ -111,8 +112,7 @@ class RemoteModel:
             raise SpecError(f"retries must not be negative. Received: {retries}")
         self.url = url
         self.name = name
-        self._transport = _connect(url)
-        self._target = Target(name, version)
+        self._transport = _connect(url, name, version)
         self._timeout_s = timeout_s
         self._retries = retries
 
@@ -129,9 +129,7 @@ class RemoteModel:
         Raises:
             ServerError: There is no answer, or no such model.
         """
-        return self._call(
-            lambda timeout_s: self._transport.signatures(self._target, timeout_s)
-        )
+        return self._call(self._transport.signatures)
 
     @functools.cached_property
     def symbols(self) -> dict[str, int]:
@@ -151,7 +149,7 @@ class RemoteModel:
     def predict(
         self,
         signature_name: str,
-        inputs: Mapping[str, np.ndarray | Sequence[bytes] | Sequence[str]],
+        inputs: Inputs,
         outputs: Sequence[str] = (),
     ) -> dict[str, np.ndarray]:
         """Calls a signature.
@@ -170,17 +168,10 @@ class RemoteModel:
                 the inputs.
         """
         signature = self._signature(signature_name)
-        _check_inputs(signature_name, signature, inputs)
-        return self._call(
-            lambda timeout_s: self._transport.predict(
-                self._target,
-                signature_name,
-                signature,
-                inputs,
-                tuple(outputs) or tuple(signature.outputs),
-                timeout_s,
-            )
-        )
+        _check_inputs(signature, inputs)
+        wanted = tuple(outputs) or tuple(signature.outputs)
+        predict = functools.partial(self._transport.predict, signature, inputs, wanted)
+        return self._call(predict)
 
     def transcribe(self, contents: Sequence[bytes]) -> list[Word]:
         """Recognises one word per wav file, in one request.
@@ -234,15 +225,11 @@ class RemoteModel:
             inputs["text"] = [normalize(text) for text in texts]
         wanted = ("waveform", "waveform_length", "sample_rate_hz", "stopped")
         known = [key for key in wanted if key in signature.outputs]
-        answer = self.predict(name, inputs, known)
-        stopped = answer.get("stopped", np.ones(len(texts), bool))
+        answer = {"stopped": [True] * len(texts)} | self.predict(name, inputs, known)
+        rows = zip(*(answer[key] for key in wanted), strict=True)
         return [
-            Speech(waveform[:length], int(rate_hz), bool(stop))
-            for waveform, length, rate_hz, stop in zip(
-                *(answer["waveform"], answer["waveform_length"]),
-                *(answer["sample_rate_hz"], stopped),
-                strict=True,
-            )
+            Speech(waveform[:length], int(rate_hz), bool(stopped))
+            for waveform, length, rate_hz, stopped in rows
         ]
 
     def _encode_phonemes(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
@@ -314,14 +301,10 @@ class RemoteModel:
         return ServerError(f"{self._full_name}: {reason} ({error.code})")
 
 
-def _check_inputs(
-    name: str, signature: Signature, inputs: Mapping[str, Sequence[object]]
-) -> None:
-    wanted, given = sorted(signature.inputs), sorted(inputs)
+def _check_inputs(signature: Signature, inputs: Inputs) -> None:
+    wanted, given = ", ".join(sorted(signature.inputs)), ", ".join(sorted(inputs))
     if wanted != given:
-        raise SpecError(
-            f"{name} takes {', '.join(wanted)}. Received: {', '.join(given)}"
-        )
+        raise SpecError(f"{signature.name} takes {wanted}. Received: {given}")
     rows = {key: len(value) for key, value in inputs.items()}
     if len(set(rows.values())) > 1:
         raise SpecError(f"all inputs must have as many rows. Received: {rows}")
@@ -344,22 +327,16 @@ def wav_contents(path: Path) -> bytes:
     return encode_wav(*read_audio(path))
 
 
-def _connect(url: str) -> Transport:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme in ("http", "https") and parts.hostname:
-        return RestTransport(url)
-    if parts.scheme == "grpc" and parts.hostname and _port(parts):
-        return GrpcTransport(parts.netloc)
+def _connect(url: str, model: str, version: int | None) -> Transport:
+    with contextlib.suppress(ValueError):  # The port is no number.
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return RestTransport(url, model, version)
+        if parts.scheme == "grpc" and parts.hostname and parts.port:
+            return GrpcTransport(parts.netloc, model, version)
     raise SpecError(
         f"the URL must be like http://host:8501 or grpc://host:8500. Received: {url!r}"
     )
-
-
-def _port(parts: urllib.parse.SplitResult) -> int | None:
-    try:
-        return parts.port
-    except ValueError:
-        return None
 
 
 def _reason(message: str) -> str:

@@ -8,7 +8,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ from tfspeech.serving.client.transport import (
     DEADLINE_EXCEEDED,
     NOT_FOUND,
     UNAVAILABLE,
+    Inputs,
     Signature,
     StatusError,
-    Target,
     to_signatures,
 )
 
@@ -40,14 +40,18 @@ class RestTransport:
 
     Args of the constructor:
         url: `http://host:port`, or `https`; what stands in front of `/v1`.
+        model: The model's name.
+        version: None for the one that the server prefers, the latest by default.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+    def __init__(self, url: str, model: str, version: int | None) -> None:
+        self._url = f"{url.rstrip('/')}/v1/models/{urllib.parse.quote(model, safe='')}"
+        if version is not None:
+            self._url += f"/versions/{version}"
 
-    def signatures(self, target: Target, timeout_s: float) -> dict[str, Signature]:
-        """Asks for the signatures of a model: see `Transport`."""
-        answer = self._request(target, "/metadata", None, timeout_s)
+    def signatures(self, timeout_s: float) -> dict[str, Signature]:
+        """Asks for the signatures of the model: see `Transport`."""
+        answer = self._request("/metadata", None, timeout_s)
         served = get_model_metadata_pb2.SignatureDefMap()
         try:
             found = answer["metadata"]["signature_def"]
@@ -58,10 +62,8 @@ class RestTransport:
 
     def predict(
         self,
-        target: Target,
-        signature_name: str,
         signature: Signature,
-        inputs: Mapping[str, np.ndarray | Sequence[bytes] | Sequence[str]],
+        inputs: Inputs,
         outputs: Sequence[str],
         timeout_s: float,
     ) -> dict[str, np.ndarray]:
@@ -69,13 +71,13 @@ class RestTransport:
         columns = [_to_json(value) for value in inputs.values()]
         # By rows, since TF Serving puts every number of a column on a line of its own.
         request = {
-            "signature_name": signature_name,
+            "signature_name": signature.name,
             "instances": [
                 dict(zip(inputs, row, strict=True))
                 for row in zip(*columns, strict=True)
             ],
         }
-        rows = self._request(target, ":predict", request, timeout_s)["predictions"]
+        rows = self._request(":predict", request, timeout_s)["predictions"]
         if len(signature.outputs) == 1:
             # One output alone comes without its name.
             rows = [dict.fromkeys(signature.outputs, row) for row in rows]
@@ -89,20 +91,15 @@ class RestTransport:
     def close(self) -> None:
         """There is no connection to be ended: each request has its own."""
 
-    def _request(
-        self, target: Target, what: str, content: Any, timeout_s: float
-    ) -> dict[str, Any]:
+    def _request(self, what: str, content: Any, timeout_s: float) -> dict[str, Any]:
         """Sends `content`, or asks where there is none; returns the JSON object."""
-        url = f"{self._url}/v1/models/{urllib.parse.quote(target.name, safe='')}"
-        if target.version is not None:
-            url += f"/versions/{target.version}"
         body = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(  # noqa: S310 -- The scheme was checked.
-            url + what, body, {"Content-Type": "application/json"}
+            self._url + what, body, {"Content-Type": "application/json"}
         )
         try:
             with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
-                return _to_object(answer.read())
+                return dict(json.loads(answer.read()))
         except urllib.error.HTTPError as error:
             with error:
                 raise _refusal(error.code, error.read()) from error
@@ -110,6 +107,8 @@ class RestTransport:
             raise _no_answer(error.reason) from error
         except (OSError, http.client.HTTPException) as error:
             raise _no_answer(error) from error
+        except (ValueError, TypeError) as error:
+            raise StatusError("UNKNOWN", _NO_SERVER) from error
 
 
 def _to_json(value: np.ndarray | Sequence[bytes] | Sequence[str]) -> list:
@@ -119,16 +118,6 @@ def _to_json(value: np.ndarray | Sequence[bytes] | Sequence[str]) -> list:
         {"b64": base64.b64encode(each).decode()} if isinstance(each, bytes) else each
         for each in value
     ]
-
-
-def _to_object(body: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except ValueError as error:
-        raise StatusError("UNKNOWN", _NO_SERVER) from error
-    if not isinstance(answer, dict):
-        raise StatusError("UNKNOWN", _NO_SERVER)
-    return answer
 
 
 def _refusal(status: int, body: bytes) -> StatusError:

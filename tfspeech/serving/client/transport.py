@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 UNAVAILABLE = "UNAVAILABLE"
@@ -28,51 +29,40 @@ class StatusError(Exception):
         self.message = message
 
 
-class Target(NamedTuple):
-    """Model and version that a request is for.
-
-    Attributes:
-        name: The model's.
-        version: None for the one that the server prefers, the latest by default.
-    """
-
-    name: str
-    version: int | None = None
-
-
 class Signature(NamedTuple):
     """A function that a model serves.
 
     Attributes:
+        name: The signature's.
         inputs: Name -> type.
         outputs: Name -> type.
     """
 
+    name: str
     inputs: Mapping[str, tf.DType]
     outputs: Mapping[str, tf.DType]
 
 
-class Transport(Protocol):
-    """Connection to a server; all methods raise `StatusError`."""
+Inputs = Mapping[str, np.ndarray | Sequence[bytes] | Sequence[str]]
 
-    def signatures(self, target: Target, timeout_s: float) -> dict[str, Signature]:
-        """Asks for the signatures of a model."""
+
+class Transport(Protocol):
+    """Connection to a model on a server; all methods raise `StatusError`."""
+
+    def signatures(self, timeout_s: float) -> dict[str, Signature]:
+        """Asks for the signatures of the model."""
 
     def predict(
         self,
-        target: Target,
-        signature_name: str,
         signature: Signature,
-        inputs: Mapping[str, np.ndarray | Sequence[bytes] | Sequence[str]],
+        inputs: Inputs,
         outputs: Sequence[str],
         timeout_s: float,
     ) -> dict[str, np.ndarray]:
         """Calls a signature.
 
         Args:
-            target: The model.
-            signature_name: Which of its signatures.
-            signature: The same.
+            signature: One of `signatures`.
             inputs: Name -> batch.
             outputs: Those wanted.
             timeout_s: How long it may take.
@@ -90,12 +80,11 @@ def to_signatures(
 ) -> dict[str, Signature]:
     """The signatures in a server's answer, without TensorFlow's own."""
     return {
-        name: Signature(
-            *(
-                {key: tf.dtypes.as_dtype(info.dtype) for key, info in infos.items()}
-                for infos in (signature.inputs, signature.outputs)
-            )
-        )
+        name: Signature(name, _dtypes(signature.inputs), _dtypes(signature.outputs))
         for name, signature in served.signature_def.items()
         if not name.startswith("__")
     }
+
+
+def _dtypes(infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict[str, tf.DType]:
+    return {name: tf.dtypes.as_dtype(info.dtype) for name, info in infos.items()}
