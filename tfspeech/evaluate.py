@@ -42,7 +42,7 @@ def run(
         wanted = wanted.of_corpus(data)
     if test_speakers is not None:
         wanted = dataclasses.replace(wanted, test_speakers=test_speakers)
-    corpus = config.read_split(wanted, split)
+    corpus = config.read_data(wanted, split)
     corpus.report.raise_if_fatal()
     return task.evaluate_split(corpus, split)
 

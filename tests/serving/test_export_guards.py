@@ -115,7 +115,7 @@ def test_tflite_models_are_not_measured_on_a_corpus_that_is_damaged(tmp_path):
         raise CorpusError("audio is missing")
 
     data = SimpleNamespace(report=SimpleNamespace(raise_if_fatal=refuse))
-    config = SimpleNamespace(model="stub", data=None, read_split=lambda *_: data)
+    config = SimpleNamespace(model="stub", data=None, read_data=lambda split: data)
     task = SimpleNamespace(lite=lambda: object())
     with pytest.raises(CorpusError, match="audio is missing"):
         write_lite(tmp_path, config, task, ["int8"])

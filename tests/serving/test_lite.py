@@ -46,7 +46,7 @@ def test_what_quantization_costs_is_measured_on_the_test_split(exported, small_r
     described = read_description(exported)["tflite"]
     assert set(described) == {"float32", "int8"}
     config, task = load_task(small_run)
-    data = config.read_split(config.data, "test")
+    data = config.read_data(split="test")
     indices = data.corpus.indices("test")
     targets = data.targets(indices)
     for kind, found in described.items():

@@ -5,7 +5,7 @@ import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
 
-from tfspeech.tasks.word_recognition.plots import LEARNING
+from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.group import METRICS
 from tfspeech.training.plots import plot_diagnostics, plot_validation
 
@@ -66,13 +66,15 @@ def panels(figure):
 def test_every_run_becomes_pictures(lines, tmp_path):
     metrics = write(tmp_path, lines)
     plot_diagnostics(metrics, tmp_path)
-    plot_validation(metrics, LEARNING, tmp_path / "learning.png")
+    plot_validation(metrics, WordRecognitionRun.panels, tmp_path / "learning.png")
     for name in ("diagnostics.png", "learning.png"):
         assert image.imread(tmp_path / name).shape[0] > 400
 
 
 def test_training_and_validation_loss_are_in_one_panel(tmp_path, figures):
-    plot_validation(write(tmp_path, records()), LEARNING, tmp_path / "learning.png")
+    plot_validation(
+        write(tmp_path, records()), WordRecognitionRun.panels, tmp_path / "learning.png"
+    )
     found = panels(figures[0])
     assert set(found["Loss"]) == {"training", "validation"}
     np.testing.assert_array_equal(found["Loss"]["validation"].get_xdata(), [30, 60])

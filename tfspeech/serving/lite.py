@@ -42,7 +42,7 @@ def write_lite(
     lite = task.lite()
     if lite is None:
         raise RunError(f"{config.model} has no TFLite form; export it without")
-    data = config.read_split(config.data, "test")
+    data = config.read_data(split="test")
     data.report.raise_if_fatal()
     unquantized = convert(lite, "float32")
     found = {}

@@ -41,7 +41,7 @@ class LiteModel(tf.Module, abc.ABC):
         """Compares a TFLite model with the float model on the test split of a corpus.
 
         Args:
-            data: What `RunConfig.read_split` returns for the test split.
+            data: What `RunConfig.read_data` returns for the test split.
             runner: The TFLite model.
 
         Returns:

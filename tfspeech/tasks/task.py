@@ -28,6 +28,7 @@ from tfspeech.tasks.lite import LiteModel
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.config import OptimizationConfig, TrainingConfig
 from tfspeech.training.loop import EpochCallback
+from tfspeech.training.plots import Panel, plot_validation
 from tfspeech.training.step import Batch, Losses
 
 
@@ -210,9 +211,11 @@ class RunConfig(abc.ABC):
         features: Of the audio; they have a `sample_rate_hz`.
         training: The loop.
         usage: How a trained model is tried, after `python -m`; `{}` is its directory.
+        panels: Of the plot of all validations; see `plot_validation`.
     """
 
     usage: ClassVar[str]
+    panels: ClassVar[Sequence[Panel]]
     model: str
     architecture: Any
     data: DataConfig
@@ -259,27 +262,36 @@ class RunConfig(abc.ABC):
     def summarize(self, scores: dict[str, Any]) -> str:
         """The scores as one line."""
 
-    @abc.abstractmethod
     def write_plots(self, scores: dict[str, Any], metrics: Path, folder: Path) -> None:
-        """Plots what only this kind of task has.
+        """Plots how the run has learned, and what only this kind of task has.
 
         Args:
             scores: Of the finished run.
             metrics: Its `metrics.jsonl`.
             folder: Where the plots go.
         """
+        plot_validation(metrics, self.panels, folder / "learning.png")
 
     @abc.abstractmethod
-    def read_data(self) -> Data:
-        """Reads and checks the corpus.
+    def read_data(
+        self, data: DataConfig | None = None, split: str | None = None
+    ) -> Data:
+        """Reads and checks a corpus.
+
+        Args:
+            data: Another one than that of the run.
+            split: Check this split alone, to measure the trained model on it.
 
         Raises:
-            CorpusError: It cannot be read.
+            CorpusError: It cannot be read or used.
         """
 
-    @abc.abstractmethod
     def resolved(self, data: Any) -> Self:
-        """Fills in what only the data can tell."""
+        """Fills in what only the data can tell: the rate."""
+        features = dataclasses.replace(
+            self.features, sample_rate_hz=data.features.sample_rate_hz
+        )
+        return dataclasses.replace(self, features=features)
 
     @abc.abstractmethod
     def build(self, model: type[keras.Model]) -> Task:
@@ -302,15 +314,3 @@ class RunConfig(abc.ABC):
     ) -> Sequence[EpochCallback]:
         """What else is to be done after every validation of this kind of run."""
         return ()
-
-    @abc.abstractmethod
-    def read_split(self, data: DataConfig, split: str) -> Data:
-        """Reads a corpus to measure the trained model on one of its splits.
-
-        Args:
-            data: That of the run, or another corpus.
-            split: The split.
-
-        Raises:
-            CorpusError: It cannot be read or used.
-        """

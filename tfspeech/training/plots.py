@@ -19,6 +19,9 @@ MOST_LABELS = 10
 
 Record = dict[str, Any]
 
+Panel = tuple[str, str, Sequence[str]]
+"""Title, unit and names of scores."""
+
 
 def plot_diagnostics(metrics: Path, folder: Path) -> None:
     """Plots what clipping and regularization did, a panel for every question.
@@ -86,14 +89,12 @@ def series(steps: list[Record], name: str) -> np.ndarray:
     return np.array([record.get(name) for record in steps], float)
 
 
-def plot_validation(
-    metrics: Path, panels: Sequence[tuple[str, str, Sequence[str]]], target: Path
-) -> None:
+def plot_validation(metrics: Path, panels: Sequence[Panel], target: Path) -> None:
     """Plots scores of all validations of a run, and the training loss beside its own.
 
     Args:
         metrics: The `metrics.jsonl` of the run.
-        panels: For every panel a title, the unit, and the names of its scores.
+        panels: Of the figure.
         target: The PNG.
     """
     groups, epochs = read_records(metrics)

@@ -6,14 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import keras
 
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.data.config import DataConfig
 from tfspeech.strategies import build_spec
-from tfspeech.tasks.attention_tts.plots import LEARNING
 from tfspeech.tasks.attention_tts.task import (
     AttentionSynthesis,
     AttentionSynthesisConfig,
@@ -28,7 +27,6 @@ from tfspeech.tasks.task import RunConfig
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.training.loop import EpochCallback
 from tfspeech.training.paths import METRICS_FILE
-from tfspeech.training.plots import plot_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +39,16 @@ class AttentionTtsRun(RunConfig):
     """
 
     usage = 'tfspeech.synthesize {} "TEXT"'
+    panels = (
+        ("Loss under teacher forcing", "loss", ("loss",)),
+        ("Mel-cepstral distortion, free-running", "dB", ("mcd_db",)),
+        (
+            "Attention",
+            "share",
+            ("focus", "diagonality", "monotonic_coverage", "stopped"),
+        ),
+        ("Words lost", "share of the words", ("skipped_words", "repeated_words")),
+    )
     data: SentenceDataConfig = field(default_factory=SentenceDataConfig)
     text: TextConfig = field(default_factory=TextConfig)
     features: AcousticConfig = field(default_factory=AcousticConfig)
@@ -65,17 +73,13 @@ class AttentionTtsRun(RunConfig):
             f"of the symbols, focus {scores['focus']:.2f}"
         )
 
-    def write_plots(self, scores: dict[str, Any], metrics: Path, folder: Path) -> None:
-        """Plots how the run has learned to speak."""
-        plot_validation(metrics, LEARNING, folder / "learning.png")
-
-    def read_data(self) -> SentenceData:
-        """Reads and checks the corpus."""
-        return SentenceData(self.data, TextFrontEnd(self.text), self.features)
-
-    def resolved(self, data: SentenceData) -> Self:
-        """Fills in the rate."""
-        return dataclasses.replace(self, features=data.features)
+    def read_data(
+        self, data: DataConfig | None = None, split: str | None = None
+    ) -> SentenceData:
+        """Reads and checks a corpus of sentences."""
+        return SentenceData(
+            data or self.data, TextFrontEnd(self.text), self.features, split
+        )
 
     def build(self, model: type[keras.Model]) -> AttentionSynthesis:
         """Builds the untrained model with its task."""
@@ -101,7 +105,3 @@ class AttentionTtsRun(RunConfig):
         """Samples of every validation, and a watchdog over the attention."""
         samples = SpeechSamples(run_dir, task, training)
         return [samples.on_epoch, AttentionWatchdog(run_dir / METRICS_FILE).on_epoch]
-
-    def read_split(self, data: DataConfig, split: str) -> SentenceData:
-        """Reads a corpus of sentences."""
-        return SentenceData(data, TextFrontEnd(self.text), self.features, split)

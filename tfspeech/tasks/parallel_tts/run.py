@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import keras
 
@@ -15,7 +15,6 @@ from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.tasks.parallel_tts.config import ParallelTtsConfig, target_values
 from tfspeech.tasks.parallel_tts.data import ParallelTtsData, ParallelTtsDataConfig
-from tfspeech.tasks.parallel_tts.plots import LEARNING
 from tfspeech.tasks.parallel_tts.task import ParallelTts, describe_scores
 from tfspeech.tasks.parallel_tts.training import ParallelTtsTraining
 from tfspeech.tasks.speech.samples import SpeechSamples
@@ -23,7 +22,6 @@ from tfspeech.tasks.task import RunConfig
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.linguistic import LinguisticConfig
 from tfspeech.training.loop import EpochCallback, LoopState
-from tfspeech.training.plots import plot_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +34,11 @@ class ParallelTtsRun(RunConfig):
     """
 
     usage = 'tfspeech.synthesize {} "TEXT"'
+    panels = (
+        ("Loss", "squared error, normalised", ("loss",)),
+        ("Mel-cepstral distortion, true durations", "dB", ("aligned_mcd_db",)),
+        ("Duration RMSE", "frames", ("duration_rmse_frames",)),
+    )
     data: ParallelTtsDataConfig = field(default_factory=ParallelTtsDataConfig)
     linguistic: LinguisticConfig = field(default_factory=LinguisticConfig)
     features: AcousticConfig = field(
@@ -69,20 +72,11 @@ class ParallelTtsRun(RunConfig):
             f"{scores['duration_rmse_frames']:.2f} frames"
         )
 
-    def write_plots(self, scores: dict[str, Any], metrics: Path, folder: Path) -> None:
-        """Plots how the run has learned to speak."""
-        plot_validation(metrics, LEARNING, folder / "learning.png")
-
-    def read_data(self) -> ParallelTtsData:
-        """Reads and checks the corpus."""
-        return ParallelTtsData(self.data, _front_end(), self.frames)
-
-    def resolved(self, data: ParallelTtsData) -> Self:
-        """Fills in the rate."""
-        features = dataclasses.replace(
-            self.features, sample_rate_hz=data.features.sample_rate_hz
-        )
-        return dataclasses.replace(self, features=features)
+    def read_data(
+        self, data: DataConfig | None = None, split: str | None = None
+    ) -> ParallelTtsData:
+        """Reads and checks a corpus of sentences."""
+        return ParallelTtsData(data or self.data, _front_end(), self.frames, split)
 
     def build(self, model: type[keras.Model]) -> ParallelTts:
         """Builds the untrained model with its task."""
@@ -114,10 +108,6 @@ class ParallelTtsRun(RunConfig):
                 samples.on_epoch(state, record)
 
         return [on_epoch]
-
-    def read_split(self, data: DataConfig, split: str) -> ParallelTtsData:
-        """Reads a corpus of sentences."""
-        return ParallelTtsData(data, _front_end(), self.frames, split)
 
     def _texts(self) -> Sequence[str]:
         """The texts of the corpus."""

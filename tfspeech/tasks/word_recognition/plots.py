@@ -1,4 +1,4 @@
-"""Plots of how a recogniser of words has learned, and of what it confuses."""
+"""Plots of which words are taken for which."""
 
 from __future__ import annotations
 
@@ -7,12 +7,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-
-LEARNING = (
-    ("Loss", "cross-entropy (nats)", ("loss",)),
-    ("Accuracy", "share correct", ("accuracy",)),
-)
-"""Panels of `plot_validation`."""
 
 
 def plot_confusion(scores: dict[str, Any], target: Path) -> None:

@@ -17,11 +17,10 @@ from tfspeech.tasks.word_recognition.data import (
     RecognitionData,
     RecognitionDataConfig,
 )
-from tfspeech.tasks.word_recognition.plots import LEARNING, plot_confusion
+from tfspeech.tasks.word_recognition.plots import plot_confusion
 from tfspeech.tasks.word_recognition.scores import describe_scores
 from tfspeech.tasks.word_recognition.task import RecognitionConfig, WordRecognition
 from tfspeech.tasks.word_recognition.training import RecognitionTraining
-from tfspeech.training.plots import plot_validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +34,10 @@ class WordRecognitionRun(RunConfig):
     """
 
     usage = "tfspeech.transcribe {} FILE.wav"
+    panels = (
+        ("Loss", "cross-entropy (nats)", ("loss",)),
+        ("Accuracy", "share correct", ("accuracy",)),
+    )
     data: RecognitionDataConfig = field(default_factory=RecognitionDataConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -56,16 +59,22 @@ class WordRecognitionRun(RunConfig):
 
     def write_plots(self, scores: dict[str, Any], metrics: Path, folder: Path) -> None:
         """Plots how the run has learned, and which words are taken for which."""
-        plot_validation(metrics, LEARNING, folder / "learning.png")
+        super().write_plots(scores, metrics, folder)
         plot_confusion(scores, folder / "confusion.png")
 
-    def read_data(self) -> RecognitionData:
-        """Reads and checks the corpus and the synthetic voices that join it."""
-        return RecognitionData(self.data, self.features)
+    def read_data(
+        self, data: DataConfig | None = None, split: str | None = None
+    ) -> RecognitionData:
+        """Reads and checks a corpus, for a trained model one of labels that it knows.
+
+        That of the run comes with the synthetic voices that join it.
+        """
+        labels = self.labels or None
+        return RecognitionData(data or self.data, self.features, labels, split)
 
     def resolved(self, data: RecognitionData) -> Self:
         """Fills in the rate and the labels."""
-        return dataclasses.replace(self, features=data.features, labels=data.labels)
+        return dataclasses.replace(super().resolved(data), labels=data.labels)
 
     def build(self, model: type[keras.Model]) -> WordRecognition:
         """Builds the untrained model with its task."""
@@ -82,7 +91,3 @@ class WordRecognitionRun(RunConfig):
     ) -> RecognitionTraining:
         """Prepares the augmented batches and the validation set."""
         return RecognitionTraining(task, data, self.augment, self.training)
-
-    def read_split(self, data: DataConfig, split: str) -> RecognitionData:
-        """Reads a corpus whose labels the model knows."""
-        return RecognitionData(data, self.features, self.labels, split)
