@@ -7,12 +7,16 @@ import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
 
-from tfspeech.tasks.attention_tts.plots import LEARNING as ATTENTION
-from tfspeech.tasks.parallel_tts.plots import LEARNING as PARALLEL
+from tfspeech.tasks.attention_tts.run import AttentionTtsRun
+from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.training.plots import plot_validation
 
 
-@pytest.mark.parametrize("panels", [ATTENTION, PARALLEL], ids=["attention", "parallel"])
+@pytest.mark.parametrize(
+    "panels",
+    [AttentionTtsRun.panels, ParallelTtsRun.panels],
+    ids=["attention", "parallel"],
+)
 def test_every_score_of_every_validation_is_drawn(panels, tmp_path, monkeypatch):
     names = [name for *_, names in panels for name in names]
     lines, wanted = [], {name: [] for name in names}
@@ -43,5 +47,5 @@ def test_every_score_of_every_validation_is_drawn(panels, tmp_path, monkeypatch)
 def test_a_run_without_a_validation_yet_is_plotted(tmp_path):
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_text(json.dumps({"step": 1, "group": "model", "loss": 1.0}) + "\n")
-    plot_validation(metrics, ATTENTION, tmp_path / "learning.png")
+    plot_validation(metrics, AttentionTtsRun.panels, tmp_path / "learning.png")
     assert image.imread(tmp_path / "learning.png").size
