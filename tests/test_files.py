@@ -1,6 +1,12 @@
+# ruff: noqa: RUF001 -- IPA has letters that look like others.
+
+import configparser
+from pathlib import Path
+
 import pytest
 
-from tfspeech.files import replacing, write_bytes, write_text
+import tfspeech
+from tfspeech.files import read_toml, replacing, write_bytes, write_text
 
 
 def test_files_have_what_was_written_and_nothing_is_left_beside_them(tmp_path):
@@ -32,3 +38,14 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path):
         write_text(path, "new \ud800")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_tables_are_read_and_installed():
+    assert read_toml("tfspeech.data", "arpabet.toml")["vowels"]["AA"] == "ɑː"
+    root = Path(tfspeech.__file__).parent
+    config = configparser.ConfigParser()
+    config.read(root.parent / "setup.cfg")
+    shipped = config["options.package_data"]["*"].split()
+    tables = [path for path in root.rglob("*") if path.suffix not in (".py", ".pyc")]
+    for path in filter(Path.is_file, tables):
+        assert any(path.match(pattern) for pattern in shipped), path

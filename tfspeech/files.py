@@ -1,12 +1,18 @@
-"""Files that are written whole or not at all, whatever stops the program."""
+"""Files that are written whole or not at all, whatever stops the program.
+
+And files of data that a package ships, which are read.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import tomllib
 import uuid
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -41,3 +47,8 @@ def write_bytes(path: Path, contents: bytes) -> None:
     """Writes a binary file whole or not at all; see `replacing`."""
     with replacing(path) as partial:
         partial.write_bytes(contents)
+
+
+def read_toml(package: str, name: str) -> dict[str, Any]:
+    """Reads a TOML file that lies beside the modules of a package."""
+    return tomllib.loads(resources.files(package).joinpath(name).read_text("utf-8"))

@@ -2,8 +2,7 @@ import collections
 import re
 
 from tfspeech.data.corpora import load_corpus
-from tfspeech.data.reader import MAX_WORDS, reader_sentences, words_of
-from tfspeech.data.reader_grammar import GRAMMAR
+from tfspeech.data.reader import GRAMMAR, MAX_WORDS, reader_sentences, words_of
 from tfspeech.data.spoken_words import DIGITS
 
 

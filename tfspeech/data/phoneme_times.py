@@ -5,8 +5,6 @@ Praat TextGrids with a tier of words and one of phones, such as `tfspeech.align`
 Montreal Forced Aligner write, the latter with its dictionary `english_us_arpa`.
 """
 
-# ruff: noqa: RUF001 -- IPA has letters that look like others.
-
 from __future__ import annotations
 
 import bisect
@@ -21,10 +19,11 @@ from tfspeech.data.espeak import PhonemeTime, SpokenText
 from tfspeech.data.manifest import Utterance
 from tfspeech.data.textgrid import Interval, read_textgrid
 from tfspeech.errors import CorpusError
+from tfspeech.files import read_toml
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.linguistic import encode_segments
 from tfspeech.text.normalize import normalize
-from tfspeech.text.phonemes import PAUSE, PHONEMES, WORD
+from tfspeech.text.phonemes import PAUSE, PHONEMES, STRESSES, WORD
 
 GRID_SUFFIX = ".TextGrid"
 WORDS, PHONES = "words", "phones"
@@ -32,49 +31,18 @@ WORDS, PHONES = "words", "phones"
 _SPACE = " "
 _PAUSES = ("", "sil", "sp", "spn", PAUSE)
 _UNKNOWN_WORD = "<unk>"
-_STRESSES = {"0": "", "1": "ˈ", "2": "ˌ"}
-_ARPABET_VOWELS = {
-    "AA": "ɑː",
-    "AE": "æ",
-    "AH": "ʌ",
-    "AO": "ɔː",
-    "AW": "aʊ",
-    "AY": "aɪ",
-    "EH": "ɛ",
-    "ER": "ɜː",
-    "EY": "eɪ",
-    "IH": "ɪ",
-    "IY": "iː",
-    "OW": "oʊ",
-    "OY": "ɔɪ",
-    "UH": "ʊ",
-    "UW": "uː",
-}
-_UNSTRESSED = {"AH0": "ə", "ER0": "ɚ", "IY0": "i"}
-_ARPABET_CONSONANTS = {
-    **{each.upper(): each for each in "bdfklmnpstvwz"},
-    "CH": "tʃ",
-    "DH": "ð",
-    "G": "ɡ",
-    "HH": "h",
-    "JH": "dʒ",
-    "NG": "ŋ",
-    "R": "ɹ",
-    "SH": "ʃ",
-    "TH": "θ",
-    "Y": "j",
-    "ZH": "ʒ",
-}
+_STRESSES = dict(zip("012", ("", *STRESSES.values()), strict=True))
+_ARPABET = read_toml(__package__, "arpabet.toml")
 _PHONES = (
     {each: each for each in PHONEMES}
     | dict.fromkeys(_PAUSES, PAUSE)
-    | _ARPABET_CONSONANTS
+    | _ARPABET["consonants"]
     | {
         vowel + digit: stress + name
-        for vowel, name in _ARPABET_VOWELS.items()
+        for vowel, name in _ARPABET["vowels"].items()
         for digit, stress in _STRESSES.items()
     }
-    | _UNSTRESSED
+    | _ARPABET["unstressed"]
 )
 _IS_PHONEME = frozenset(PHONEMES)
 _LATE_S = 0.05  # More than a frame: the times are those of other audio.

@@ -6,9 +6,12 @@ import random
 import re
 from collections.abc import Callable
 
-from tfspeech.data.reader_grammar import GRAMMAR
+from tfspeech.files import read_toml
 
 MAX_WORDS = 12
+
+GRAMMAR: dict[str, str] = read_toml(__package__, "reader_grammar.toml")
+"""The alternatives of each rule; the file says how they are written."""
 
 _NO_STOP_SHARE = 0.2
 _SLOT = re.compile(r"<([a-z_]+)(\+?)>")

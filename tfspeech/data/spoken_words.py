@@ -8,40 +8,12 @@ from collections.abc import Sequence
 
 from tfspeech.data.espeak import NOISES, SpokenText
 from tfspeech.data.manifest import Utterance
+from tfspeech.files import read_toml
 
-ACCENTS = (
-    "en",
-    "en-029",
-    "en-gb-scotland",
-    "en-gb-x-gbclan",
-    "en-gb-x-gbcwmd",
-    "en-gb-x-rp",
-    "en-us",
-    "en-us-nyc",
-)
-
-# The variants of eSpeak NG that sound like a person, by the split of `spoken_digits` in
-# which they speak; near relatives (Gene and Gene2, Diogo and michel) share a split.
-# Left out are those that move the first formant to half or less and the others little
-# (travis, kaukovalta), as no vocal tract does. Kept is a small child's, all of whose
-# formants are higher alike (zac). Left out, too, are those that whisper, are robots,
-# echo, shake, croak, hiss or distort, or that only change the rate, such as whisper,
-# caleb, UniRobot, Demonic, announcer, AnxiousAndy, sandro, iven, antonio and fast.
-VARIANTS = {
-    "train": (
-        *("Alex", "Andrea", "Andy", "Annie", "Diogo", "Gene", "Gene2", "Henrique"),
-        *("Hugo", "Lee", "Mario", "Michael", "Mike", "Nguyen", "Reed"),
-        *("Storm", "Tweaky", "anika", "aunty", "boris", "edward"),
-        *("f1", "f2", "f3", "gustave", "john", "klatt3", "klatt4", "m1", "m2", "m5"),
-        *("m6", "m7", "marcelo", "max", "michel", "miguel", "norbert", "quincy"),
-        *("robert", "shelby", "steph", "steph2"),
-    ),
-    "validation": ("Denis", "adam", "f4", "grandma", "linda", "m3", "pedro"),
-    "test": (
-        *("belinda", "david", "f5", "grandpa", "ian", "iven4", "m4", "m8", "paul"),
-        *("rob", "victor", "zac"),
-    ),
-}
+_VOICES = read_toml(__package__, "voices.toml")
+ACCENTS: list[str] = _VOICES["accents"]
+VARIANTS: dict[str, list[str]] = _VOICES["variants"]
+"""The variants by the split of `spoken_digits` in which they speak."""
 
 DIGITS = {
     "0": "zero",

@@ -3,90 +3,29 @@
 They are written in IPA. A vowel may follow a stress mark: `ˈ` primary, `ˌ` secondary.
 """
 
-# ruff: noqa: RUF001 -- IPA has letters that look like others.
-
 from __future__ import annotations
 
 import bisect
 import re
 from collections.abc import Sequence
 
+from tfspeech.files import read_toml
 from tfspeech.text.espeak import SpokenPhoneme, speak
 
 VOICE = "en-us"
 PAUSE = "pau"
-STRESSES = {"'": "ˈ", ",": "ˌ"}
+STRESSES = {"'": "ˈ", ",": "ˌ"}  # noqa: RUF001 -- IPA.
 
 # What words are in a normalised text; a compound with hyphens is one.
 WORD = re.compile(r"[a-z]+(?:['-]+[a-z]+)*'?")
 
-# eSpeak's mnemonics for the voice, and IPA. It keeps apart what sounds alike but
-# behaves differently in its rules.
-_CONSONANTS = {
-    **dict(zip("bdfhjklmnpstvwz", "bdfhjklmnpstvwz", strict=True)),
-    "D": "ð",
-    "N": "ŋ",
-    "S": "ʃ",
-    "T": "θ",
-    "Z": "ʒ",
-    "dZ": "dʒ",
-    "tS": "tʃ",
-    "g": "ɡ",
-    "r": "ɹ",
-    "r-": "ɹ",
-    "t2": "t",
-    "t#": "ɾ",
-    "?": "ʔ",
-    # Of foreign words, which English readers give a sound of their own language.
-    "x": "k",
-    "l#": "l",
-}
-_VOWELS = {
-    "@": "ə",
-    "@2": "ə",
-    "@-": "ə",
-    "@L": "əl",
-    "n-": "n̩",
-    "3": "ɚ",
-    "3:": "ɜː",
-    "0": "ɑː",
-    "A:": "ɑː",
-    "A@": "ɑːɹ",
-    "E": "ɛ",
-    "I": "ɪ",
-    "I2": "ɪ",
-    "I#": "ᵻ",
-    "O": "ɔ",
-    "O2": "ɔ",
-    "O:": "ɔː",
-    "O@": "ɔːɹ",
-    "o@": "ɔːɹ",
-    "OI": "ɔɪ",
-    "U": "ʊ",
-    "U@": "ʊɹ",
-    "V": "ʌ",
-    "a": "æ",
-    "aa": "æ",
-    "a#": "ɐ",
-    "aI": "aɪ",
-    "aI@": "aɪə",
-    "aI3": "aɪɚ",
-    "aU": "aʊ",
-    "e@": "ɛɹ",
-    "eI": "eɪ",
-    "i": "i",
-    "i:": "iː",
-    "i@": "iə",
-    "i@3": "ɪɹ",
-    "oU": "oʊ",
-    "u": "uː",
-    "u:": "uː",
-}
+# eSpeak's mnemonics, and IPA.
+_TABLES = read_toml(__package__, "phonemes.toml")
 _SILENT = (";",)  # A mark that asks for a glide to the next vowel.
-_IPA = _CONSONANTS | _VOWELS
+_IPA = _TABLES["consonants"] | _TABLES["vowels"]
 
-CONSONANTS = tuple(dict.fromkeys(_CONSONANTS.values()))
-VOWELS = tuple(dict.fromkeys(_VOWELS.values()))
+CONSONANTS = tuple(dict.fromkeys(_TABLES["consonants"].values()))
+VOWELS = tuple(dict.fromkeys(_TABLES["vowels"].values()))
 PHONEMES = CONSONANTS + tuple(
     stress + vowel for vowel in VOWELS for stress in ("", *STRESSES.values())
 )
