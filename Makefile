@@ -7,7 +7,10 @@ STAMP := $(VENV)/installed
 RUN_DIR ?= runs/rnn_recognizer
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 
-.PHONY: train test lint bench
+# Of the slow tests, those with this mark.
+MARK ?= slow
+
+.PHONY: train test test-slow lint bench
 
 train: $(STAMP)
 	$(BIN)/python -m tfspeech.train rnn_recognizer --run-dir $(RUN_DIR) --resume
@@ -16,6 +19,9 @@ train: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m $(MARK) -n 2 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

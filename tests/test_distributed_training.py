@@ -12,7 +12,7 @@ from small_flags import SMALL
 
 from tfspeech import train
 
-STILL = [*SMALL, "--dropout=0", "--epochs=2"]  # Replicas draw dropout of their own.
+FLAGS = [*SMALL, "--dropout=0.2", "--epochs=2"]
 
 
 def free_port():
@@ -22,6 +22,7 @@ def free_port():
 
 
 @pytest.mark.slow
+@pytest.mark.headline
 def test_two_workers_train_the_model_of_one(tones, tmp_path):
     workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     processes = []
@@ -29,7 +30,7 @@ def test_two_workers_train_the_model_of_one(tones, tmp_path):
         task = {"type": "worker", "index": index}
         config = {"cluster": {"worker": workers}, "task": task}
         arguments = ["--data", f"folder:{tones}", "--run-dir", tmp_path / "two"]
-        arguments += [*STILL, "--distribute=multi_worker", "--json"]
+        arguments += [*FLAGS, "--distribute=multi_worker", "--json"]
         environment = {
             "TF_CONFIG": json.dumps(config),
             "TFSPEECH_CACHE": str(tmp_path / f"cache_{index}"),
@@ -48,7 +49,7 @@ def test_two_workers_train_the_model_of_one(tones, tmp_path):
     chief, other = (json.loads(out.splitlines()[-1]) for out, _ in outputs)
     assert 0 <= chief["accuracy"] <= 1
     assert other == {}
-    config, *_ = train.parse(["--data", f"folder:{tones}", *STILL])
+    config, *_ = train.parse(["--data", f"folder:{tones}", *FLAGS])
     train.run(config, tmp_path / "one")
     with (
         np.load(tmp_path / "one" / "checkpoints" / "best.npz") as one,

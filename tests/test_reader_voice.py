@@ -4,7 +4,7 @@ import pytest
 
 from tfspeech import train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.headline]
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,7 @@ def test_sentences_never_read_before_are_spoken_to_their_end(voice):
     assert results["stopped"] >= 0.95
     assert results["monotonic_coverage"] >= 0.95
     assert results["focus"] >= 0.7
+    assert results["mcd_db"] <= 2.65  # README: 2.41.
     assert results["vocoder_mcd_db"] < results["mcd_db"] < results["other_voice_mcd_db"]
     assert results["skipped_words"] <= 0.02
     assert results["repeated_words"] <= 0.02

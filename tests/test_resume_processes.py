@@ -1,4 +1,4 @@
-"""Synthesisers that were killed go on as processes, to the bit of uninterrupted ones."""
+"""Synthesisers that were killed go on as processes, to the bit."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.headline]
 
 EVERY_STEP = ["--checkpoint-steps=1", "--steps-per-call=1", "--epochs=3"]
 

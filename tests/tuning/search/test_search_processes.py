@@ -84,6 +84,7 @@ def test_the_command_searches_trains_the_best_again_and_exports_it(
 
 
 @pytest.mark.slow
+@pytest.mark.headline
 def test_kill_9_ten_times_ends_with_the_trials_of_an_undisturbed_search(
     tones, tmp_path
 ):
@@ -104,6 +105,7 @@ def test_kill_9_ten_times_ends_with_the_trials_of_an_undisturbed_search(
 
 
 @pytest.mark.slow
+@pytest.mark.headline
 def test_a_chief_and_two_workers_share_a_search(tones, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
