@@ -18,27 +18,16 @@ from tfspeech.text.phonemes import WORD
 
 # Every kind of problem in the order of the report, and its level. Fatal is what makes
 # a result wrong or meaningless; what no large collection is free of is a warning.
-LEVELS = {
-    "missing": "fatal",
-    "unreadable": "fatal",
-    "empty": "fatal",
-    "not finite": "fatal",
-    "no training split": "fatal",
-    "no label": "fatal",
-    "unknown label": "fatal",
-    "no words": "fatal",
-    "unknown symbol": "fatal",
-    "one audio in two splits": "fatal",
-    "one audio under two labels": "fatal",
-    "empty split": "warning",
-    "duplicate": "warning",
-    "silent": "warning",
-    "clipped": "warning",
-    "too short": "warning",
-    "overlong": "warning",
-    "text does not fit": "warning",
-    "odd rate": "warning",
-}
+_FATAL = (
+    *("missing", "unreadable", "empty", "not finite", "no training split"),
+    *("no label", "unknown label", "no words", "unknown symbol"),
+    *("one audio in two splits", "one audio under two labels"),
+)
+_WARNINGS = (
+    *("empty split", "duplicate", "silent", "clipped", "too short", "overlong"),
+    *("text does not fit", "odd rate"),
+)
+LEVELS = dict.fromkeys(_FATAL, "fatal") | dict.fromkeys(_WARNINGS, "warning")
 
 # What is measured of each audio before it is resampled, and where its samples are.
 MEASUREMENTS = np.dtype(
@@ -173,16 +162,13 @@ def check(
         if index not in unread
     ]
     for each, fact in heard:
-        problems += [
-            Problem(kind, str(each.audio), message)
-            for kind, message in _check_audio(fact, max_seconds)
-        ]
+        for kind, message in _check_audio(fact, max_seconds):
+            problems.append(Problem(kind, str(each.audio), message))
     if sentences:
         problems += _check_speaking_rates(heard, max_seconds)
     problems += _check_rates(heard)
     problems += _check_copies(heard)
-    order = list(LEVELS)
-    problems.sort(key=lambda each: order.index(each.kind))
+    problems.sort(key=lambda each: list(LEVELS).index(each.kind))
     return Report(corpus.name, tuple(problems))
 
 
@@ -280,10 +266,8 @@ def _check_audio(fact: np.void, max_seconds: float) -> Iterator[tuple[str, str]]
     if fact["seconds"] < _MIN_SECONDS:
         yield "too short", f"it lasts {fact['seconds'] * 1000:.0f} ms"
     if fact["seconds"] > max_seconds:
-        message = (
-            f"{fact['seconds']:.1f} s, of which the first {max_seconds:g} are used"
-        )
-        yield "overlong", message
+        seconds = f"{fact['seconds']:.1f} s"
+        yield "overlong", f"{seconds}, of which the first {max_seconds:g} are used"
 
 
 def _check_rates(heard: _Heard) -> Iterator[Problem]:

@@ -9,24 +9,14 @@ from collections.abc import Sequence
 from tfspeech.data.espeak import NOISES, SpokenText
 from tfspeech.data.manifest import Utterance
 from tfspeech.files import read_toml
+from tfspeech.text.number_words import cardinal
 
 _VOICES = read_toml(__package__, "voices.toml")
 ACCENTS: list[str] = _VOICES["accents"]
 VARIANTS: dict[str, list[str]] = _VOICES["variants"]
 """The variants by the split of `spoken_digits` in which they speak."""
 
-DIGITS = {
-    "0": "zero",
-    "1": "one",
-    "2": "two",
-    "3": "three",
-    "4": "four",
-    "5": "five",
-    "6": "six",
-    "7": "seven",
-    "8": "eight",
-    "9": "nine",
-}
+DIGITS = {str(digit): cardinal(str(digit)) for digit in range(10)}
 
 _RATES_WPM = (110, 240)
 _PITCHES = (20, 85)

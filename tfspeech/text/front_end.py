@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -45,10 +46,7 @@ def pad_symbols(encoded: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         each text, int32 [batch].
     """
     lengths = np.array([len(symbols) for symbols in encoded], np.int32)
-    batch = np.zeros((len(encoded), lengths.max()), np.int32)
-    for row, symbols in zip(batch, encoded, strict=True):
-        row[: len(symbols)] = symbols
-    return batch, lengths
+    return keras.utils.pad_sequences(encoded, padding="post"), lengths
 
 
 class TextFrontEnd:

@@ -5,6 +5,7 @@ Counts of which nobody knows the largest are mapped to [0, 1) by n / (n + half).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -161,10 +162,6 @@ def _vowels_after(context: Context) -> tf.Tensor:
     return context.total(context.is_vowel, context.phrase) - context.vowels_before
 
 
-def _ends_with(kind: str) -> Callable[[Context], tf.Tensor]:
-    return lambda context: context.ends_with(kind)
-
-
 def _phrase_time(context: FrameContext) -> tf.Tensor:
     passed = context.spread(context.before(context.durations, context.phrase))
     whole = context.spread(context.total(context.durations, context.phrase))
@@ -285,7 +282,7 @@ GROUPS = (
             **{
                 f"ends_with_{kind}": (
                     f"the phrase ends with {' or '.join(marks)}",
-                    _ends_with(kind),
+                    operator.methodcaller("ends_with", kind),
                 )
                 for kind, marks in PHRASE_ENDS.items()
             },
