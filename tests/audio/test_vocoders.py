@@ -14,9 +14,7 @@ from tfspeech.audio.vocoders import (
     VOCODERS,
     GriffinLim,
     LpcSynthesis,
-    cut,
     mel_to_magnitudes,
-    overlap_add,
 )
 from tfspeech.errors import SpecError
 
@@ -202,21 +200,6 @@ def test_pulses_give_back_recorded_speech_better_than_a_whisper(speech_data):
 def test_lpc_synthesis_needs_its_parameters():
     with pytest.raises(SpecError, match="lpc_order=0"):
         LpcSynthesis(AcousticConfig(sample_rate_hz=16000))
-
-
-@pytest.mark.parametrize(("frame_length", "hop_length"), [(8, 4), (10, 4), (4, 4)])
-def test_frames_are_cut_and_added_up_as_tensorflow_does(frame_length, hop_length):
-    rng = np.random.default_rng(0)
-    waveforms = rng.standard_normal((2, 24)).astype(np.float32)
-    frames = cut(waveforms, frame_length, hop_length)
-    expected = tf.signal.frame(waveforms, frame_length, hop_length)
-    np.testing.assert_array_equal(frames, expected[:, : frames.shape[1]])
-    added = overlap_add(frames, hop_length)
-    assert added.shape[1] % hop_length == 0
-    expected = tf.signal.overlap_and_add(frames, hop_length)
-    samples = expected.shape[1]
-    np.testing.assert_allclose(added[:, :samples], expected, rtol=1e-6)
-    np.testing.assert_array_equal(added[:, samples:], 0)
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ All have the interface `Vocoder`, so that a task or an exported graph takes any 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from models.config import AT_LEAST_1, BELOW_1, Options, argument
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.excitation import noise, pulses_and_noise
 from tfspeech.audio.features import mel_filters
@@ -41,7 +43,8 @@ class Vocoder(Protocol):
         """
 
 
-class GriffinLim:
+@dataclasses.dataclass(frozen=True)
+class GriffinLim(Options):
     """Finds a waveform whose mel energies are those given, by alternating projections.
 
     Fast Griffin-Lim: D. Griffin and J. Lim, "Signal Estimation from Modified Short-Time
@@ -61,18 +64,10 @@ class GriffinLim:
         SpecError: A value is out of its range.
     """
 
-    def __init__(
-        self, config: AcousticConfig, iterations: int = 32, momentum: float = 0.99
-    ) -> None:
-        for name, value, valid, wanted in (
-            ("iterations", iterations, iterations >= 1, "at least 1"),
-            ("momentum", momentum, 0 <= momentum < 1, "in [0, 1)"),
-        ):
-            if not valid:
-                raise SpecError(f"{name} must be {wanted}. Received: {name}={value!r}")
-        self.config = config
-        self.iterations = iterations
-        self.momentum = momentum
+    error = SpecError
+    config: AcousticConfig
+    iterations: int = argument(32, AT_LEAST_1)
+    momentum: float = argument(0.99, BELOW_1)
 
     def __call__(
         self, frames: tf.Tensor, frame_lengths: tf.Tensor
@@ -85,7 +80,7 @@ class GriffinLim:
         magnitudes = tf.where(valid, magnitudes, 0.0)
         # Frames overlap by less where an utterance starts and ends.
         weight = tf.where(valid, tf.square(window), 0.0)
-        weight = overlap_add(weight, config.hop_length)
+        weight = tf.signal.overlap_and_add(weight, config.hop_length)
         weight = 1 / tf.maximum(weight, 1e-2)
 
         # The phase of a bin near 0 is arbitrary and must not blow up rounding errors.
@@ -94,14 +89,14 @@ class GriffinLim:
         def waveform_of(spectrum: tf.Tensor) -> tf.Tensor:
             pieces = tf.signal.irfft(spectrum, [fft_length])
             pieces = pieces[:, :, : config.frame_length] * window
-            return overlap_add(pieces, config.hop_length) * weight
+            return tf.signal.overlap_and_add(pieces, config.hop_length) * weight
 
         def project(
             iteration: tf.Tensor, waveform: tf.Tensor, previous: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             ahead = waveform + self.momentum * (waveform - previous)
-            pieces = cut(ahead, config.frame_length, config.hop_length) * window
-            spectrum = tf.signal.rfft(pieces, [fft_length])
+            pieces = tf.signal.frame(ahead, config.frame_length, config.hop_length)
+            spectrum = tf.signal.rfft(pieces * window, [fft_length])
             real, imag = tf.math.real(spectrum), tf.math.imag(spectrum)
             power = tf.square(real) + tf.square(imag) + least
             scale = magnitudes * tf.math.rsqrt(power)
@@ -191,13 +186,13 @@ class LpcSynthesis:
         valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, None]
         last = config.num_mels + config.lpc_order + 1
         parameters = tf.where(valid, frames[:, :, config.num_mels : last], 0.0)
-        pieces = cut(
-            tf.pad(excitation, [[0, 0], [hop_length, 0]]), 2 * hop_length, hop_length
-        )
+        padded = tf.pad(excitation, [[0, 0], [hop_length, 0]])
+        pieces = tf.signal.frame(padded, 2 * hop_length, hop_length)
         pieces *= tf.signal.hann_window(2 * hop_length)
         spectrum = tf.signal.rfft(pieces, [fft_length])
         spectrum *= lpc_response(parameters, fft_length)
-        waveform = overlap_add(tf.signal.irfft(spectrum, [fft_length]), hop_length)
+        pieces = tf.signal.irfft(spectrum, [fft_length])
+        waveform = tf.signal.overlap_and_add(pieces, hop_length)
         return _valid_samples(waveform[:, hop_length:], frame_lengths, hop_length)
 
 
@@ -225,46 +220,6 @@ def mel_to_magnitudes(log_mel: tf.Tensor, config: AcousticConfig) -> tf.Tensor:
         reached = tf.matmul(tf.matmul(magnitudes, filters), filters.T)
         magnitudes *= wanted / tf.maximum(reached, 1e-12)
     return magnitudes
-
-
-def cut(waveforms: tf.Tensor, frame_length: int, hop_length: int) -> tf.Tensor:
-    """Cuts waveforms into overlapping frames, the reverse of `overlap_add`.
-
-    Args:
-        waveforms: float32 [batch, samples], a whole number of hops.
-        frame_length: Samples of a frame.
-        hop_length: Samples from one frame to the next.
-
-    Returns:
-        float32 [batch, frames, frame_length]; every frame is complete.
-    """
-    overlap = -(-frame_length // hop_length)
-    hops = tf.reshape(waveforms, [tf.shape(waveforms)[0], -1, hop_length])
-    frames = tf.shape(hops)[1] - overlap + 1
-    pieces = [hops[:, i : i + frames] for i in range(overlap)]
-    return tf.concat(pieces, axis=2)[:, :, :frame_length]
-
-
-def overlap_add(frames: tf.Tensor, hop_length: int) -> tf.Tensor:
-    """Adds up frames that start `hop_length` samples after one another.
-
-    Args:
-        frames: float32 [batch, frames, frame_length], of known frame length.
-        hop_length: Samples from one frame to the next.
-
-    Returns:
-        float32 [batch, samples], samples = (frames - 1) x hop_length + frame_length,
-        rounded up to whole hops.
-    """
-    frame_length = frames.shape[2]
-    overlap = -(-frame_length // hop_length)
-    frames = tf.pad(frames, [[0, 0], [0, 0], [0, overlap * hop_length - frame_length]])
-    parts = tf.split(frames, overlap, axis=2)
-    shifted = [
-        tf.pad(part, [[0, 0], [i, overlap - 1 - i], [0, 0]])
-        for i, part in enumerate(parts)
-    ]
-    return tf.reshape(tf.add_n(shifted), [tf.shape(frames)[0], -1])
 
 
 def _valid_samples(
