@@ -105,6 +105,21 @@ def option(
     )
 
 
+def argument(
+    default: Any, within: Bounds | None = None, choices: Sequence[str] = ()
+) -> Any:
+    """Declares a dataclass field that is an argument of a spec, such as `norm(1.0)`.
+
+    Args:
+        default: The field's default value. It must be immutable.
+        within: The range of a number.
+        choices: The only values allowed, where they can be listed.
+    """
+    return dataclasses.field(
+        default=default, metadata={"within": within, "choices": tuple(choices)}
+    )
+
+
 def _usual_bounds(default: Any) -> Bounds | None:
     first = next(iter(default), None) if isinstance(default, tuple) else default
     if not is_number(first):

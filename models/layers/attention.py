@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from models.layers.masking import mask_frames, sequence_mask
+from models.layers.masking import Shape, mask_frames, sequence_mask
 
 State = tuple[tf.Tensor, ...]
 
@@ -64,9 +64,7 @@ class Attention(keras.layers.Layer):
         self.units = units
         self.top_k = top_k
 
-    def build(
-        self, query_shape: tuple[int | None, ...], memory_shape: tuple[int | None, ...]
-    ) -> None:
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         """Creates the kernels of queries [query, units] and keys [memory, units]."""
         self.query_kernel = self.add_weight(
             shape=(query_shape[-1], self.units), name="query_kernel"
@@ -186,9 +184,7 @@ class AdditiveAttention(Attention):
     Source: Bahdanau et al. 2015 (arXiv 1409.0473), appendix A.1.2.
     """
 
-    def build(
-        self, query_shape: tuple[int | None, ...], memory_shape: tuple[int | None, ...]
-    ) -> None:
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         """Creates W, V, b [units] and v [units, 1]."""
         super().build(query_shape, memory_shape)
         self.bias = self.add_weight(
@@ -236,9 +232,7 @@ class LocationSensitiveAttention(AdditiveAttention):
         self.filters = filters
         self.kernel_size = kernel_size
 
-    def build(
-        self, query_shape: tuple[int | None, ...], memory_shape: tuple[int | None, ...]
-    ) -> None:
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         """Creates F [kernel_size, 2, filters] and U [filters, units] besides."""
         super().build(query_shape, memory_shape)
         self.location_filters = self.add_weight(
@@ -299,9 +293,7 @@ class LocalAttention(AdditiveAttention):
         super().__init__(units, top_k, **kwargs)
         self.width = width
 
-    def build(
-        self, query_shape: tuple[int | None, ...], memory_shape: tuple[int | None, ...]
-    ) -> None:
+    def build(self, query_shape: Shape, memory_shape: Shape) -> None:
         """Creates u [units, 1] and b [1] besides."""
         super().build(query_shape, memory_shape)
         self.move_kernel = self.add_weight(shape=(self.units, 1), name="move_kernel")

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from models.layers.attention import Attention, Memory, State
-from models.layers.masking import mask_frames
+from models.layers.masking import Shape, mask_frames
 from models.layers.prenet import Prenet
 from models.layers.zoneout import LstmState, ZoneoutLstmCell
 
@@ -67,9 +67,7 @@ class AttentionDecoder(keras.layers.Layer):
             frame_dim * reduction_factor + 1, name="output"
         )
 
-    def build(
-        self, encoded_shape: tuple[int | None, ...], *_: tuple[int | None, ...]
-    ) -> None:
+    def build(self, encoded_shape: Shape, *_: Shape) -> None:
         """Creates the weights of all parts for [batch, symbols, channels]."""
         channels, units = encoded_shape[-1], self.cells[0].units
         self.prenet.build((None, self.frame_dim))

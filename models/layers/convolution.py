@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from models.layers.masking import mask_frames
+from models.layers.masking import Shape, mask_frames
 from models.layers.tied import TiedConv1D
 
 
@@ -41,7 +41,7 @@ class MaskedConv1D(keras.layers.Layer):
         else:
             self.convolution = keras.layers.Conv1D(filters, kernel_size, **options)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates kernel [kernel_size, channels, filters] and bias [filters].
 
         If tied, a kernel [kernel_size, channels] and one bias.

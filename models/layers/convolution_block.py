@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from models.layers.convolution import MaskedConv1D
 from models.layers.dropout import Dropout
+from models.layers.masking import Shape
 
 
 class ConvolutionBlock(keras.layers.Layer):
@@ -44,7 +45,7 @@ class ConvolutionBlock(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.tied = tied
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights for [batch, frames, channels]."""
         self.convolution.build(input_shape)
         self.norm.build((*input_shape[:-1], self.filters))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from models.layers.masking import Shape
 from models.layers.random import bernoulli, fold_in
 
 
@@ -28,7 +29,7 @@ class RandomLayer(keras.layers.Layer):
             raise ValueError(f"rate must be in [0, 1). Received: rate={rate}")
         self.rate = rate
 
-    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
+    def build(self, input_shape: Shape | None = None) -> None:
         """Creates the state of the seeds that are drawn where none are given."""
         if self.rate:
             self.seed_generator = keras.random.SeedGenerator(name="seeds")

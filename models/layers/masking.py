@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+Shape = tuple[int | None, ...]
+"""Static shape of a tensor, None where it depends on the batch."""
+
 
 def sequence_mask(lengths: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
     """Returns bool [batch, frames], true where a frame is speech, not padding."""

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.layers.masking import Shape
+
 
 class FeatureNormalization(keras.layers.Layer):
     """(x - mean) / std per feature, with statistics that live in the model.
@@ -14,7 +16,7 @@ class FeatureNormalization(keras.layers.Layer):
     Until `set_statistics` is called the layer changes nothing.
     """
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates the statistics, float32 [features]."""
         shape = (input_shape[-1],)
         self.mean = self.add_weight(

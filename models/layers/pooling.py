@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from models.layers.masking import mask_frames, sequence_mask
+from models.layers.masking import Shape, mask_frames, sequence_mask
 
 
 class LastPooling(keras.layers.Layer):
@@ -52,7 +52,7 @@ class AttentionPooling(keras.layers.Layer):
         )
         self.score = keras.layers.Dense(1, use_bias=False, dtype=policy, name="score")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates W [channels, units], b [units] and v [units, 1]."""
         self.hidden.build(input_shape)
         self.score.build((*input_shape[:-1], self.hidden.units))

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from models.layers.convolution import MaskedConv1D
 from models.layers.convolution_block import ConvolutionBlock
+from models.layers.masking import Shape
 
 
 class Postnet(keras.layers.Layer):
@@ -51,7 +52,7 @@ class Postnet(keras.layers.Layer):
         ]
         self.last = MaskedConv1D(frame_dim, kernel_size, dtype=policy, name="last")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights for [batch, frames, frame_dim]."""
         for block in self.blocks:
             block.build(input_shape)

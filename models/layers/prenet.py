@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from models.layers.dropout import Dropout
+from models.layers.masking import Shape
 
 
 class Prenet(keras.layers.Layer):
@@ -32,7 +33,7 @@ class Prenet(keras.layers.Layer):
             for i in range(2)
         ]
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates kernels [channels, units], [units, units] and biases [units]."""
         for dense, dropout in zip(self.dense, self.dropouts, strict=True):
             dense.build(input_shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from models.layers.masking import sequence_mask
+from models.layers.masking import Shape, sequence_mask
 
 CELLS = {
     "elman": keras.layers.SimpleRNN,
@@ -34,7 +34,7 @@ class Recurrent(keras.layers.Layer):
             )
         self.layer = layer
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates kernels, recurrent kernels and biases of the cells."""
         self.layer.build(input_shape)
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from models.layers.attention import masked_softmax
 from models.layers.dropout import Dropout
-from models.layers.masking import sequence_mask
+from models.layers.masking import Shape, sequence_mask
 
 
 def add_positions(frames: tf.Tensor) -> tf.Tensor:
@@ -55,7 +55,7 @@ class SelfAttentionBlock(keras.layers.Layer):
             for index in range(2)
         ]
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights for [batch, frames, units]."""
         for layer in (*self.norms, self.projection, self.mixer, self.hidden):
             layer.build(input_shape)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from models.layers.convolution_block import ConvolutionBlock
+from models.layers.masking import Shape
 from models.layers.recurrent import Recurrent
 from models.layers.self_attention import SelfAttentionBlock, add_positions
 
@@ -82,7 +83,7 @@ class TextEncoder(keras.layers.Layer):
                 for index in range(layers)
             ]
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates the weights for symbols [batch, symbols]."""
         self.embedding.build(input_shape)
         for block in (*self.blocks, *self.recurrent):

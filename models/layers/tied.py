@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from models.layers.masking import Shape
+
 
 class TiedConv1D(keras.layers.Layer):
     """Convolution over time whose matrix between channels is tied to the identity.
@@ -29,7 +31,7 @@ class TiedConv1D(keras.layers.Layer):
         self.strides = strides
         self.shared = shared
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Creates t [kernel_size, channels], or [kernel_size, 1], and a bias [1]."""
         self.kernel = self.add_weight(
             shape=(self.kernel_size, 1 if self.shared else input_shape[-1]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from models.layers.dropout import RandomLayer
+from models.layers.masking import Shape
 
 LstmState = tuple[tf.Tensor, tf.Tensor]
 """Output h and cell state c, float32 [batch, units] each."""
@@ -32,11 +33,7 @@ class ZoneoutLstmCell(RandomLayer):
         super().__init__(zoneout, name=name, **kwargs)
         self.units = units
 
-    def build(
-        self,
-        input_shape: tuple[int | None, ...],
-        recurrent_shape: tuple[int | None, ...],
-    ) -> None:
+    def build(self, input_shape: Shape, recurrent_shape: Shape) -> None:
         """Creates the kernels and the bias [4 units].
 
         The kernels are [inputs, 4 units] and [recurrent inputs + units, 4 units].

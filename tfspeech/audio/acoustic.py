@@ -6,22 +6,26 @@ import dataclasses
 
 import tensorflow as tf
 
-from models.config import NOT_NEGATIVE, POSITIVE, Options, between, option
-from tfspeech.audio.features import FeatureConfig, frame_energies, mel_filters
+from models.config import NOT_NEGATIVE, POSITIVE, between, option
+from tfspeech.audio.features import (
+    FeatureConfig,
+    FrameOptions,
+    frame_energies,
+    mel_filters,
+)
 from tfspeech.audio.lpc import lpc_parameters, pitch_adaptive_power
 from tfspeech.audio.pitch import log_pitch_and_voicing, track_pitch
 from tfspeech.errors import SpecError
 
 
 @dataclasses.dataclass(frozen=True)
-class AcousticConfig(Options):
+class AcousticConfig(FrameOptions):
     """Settings of `acoustic_frames`. Raises SpecError for values out of range.
 
     A frame is `num_mels` log-mel magnitudes and, with an `lpc_order`, the parameters of
     `tfspeech.audio.lpc` after them; with `pitch`, ln F0 and voicing come last.
     """
 
-    error = SpecError
     sample_rate_hz: int = option(
         0,
         "rate of the audio; 0: the corpus's own, at most 22050",
@@ -83,23 +87,8 @@ class AcousticConfig(Options):
             "frames overlap",
         )
 
-    def _samples(self, name: str) -> int:
-        if not self.sample_rate_hz:
-            raise SpecError(
-                "The frames need a sample rate; set it to that of the audio. "
-                "Received: sample_rate_hz=0"
-            )
-        return max(1, round(getattr(self, name) * self.sample_rate_hz / 1000))
-
-    @property
-    def frame_length(self) -> int:
-        """Samples of a frame."""
-        return self._samples("frame_length_ms")
-
-    @property
-    def hop_length(self) -> int:
-        """Samples from one frame to the next."""
-        return self._samples("hop_length_ms")
+    def _samples(self, name: str) -> float:
+        return max(1.0, super()._samples(name))
 
     @property
     def frame_dim(self) -> int:

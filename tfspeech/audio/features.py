@@ -25,10 +25,35 @@ from tfspeech.errors import SpecError
 
 
 @dataclasses.dataclass(frozen=True)
-class FeatureConfig(Options):
-    """Settings of `extract_features`. Raises SpecError for values out of range."""
+class FrameOptions(Options):
+    """Base of configurations of frames. Raises SpecError for values out of range."""
 
     error = SpecError
+
+    def _samples(self, name: str) -> float:
+        """Returns a duration in samples."""
+        if not self.sample_rate_hz:
+            raise SpecError(
+                "The frames need a sample rate; set it to that of the audio. "
+                "Received: sample_rate_hz=0"
+            )
+        return getattr(self, name) * self.sample_rate_hz / 1000
+
+    @property
+    def frame_length(self) -> int:
+        """Samples of a frame."""
+        return round(self._samples("frame_length_ms"))
+
+    @property
+    def hop_length(self) -> int:
+        """Samples from one frame to the next."""
+        return round(self._samples("hop_length_ms"))
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureConfig(FrameOptions):
+    """Settings of `extract_features`. Raises SpecError for values out of range."""
+
     sample_rate_hz: int = option(
         0,
         "rate of the audio; 0: 8000 for a corpus recorded at that, else 16000",
@@ -104,33 +129,16 @@ class FeatureConfig(Options):
             self._samples("frame_length_ms")
             self._samples("hop_length_ms")
 
-    def _samples(self, name: str) -> int:
-        """Returns a duration in samples; raises SpecError if it is not a whole one."""
-        duration_ms, rate_hz = getattr(self, name), self.sample_rate_hz
-        if not rate_hz:
-            raise SpecError(
-                "The features need a sample rate; set it to that of the audio. "
-                "Received: sample_rate_hz=0"
-            )
-        samples = duration_ms * rate_hz / 1000
+    def _samples(self, name: str) -> float:
+        samples = super()._samples(name)
         if abs(samples - round(samples)) > 1e-6:
-            step_ms = 1000 / math.gcd(rate_hz, 1000)
+            step_ms = 1000 / math.gcd(self.sample_rate_hz, 1000)
             raise SpecError(
-                f"{name} must be a whole number of samples: at {rate_hz} Hz a multiple "
-                f"of {step_ms:g} ms; or resample to 8000 or 16000 Hz. Received: "
-                f"{name}={duration_ms:g} ({samples:g} samples)"
+                f"{name} must be a whole number of samples: at {self.sample_rate_hz} "
+                f"Hz a multiple of {step_ms:g} ms; or resample to 8000 or 16000 Hz. "
+                f"Received: {name}={getattr(self, name):g} ({samples:g} samples)"
             )
-        return round(samples)
-
-    @property
-    def frame_length(self) -> int:
-        """Samples of a frame."""
-        return self._samples("frame_length_ms")
-
-    @property
-    def hop_length(self) -> int:
-        """Samples from one frame to the next."""
-        return self._samples("hop_length_ms")
+        return samples
 
     @property
     def fft_length(self) -> int:

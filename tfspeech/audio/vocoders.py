@@ -5,12 +5,14 @@ All have the interface `Vocoder`, so that a task or an exported graph takes any 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from models.config import AT_LEAST_1, BELOW_1, Options, argument
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.excitation import noise, pulses_and_noise
 from tfspeech.audio.features import mel_filters
@@ -41,7 +43,8 @@ class Vocoder(Protocol):
         """
 
 
-class GriffinLim:
+@dataclasses.dataclass(frozen=True)
+class GriffinLim(Options):
     """Finds a waveform whose mel energies are those given, by alternating projections.
 
     Fast Griffin-Lim: D. Griffin and J. Lim, "Signal Estimation from Modified Short-Time
@@ -61,18 +64,10 @@ class GriffinLim:
         SpecError: A value is out of its range.
     """
 
-    def __init__(
-        self, config: AcousticConfig, iterations: int = 32, momentum: float = 0.99
-    ) -> None:
-        for name, value, valid, wanted in (
-            ("iterations", iterations, iterations >= 1, "at least 1"),
-            ("momentum", momentum, 0 <= momentum < 1, "in [0, 1)"),
-        ):
-            if not valid:
-                raise SpecError(f"{name} must be {wanted}. Received: {name}={value!r}")
-        self.config = config
-        self.iterations = iterations
-        self.momentum = momentum
+    error = SpecError
+    config: AcousticConfig
+    iterations: int = argument(32, AT_LEAST_1)
+    momentum: float = argument(0.99, BELOW_1)
 
     def __call__(
         self, frames: tf.Tensor, frame_lengths: tf.Tensor
@@ -101,8 +96,7 @@ class GriffinLim:
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             ahead = waveform + self.momentum * (waveform - previous)
             pieces = tf.signal.frame(ahead, config.frame_length, config.hop_length)
-            pieces *= window
-            spectrum = tf.signal.rfft(pieces, [fft_length])
+            spectrum = tf.signal.rfft(pieces * window, [fft_length])
             real, imag = tf.math.real(spectrum), tf.math.imag(spectrum)
             power = tf.square(real) + tf.square(imag) + least
             scale = magnitudes * tf.math.rsqrt(power)
@@ -192,14 +186,13 @@ class LpcSynthesis:
         valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, None]
         last = config.num_mels + config.lpc_order + 1
         parameters = tf.where(valid, frames[:, :, config.num_mels : last], 0.0)
-        excitation = tf.pad(excitation, [[0, 0], [hop_length, 0]])
-        pieces = tf.signal.frame(excitation, 2 * hop_length, hop_length)
+        padded = tf.pad(excitation, [[0, 0], [hop_length, 0]])
+        pieces = tf.signal.frame(padded, 2 * hop_length, hop_length)
         pieces *= tf.signal.hann_window(2 * hop_length)
         spectrum = tf.signal.rfft(pieces, [fft_length])
         spectrum *= lpc_response(parameters, fft_length)
-        waveform = tf.signal.overlap_and_add(
-            tf.signal.irfft(spectrum, [fft_length]), hop_length
-        )
+        pieces = tf.signal.irfft(spectrum, [fft_length])
+        waveform = tf.signal.overlap_and_add(pieces, hop_length)
         return _valid_samples(waveform[:, hop_length:], frame_lengths, hop_length)
 
 

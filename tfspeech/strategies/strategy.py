@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -19,15 +18,6 @@ COUNT = Bounds("a whole number above 0", lambda x: x >= 1 and x == int(x))
 COUNT_OR_0 = Bounds("a whole number, 0 or more", lambda x: x >= 0 and x == int(x))
 
 State = dict[str, tf.Variable]
-
-
-def argument(
-    default: Any, within: Bounds | None = None, choices: Sequence[str] = ()
-) -> Any:
-    """Declares a hyperparameter of a strategy, with its range or its choices."""
-    return dataclasses.field(
-        default=default, metadata={"within": within, "choices": choices}
-    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,10 @@ import dataclasses
 
 import tensorflow as tf
 
+from models.config import argument
 from tfspeech.strategies.clipping.base import Clipping
 from tfspeech.strategies.gradients import Gradients, unit_norms
-from tfspeech.strategies.strategy import POSITIVE, State, argument
+from tfspeech.strategies.strategy import POSITIVE, State
 from tfspeech.strategies.variables import WEIGHT_KINDS, VariableInfo
 
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from models.config import Bounds
+from models.config import Bounds, argument
 from tfspeech.strategies.clipping.base import Clipping
 from tfspeech.strategies.gradients import Gradients, vector_norm
-from tfspeech.strategies.strategy import COUNT, FRACTION, POSITIVE, State, argument
+from tfspeech.strategies.strategy import COUNT, FRACTION, POSITIVE, State
 from tfspeech.strategies.variables import VariableInfo
 
 _SMALLEST = 1e-37

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import keras
 
+from models.config import argument
 from tfspeech.errors import SpecError
 from tfspeech.strategies.regularization.base import Regularization, Run
-from tfspeech.strategies.strategy import COUNT_OR_0, argument
+from tfspeech.strategies.strategy import COUNT_OR_0
 from tfspeech.strategies.variables import VariableInfo
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from models.config import FINITE
+from models.config import FINITE, argument
 from tfspeech.strategies.gradients import vector_norm
 from tfspeech.strategies.regularization.base import Regularization, Update
 from tfspeech.strategies.regularization.units import bounded, unit_matrix, unit_norms
-from tfspeech.strategies.strategy import POSITIVE, State, argument
+from tfspeech.strategies.strategy import POSITIVE, State
 from tfspeech.strategies.variables import VariableInfo
 
 

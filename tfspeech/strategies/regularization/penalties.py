@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from models.config import argument
 from tfspeech.strategies.regularization.base import ActivationPenalty, Regularization
 from tfspeech.strategies.regularization.units import unit_matrix, unit_size
-from tfspeech.strategies.strategy import FRACTION, POSITIVE, argument
+from tfspeech.strategies.strategy import FRACTION, POSITIVE
 from tfspeech.strategies.variables import VariableInfo
 
 

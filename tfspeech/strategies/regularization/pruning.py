@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from models.config import argument
 from tfspeech.errors import SpecError
 from tfspeech.strategies.regularization.base import Regularization, Run, Update
-from tfspeech.strategies.strategy import COUNT, COUNT_OR_0, FRACTION, State, argument
+from tfspeech.strategies.strategy import COUNT, COUNT_OR_0, FRACTION, State
 from tfspeech.strategies.variables import VariableInfo
 
 

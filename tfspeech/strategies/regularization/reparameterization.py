@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from models.config import argument
 from tfspeech.strategies.regularization.base import Reparameterization, Run, Update
 from tfspeech.strategies.regularization.units import has_spare_units, unit_size
-from tfspeech.strategies.strategy import COUNT, FRACTION, POSITIVE, argument
+from tfspeech.strategies.strategy import COUNT, FRACTION, POSITIVE
 from tfspeech.strategies.variables import VariableInfo
 
 INITIAL_STD = 0.1

@@ -7,13 +7,14 @@ import math
 
 import tensorflow as tf
 
+from models.config import argument
 from tfspeech.strategies.regularization.base import Regularization, Update
 from tfspeech.strategies.regularization.units import (
     has_spare_units,
     unit_norms,
     unit_size,
 )
-from tfspeech.strategies.strategy import POSITIVE, State, argument
+from tfspeech.strategies.strategy import POSITIVE, State
 from tfspeech.strategies.variables import VariableInfo
 
 
