@@ -22,23 +22,13 @@ def run_interruptible(main: Callable[[Sequence[str]], None]) -> typing.NoReturn:
     run_command(main)
 
 
-def add_common_flags(
-    add: Callable[..., argparse.Action], runs: str, seeds: int, run_dir: str
-) -> None:
-    """Adds the flags `--seeds`, `--run-dir` and `--json`.
+def add_report_flags(add: Callable[..., argparse.Action], run_dir: str) -> None:
+    """Adds the flags `--run-dir` and `--json`.
 
     Args:
         add: The `add_argument` of the group to extend.
-        runs: The unit that every seed is one run of, such as `trial`.
-        seeds: The default number of seeds.
         run_dir: The default directory, with MODEL for the model's name.
     """
-    add(
-        "--seeds",
-        type=int,
-        metavar="N",
-        help=f"runs per {runs}, each with its own seed (default: {seeds})",
-    )
     add(
         "--run-dir",
         type=Path,

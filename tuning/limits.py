@@ -55,41 +55,37 @@ def best_so_far(record: RunRecord, monitor: Monitor) -> dict[int, float]:
     return curve
 
 
+@dataclasses.dataclass
 class LimitRule:
     """The rule that ends a run at its limits; see `tfspeech.train.StopRule`.
 
-    Args of the constructor:
+    Attributes:
         config: Of the run.
         run_dir: Its directory.
         limits: Of the run.
-
-    Attributes:
         reason: Why it is over, in a few words; empty while it is not.
     """
 
-    def __init__(self, config: RunConfig, run_dir: Path, limits: Limits) -> None:
-        self._config = config
-        self._run_dir = run_dir
-        self._limits = limits
-        self.reason = ""
+    config: RunConfig
+    run_dir: Path
+    limits: Limits
+    reason: str = ""
 
     def __call__(self, state: LoopState) -> bool:
         """Whether the run is over, by the whole epochs that it has done."""
         epoch = state.step // state.steps_per_epoch
-        limits = self._limits
+        limits = self.limits
         if 0 < limits.epochs <= epoch < state.epochs:
             self.reason = f"its budget of {limits.epochs} epochs is used up"
         elif 0 < epoch <= len(limits.required) and epoch < state.epochs:
-            self._compare(epoch, limits.required[epoch - 1], limits.monitor)
+            monitor, required = limits.monitor, limits.required[epoch - 1]
+            record = read_run(self.config, self.run_dir)
+            best = best_so_far(record, monitor).get(epoch)
+            known = required is not None and best is not None
+            if known and monitor.sign * best < monitor.sign * required:
+                self.reason = (
+                    f"stopped after epoch {epoch}: the best {monitor.name} is "
+                    f"{best:.4g}, three quarters of the trials had reached "
+                    f"{required:.4g}"
+                )
         return bool(self.reason)
-
-    def _compare(self, epoch: int, required: float | None, monitor: Monitor) -> None:
-        record = read_run(self._config, self._run_dir)
-        best = best_so_far(record, monitor).get(epoch)
-        if required is None or best is None:
-            return
-        if monitor.sign * best < monitor.sign * required:
-            self.reason = (
-                f"stopped after epoch {epoch}: the best {monitor.name} is {best:.4g}, "
-                f"three quarters of the trials had reached {required:.4g}"
-            )

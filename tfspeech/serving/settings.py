@@ -50,13 +50,10 @@ def write_settings(output: Path) -> None:
     listed = listed_models(output)
     config = model_server_config_pb2.ModelServerConfig()
     for name in exported_models(output):
-        entry = config.model_config_list.config.add()
-        if name in listed:
-            entry.CopyFrom(listed[name])
-        else:
-            entry.name = name
-            entry.base_path = f"{SERVER_FOLDER}/{name}"
-            entry.model_platform = "tensorflow"
+        entry = model_server_config_pb2.ModelConfig(
+            name=name, base_path=f"{SERVER_FOLDER}/{name}", model_platform="tensorflow"
+        )
+        config.model_config_list.config.append(listed.get(name, entry))
     write_text(output / MODELS_FILE, text_format.MessageToString(config))
     if not (output / BATCHING_FILE).exists():
         write_text(output / BATCHING_FILE, _BATCHING)

@@ -106,19 +106,15 @@ class UpdateProbe:
         self._variables = tuple(variables)
         self.paths = [info.path for info in infos]
         rng = np.random.default_rng(0)
-        total = sum(info.size for info in infos)
-        shares = [SAMPLED_COORDINATES * info.size // total for info in infos]
-        counts = [
-            min(info.size, max(share, COORDINATES_PER_VARIABLE))
-            for info, share in zip(infos, shares, strict=True)
-        ]
+        sizes = np.array([info.size for info in infos])
+        shares = SAMPLED_COORDINATES * sizes // sizes.sum()
+        counts = np.minimum(sizes, np.maximum(shares, COORDINATES_PER_VARIABLE))
         self._places = [
-            np.sort(rng.choice(info.size, count, replace=False)).astype(np.int32)
-            for info, count in zip(infos, counts, strict=True)
+            np.sort(rng.choice(size, count, replace=False)).astype(np.int32)
+            for size, count in zip(sizes, counts, strict=True)
         ]
         self._segments = np.repeat(np.arange(len(infos)), counts)
-        stands_for = [info.size / c for info, c in zip(infos, counts, strict=True)]
-        self._stands_for = np.repeat(stands_for, counts)
+        self._stands_for = np.repeat(sizes / counts, counts)
         self._weights = tf.Variable(self._sample(), trainable=False)
         self._moves = tf.Variable(tf.zeros_like(self._weights), trainable=False)
         self.variables = [self._weights, self._moves]
@@ -214,21 +210,16 @@ def weight_figures(
     variables: Sequence[keras.Variable], infos: Sequence[VariableInfo]
 ) -> WeightFigures:
     """Counts over the values that the variables have now."""
-    size = zeros = small = units = zero_units = 0
-    total = energy = 0.0
-    for variable, info in zip(variables, infos, strict=True):
-        if info.kind not in WEIGHT_KINDS:
-            continue
-        sizes = np.abs(variable.numpy())
-        size += sizes.size
-        zeros += int(np.count_nonzero(sizes == 0.0))
-        small += int(np.count_nonzero(sizes < SMALL_WEIGHT))
-        whole = np.all(sizes == 0.0, axis=info.unit_axes)
-        units += whole.size
-        zero_units += int(np.count_nonzero(whole))
-        total += float(np.sum(sizes, dtype=np.float64))
-        energy += float(np.sum(np.square(sizes, dtype=np.float64)))
-    if not size:
+    weights = [
+        (np.abs(variable.numpy()), info.unit_axes)
+        for variable, info in zip(variables, infos, strict=True)
+        if info.kind in WEIGHT_KINDS
+    ]
+    if not weights:
         return WeightFigures(0.0, 0.0, 0.0, 0.0)
-    effective = total**2 / (energy * size) if energy else 0.0
-    return WeightFigures(zeros / size, small / size, zero_units / units, effective)
+    sizes = np.concatenate([w.ravel() for w, _ in weights])
+    units = np.concatenate([np.all(w == 0.0, axes).ravel() for w, axes in weights])
+    energy = np.sum(np.square(sizes, dtype=np.float64)) * sizes.size
+    effective = np.sum(sizes, dtype=np.float64) ** 2 / energy if energy else 0.0
+    shares = (sizes == 0.0, sizes < SMALL_WEIGHT, units)
+    return WeightFigures(*(float(np.mean(s)) for s in shares), float(effective))

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from models.config import is_number
+from tfspeech.config import take_flags
 from tfspeech.console import Parser, print_json, say
 from tfspeech.errors import RunError, SpecError
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.tasks.registry import build_task, default_config
 from tfspeech.tasks.runs import check_same, has_run, load_config
 from tfspeech.tasks.task import RunConfig
-from tuning.command import add_common_flags
+from tuning.command import add_report_flags
 from tuning.compare.findings import find
 from tuning.compare.grid import (
     Combination,
@@ -140,31 +141,27 @@ def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
     )
     given = parser.parse_args(arguments)
     flags = vars(given)
-    as_json = flags.pop("json", False)
-    chains = {name: flags.pop(name, None) for name in ("clip", "regularize")}
     model = flags.get("model", DEFAULT_MODEL)
     config = with_flags(default_config(model), given)
     target_loss = flags.get("target_loss")
     if target_loss is not None and not is_number(target_loss):
         raise SpecError(f"--target-loss must be a number. Received: {target_loss}")
-    comparison = Comparison(
-        config,
-        tuple(chains["clip"] or [format_chain(config.training.clip)]),
-        tuple(chains["regularize"] or [format_chain(config.training.regularize)]),
-        flags.get("seeds", 3),
-        flags.get("run_dir", Path("runs") / f"compare_{model}"),
-        target_loss,
-        tuple(flags.get("vary", ())),
-    )
-    return comparison, as_json
+    chains = config.training.clip, config.training.regularize
+    clips, regularizations = ((format_chain(chain),) for chain in chains)
+    directory = flags.get("run_dir", Path("runs") / f"compare_{model}")
+    default = Comparison(config, clips, regularizations, 3, directory)
+    return take_flags(default, given), flags.get("json", False)
 
 
 def _add_own(parser: Parser) -> None:
     group = parser.add_argument_group("Comparison")
-    clip, regularize = "centralize() + quantile(0.9)", "l1(1e-5) + box()"
-    for name, example in (("clip", clip), ("regularize", regularize)):
+    for flag, dest, example in (
+        ("--clip", "clips", "centralize() + quantile(0.9)"),
+        ("--regularize", "regularizations", "l1(1e-5) + box()"),
+    ):
         group.add_argument(
-            f"--{name}",
+            flag,
+            dest=dest,
             action="append",
             metavar="CHAIN",
             help=f"candidate, such as '{example}'; repeat it for more (default: that "
@@ -172,6 +169,7 @@ def _add_own(parser: Parser) -> None:
         )
     group.add_argument(
         "--vary",
+        dest="varied",
         action="append",
         metavar="NAME=VALUE,...",
         help="other setting whose values are compared, such as 'units=64,128' or "
@@ -183,7 +181,13 @@ def _add_own(parser: Parser) -> None:
         metavar="LOSS",
         help="report the steps to this training loss (default: chosen from the runs)",
     )
-    add_common_flags(group.add_argument, "candidate", 3, "runs/compare_MODEL")
+    group.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="runs per candidate, each with its own seed (default: 3)",
+    )
+    add_report_flags(group.add_argument, "runs/compare_MODEL")
 
 
 def main(arguments: Sequence[str]) -> None:

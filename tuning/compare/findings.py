@@ -60,13 +60,12 @@ def _best_candidate(results: Sequence[CandidateResult], monitor: Monitor) -> lis
     ranked = _ranked(results, "metric", monitor.sign)
     if not ranked:
         return ["No run finished."]
-    best, found = ranked[0]
+    (best, found), *others = ranked
     runs = "one run" if found.count == 1 else f"{found.count} runs"
     sentence = (
-        f"The best validation {monitor.name} is that of `{best.label}`: "
+        f"The best validation {monitor.name} is that of {best}: "
         f"{format_estimate(found)} ({runs})."
     )
-    others = [(f"`{result.label}`", estimate) for result, estimate in ranked[1:]]
     return [sentence, *_others(found, others, "Worse")]
 
 
@@ -98,22 +97,21 @@ def _steps_to_target(
     if target_loss is None:
         return []
     # A mean over the runs that happened to reach it would flatter the others.
-    ranked = [
-        (result, found)
-        for result, found in _ranked(results, "steps_to_target", -1.0)
-        if found.count == result.count(FINISHED)
-    ]
+    reached, missed = [], []
+    for result in results:
+        found = result.figure("steps_to_target")
+        if found and found.count == result.count(FINISHED):
+            reached.append(result)
+        elif result.count(FINISHED):
+            missed.append(result.label)
     sentences = []
-    if ranked:
-        first, found = ranked[0]
-        others = [(f"`{result.label}`", estimate) for result, estimate in ranked[1:]]
+    if reached:
+        (first, found), *others = _ranked(reached, "steps_to_target", -1.0)
         sentences.append(
-            f"A training loss of {target_loss:.4g} is reached first by "
-            f"`{first.label}`, after {format_estimate(found, '.0f')} steps. "
+            f"A training loss of {target_loss:.4g} is reached first by {first}, after "
+            f"{format_estimate(found, '.0f')} steps. "
             + " ".join(_others(found, others, "Later"))
         )
-    reached = {result.label for result, _ in ranked}
-    missed = [r.label for r in results if r.count(FINISHED) and r.label not in reached]
     if missed:
         sentences.append(
             f"Some runs or all never reach {target_loss:.4g}: {join_labels(missed)}."
@@ -193,12 +191,12 @@ def _oscillation(results: Sequence[CandidateResult]) -> list[str]:
         found = result.figure("update_cosine")
         if found is None:
             continue
-        if found.half_width is not None and found.high < 0:
-            verdict = "Successive updates point against each other"
-        elif found.half_width is not None and found.low > 0:
-            verdict = "Successive updates point the same way, it does not oscillate"
-        else:
+        if found.half_width is None or abs(found.mean) <= found.half_width:
             verdict = "Undecided whether successive updates agree"
+        elif found.mean < 0:
+            verdict = "Successive updates point against each other"
+        else:
+            verdict = "Successive updates point the same way, it does not oscillate"
         groups.setdefault(verdict, []).append(
             f"`{result.label}` ({format_estimate(found, '.3f')})"
         )
@@ -210,8 +208,8 @@ def _oscillation(results: Sequence[CandidateResult]) -> list[str]:
     if len(flips) > 1:
         (most, high), (least, low) = flips[0], flips[-1]
         sentences.append(
-            f"From one update to the next, {low.mean:.1%} (`{least.label}`) to "
-            f"{high.mean:.1%} (`{most.label}`) of the weights change direction."
+            f"From one update to the next, {low.mean:.1%} ({least}) to "
+            f"{high.mean:.1%} ({most}) of the weights change direction."
         )
     return sentences or ["Not measured."]
 
@@ -236,7 +234,7 @@ def _divergence(results: Sequence[CandidateResult]) -> list[str]:
 
 def _ranked(
     results: Sequence[CandidateResult], name: str, sign: float = 1.0
-) -> list[tuple[CandidateResult, Estimate]]:
+) -> list[tuple[str, Estimate]]:
     """The candidates that have a figure, the highest times `sign` first."""
-    found = [(r, e) for r in results if (e := r.figure(name)) is not None]
+    found = [(f"`{r.label}`", e) for r in results if (e := r.figure(name)) is not None]
     return sorted(found, key=lambda pair: -sign * pair[1].mean)

@@ -9,12 +9,13 @@ import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from models.config import is_number
 from tfspeech.errors import SpecError
 from tfspeech.flags import with_settings
 from tfspeech.strategies import parse_clipping, parse_regularization
+from tfspeech.strategies.strategy import Strategy
 from tfspeech.tasks.task import RunConfig
 from tuning.settings import (
     format_arguments,
@@ -57,19 +58,9 @@ class Candidate:
         return f"{readable[:SLUG_LENGTH]}-{digest[:6]}"
 
     @property
-    def chains(self) -> dict[str, list[tuple[str, Any]]]:
-        """Names and strategies of both chains, by the flag that gives them."""
-        built = {
-            "clip": (self.clip, parse_clipping(self.clip)),
-            "regularize": (self.regularize, parse_regularization(self.regularize)),
-        }
-        return {
-            kind: [
-                (spec.split("(")[0], strategy)
-                for spec, strategy in zip(specs, strategies, strict=True)
-            ]
-            for kind, (specs, strategies) in built.items()
-        }
+    def strategies(self) -> list[Strategy]:
+        """The strategies of both chains, one chain after the other."""
+        return [*parse_clipping(self.clip), *parse_regularization(self.regularize)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,50 +205,32 @@ def find_families(candidates: Sequence[Candidate]) -> list[Family]:
     """The groups of candidates of the same strategies that differ in one number."""
     groups: dict[Any, dict[float, Candidate]] = {}
     for candidate in candidates:
-        values = _arguments(candidate)
-        for argument, value in values.items():
-            if is_number(value):
-                rest = {
-                    other: float(v) if is_number(v) else repr(v)
-                    for other, v in values.items()
-                }
-                rest[argument] = "any"
-                key = (argument, frozenset(rest.items()), candidate.settings)
-                groups.setdefault(key, {})[float(value)] = candidate
+        shared = (len(candidate.clip), candidate.settings)
+        strategies = candidate.strategies
+        values = [{"": type(s)} | vars(s) for s in strategies]
+        for index, strategy in enumerate(strategies):
+            for name, value in vars(strategy).items():
+                if is_number(value):
+                    others = [*values[:index], values[index] | {name: ...}]
+                    others += values[index + 1 :]
+                    key = (index, name, shared, *(tuple(o.items()) for o in others))
+                    groups.setdefault(key, {})[float(value)] = candidate
     return [
-        Family(
-            argument.kind,
-            f"{argument.strategy}({argument.name})",
-            _label_without(members[0][1], argument),
-            members,
-        )
-        for (argument, *_), group in groups.items()
-        if len(members := tuple(sorted(group.items()))) > 1
+        _build_family(index, name, tuple(sorted(group.items())))
+        for (index, name, *_), group in groups.items()
+        if len(group) > 1
     ]
 
 
-class _Argument(NamedTuple):
-    """An argument of a strategy and its position in a candidate."""
-
-    kind: str
-    index: int
-    strategy: str
-    name: str
-
-
-def _arguments(candidate: Candidate) -> dict[_Argument, Any]:
-    return {
-        _Argument(kind, index, name, field.name): getattr(strategy, field.name)
-        for kind, chain in candidate.chains.items()
-        for index, (name, strategy) in enumerate(chain)
-        for field in dataclasses.fields(strategy)
-    }
-
-
-def _label_without(candidate: Candidate, argument: _Argument) -> str:
-    """The label of a candidate without the value of one argument."""
-    chains = {"clip": list(candidate.clip), "regularize": list(candidate.regularize)}
-    name, strategy = candidate.chains[argument.kind][argument.index]
-    arguments = format_arguments(strategy, argument.name, argument.name)
-    chains[argument.kind][argument.index] = f"{name}({arguments})"
-    return Candidate(*map(tuple, chains.values()), candidate.settings).label
+def _build_family(
+    index: int, name: str, members: tuple[tuple[float, Candidate], ...]
+) -> Family:
+    """The family of an argument of the strategy at a position in both chains."""
+    candidate = members[0][1]
+    specs, count = [*candidate.clip, *candidate.regularize], len(candidate.clip)
+    strategy, _, _ = specs[index].partition("(")
+    arguments = format_arguments(candidate.strategies[index], name, name)
+    specs[index] = f"{strategy}({arguments})"
+    label = Candidate(tuple(specs[:count]), tuple(specs[count:]), candidate.settings)
+    kind = "clip" if index < count else "regularize"
+    return Family(kind, f"{strategy}({name})", label.label, members)

@@ -87,10 +87,8 @@ def _plot_means(
 ) -> None:
     """Draws means with their intervals, a line through them unless horizontal."""
     pairs = zip(positions, estimates, strict=True)
-    known = [(position, e) for position, e in pairs if e is not None]
-    x = [position for position, _ in known]
-    means = [estimate.mean for _, estimate in known]
-    widths = [estimate.half_width or 0.0 for _, estimate in known]
+    known = [(at, e.mean, e.half_width or 0.0) for at, e in pairs if e is not None]
+    x, means, widths = np.reshape(known, (-1, 3)).T
     if horizontal:
         axes.errorbar(means, x, xerr=widths, fmt="o", capsize=3)
     else:
@@ -105,6 +103,5 @@ def _tick(result: CandidateResult) -> str:
 
 def _shorten(label: str) -> str:
     """A label that fits beside a plot."""
-    if len(label) <= _LABEL_LENGTH:
-        return label
-    return label[: _LABEL_LENGTH - 1] + "…"
+    long = len(label) > _LABEL_LENGTH
+    return f"{label[: _LABEL_LENGTH - 1]}…" if long else label

@@ -13,15 +13,15 @@ import grpc
 import keras_tuner
 
 from tfspeech import export
-from tfspeech.config import to_flag
+from tfspeech.config import add_flags, differing, take_flags, to_flag
 from tfspeech.console import Parser, print_json, say
 from tfspeech.errors import RunError, SpecError
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.tasks.registry import default_config
 from tfspeech.training.paths import RESULTS_FILE
-from tuning.command import add_common_flags
+from tuning.command import add_report_flags
 from tuning.reports import MARKDOWN
-from tuning.search.oracles import ORACLES, STATE_FILE, build_oracle
+from tuning.search.oracles import STATE_FILE, build_oracle
 from tuning.search.plan import Search, make_plan, open_space, wait_for_plan
 from tuning.search.report import SearchReport, summarize
 from tuning.search.space import declare
@@ -153,14 +153,9 @@ def export_best(report: SearchReport, output: Path) -> tuple[dict[str, Any], Pat
 def _command(search: Search) -> list[str]:
     """The command line that repeats a search."""
     words = command_words("tuning.search", search.config)
-    words += to_flag("engine", search.engine)
-    words += to_flag("max_trials", search.max_trials)
-    if search.objective:
-        words += to_flag("objective", search.objective)
-    words += to_flag("tune", search.tune) + to_flag("fix", search.fix)
-    words += to_flag("seeds", search.seeds)
-    if not search.early_stopping:
-        words += to_flag("early_stopping", False)
+    defaults = Search(search.config, search.directory)
+    for name, value in differing(search, defaults).items():
+        words += to_flag(name, value)
     return [*words, "--run-dir", str(search.directory)]
 
 
@@ -180,58 +175,17 @@ def parse(arguments: Sequence[str]) -> tuple[Search, Path | None, bool]:
     given = parser.parse_args(arguments)
     flags = vars(given)
     model = flags.get("model", DEFAULT_MODEL)
-    names = ("engine", "max_trials", "objective", "seeds", "early_stopping")
-    search = Search(
-        with_flags(default_config(model), given),
-        flags.get("run_dir", Path("runs") / f"search_{model}"),
-        **{name: flags[name] for name in names if name in flags},
-        **{name: tuple(flags[name]) for name in ("tune", "fix") if name in flags},
-    )
+    config = with_flags(default_config(model), given)
+    directory = flags.get("run_dir", Path("runs") / f"search_{model}")
+    search = take_flags(Search(config, directory), given)
     output = flags.get("output", Path("saved_models")) if "export" in flags else None
     return search, output, flags.get("json", False)
 
 
 def _add_own(parser: Parser) -> None:
-    group = parser.add_argument_group("Search")
-    add = group.add_argument
-    add(
-        "--engine",
-        metavar=f"{{{','.join(ORACLES)}}}",
-        help="search algorithm, an oracle of Keras Tuner (default: bayesian)",
-    )
-    add(
-        "--max-trials",
-        type=int,
-        metavar="N",
-        help="maximum number of trials (default: 20)",
-    )
-    add(
-        "--objective",
-        metavar="NAME[:min|max]",
-        help="validation score to optimise (default: the one by which a run chooses "
-        "its best model)",
-    )
-    add(
-        "--tune",
-        action="append",
-        metavar="NAME[=VALUES]",
-        help="hyperparameter to search: clip.kind, clip.threshold, regularize.kind, "
-        "KIND.lambda such as l2.lambda, or a flag of training without its dashes; "
-        "VALUES are LOW:HIGH or VALUE,VALUE; repeat it for more (default: strategies, "
-        "learning rate and sizes of the model)",
-    )
-    add(
-        "--fix",
-        action="append",
-        metavar="NAME=VALUE",
-        help="hyperparameter not to search, with its value; repeat it for more",
-    )
-    add(
-        "--no-early-stopping",
-        action="store_false",
-        dest="early_stopping",
-        help="train all trials to their last epoch, unpromising ones as well",
-    )
+    search = Search(default_config(DEFAULT_MODEL), Path())
+    add_flags(parser, search, skip=("config", "directory"))
+    add = parser.add_argument_group("Results").add_argument
     add(
         "--export",
         action="store_true",
@@ -243,7 +197,7 @@ def _add_own(parser: Parser) -> None:
         metavar="DIR",
         help="folder in which --export writes MODEL/VERSION/ (default: saved_models)",
     )
-    add_common_flags(add, "trial", 1, "runs/search_MODEL")
+    add_report_flags(add, "runs/search_MODEL")
 
 
 def main(arguments: Sequence[str]) -> None:

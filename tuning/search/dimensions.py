@@ -90,11 +90,7 @@ class Norms(NamedTuple):
 
 
 THRESHOLDS: dict[str, Range | None] = {
-    "value": None,
-    "norm": None,
-    "global_norm": None,
-    "block_rms": None,
-    "smooth": None,
+    **dict.fromkeys(("value", "norm", "global_norm", "block_rms", "smooth")),
     "adaptive": Range(1e-3, 1.0),
     "percentile": Range(10.0, 99.0),
     "median": Range(0.1, 10.0),

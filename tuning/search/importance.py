@@ -59,12 +59,9 @@ def find_importance(space: Space, records: Sequence[TrialRecord]) -> Importance 
     result = permutation_importance(
         forest, inputs, scores, n_repeats=_REPEATS, random_state=0
     )
-    drops = zip(result.importances_mean, result.importances_std, strict=True)
-    by_name = dict(zip(names, drops, strict=True))
-    return Importance(
-        float(forest.oob_score_),
-        {name: (float(mean), float(std)) for name, (mean, std) in by_name.items()},
-    )
+    means, stds = result.importances_mean.tolist(), result.importances_std.tolist()
+    drops = zip(means, stds, strict=True)
+    return Importance(float(forest.oob_score_), dict(zip(names, drops, strict=True)))
 
 
 def active_dimension(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from models.config import option
 from tfspeech.console import say
 from tfspeech.errors import RunError, SpecError
 from tfspeech.tasks.registry import build_task
@@ -33,30 +34,42 @@ _QUANTILES = (0.1, 0.99)
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """The settings of a search.
+    """Search.
 
     Attributes:
         config: The configuration as given; its seed is the first of every trial.
         directory: The directory of the report and all runs.
-        engine: The oracle, one of `ORACLES`.
-        max_trials: The most trials.
-        objective: A validation score, with `:min` or `:max` behind it unless it is a
-            loss or the one by which runs choose their best model; empty for that.
-        tune: Hyperparameters to search, see `build_space`.
-        fix: Those not to search, with their values, see `build_space`.
-        seeds: Runs per trial, with the seeds that follow the first.
-        early_stopping: Whether to stop runs that are worse than most were.
     """
 
     config: RunConfig
     directory: Path
-    engine: str = "bayesian"
-    max_trials: int = 20
-    objective: str = ""
-    tune: tuple[str, ...] = ()
-    fix: tuple[str, ...] = ()
-    seeds: int = 1
-    early_stopping: bool = True
+    engine: str = option(
+        "bayesian", "search algorithm, an oracle of Keras Tuner", choices=tuple(ORACLES)
+    )
+    max_trials: int = option(20, "maximum number of trials", metavar="N")
+    objective: str = option(
+        "",
+        "validation score to optimise; more is better with :max, which a loss and the "
+        "score by which a run chooses its best model do without; empty for that score",
+        metavar="NAME[:min|max]",
+    )
+    tune: tuple[str, ...] = option(
+        (),
+        "hyperparameter to search: clip.kind, clip.threshold, regularize.kind, "
+        "KIND.lambda such as l2.lambda, or a flag of training without its dashes; "
+        "VALUES are LOW:HIGH or VALUE,VALUE; repeat it for more; without any, "
+        "strategies, learning rate and sizes of the model are searched",
+        metavar="NAME[=VALUES]",
+    )
+    fix: tuple[str, ...] = option(
+        (),
+        "hyperparameter not to search, with its value; repeat it for more",
+        metavar="NAME=VALUE",
+    )
+    seeds: int = option(1, "runs per trial, each with its own seed", metavar="N")
+    early_stopping: bool = option(
+        True, "stop runs that are worse than most were before their last epoch"
+    )
 
     def __post_init__(self) -> None:
         if min(self.max_trials, self.seeds) < 1:

@@ -54,10 +54,8 @@ def plot_search(
             _plot_figure(axes, space, name, scored, figure_name)
             axes.set(xlabel=name, ylabel=title)
             axes.grid(alpha=0.3)
-        if baseline.score is not None:
-            panels[0].axhline(baseline.score, color="black", ls="--", lw=1)
-    if baseline.score is not None:
-        grid[0][0].axhline(baseline.score, color="black", ls="--", lw=1)
+    for axes in grid[:, 0] if baseline.score is not None else ():
+        axes.axhline(baseline.score, color="black", ls="--", lw=1)
     figure.savefig(target, dpi=100)
 
 
