@@ -77,7 +77,7 @@ def test_speech_without_an_end_is_told_from_other(
     shutil.copy(small_voice / "config.json", run_dir)
     with np.load(small_voice / "checkpoints" / "best.npz") as arrays:
         best = dict(arrays)
-    best["attention_tts/decoder/output/bias"][-1] = bias
+    best["model:attention_tts/decoder/output/bias"][-1] = bias
     np.savez(run_dir / "checkpoints" / "best.npz", **best)
     output = tmp_path / "x.wav"
     arguments = [run_dir, TEXTS[0], "--output", output, "--json"]

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfspeech import train
 from tfspeech.errors import SpecError
+from tfspeech.tasks import training
 from tfspeech.tasks.attention_tts.watchdog import AttentionWatchdog
 from tfspeech.tasks.registry import default_config
 from tfspeech.tasks.runs import load_config
@@ -143,10 +144,11 @@ def begin(voice_flags, tmp_path, monkeypatch, capsys):
 
         def no_steps(step, state, batches, evaluate, save, **_):
             save(state)
-            begun.update({w.path: w.numpy() for w in step.model.weights})
+            (model,) = step.groups["model"].models
+            begun.update({f"model:{w.path}": w.numpy() for w in model.weights})
             raise Begun
 
-        monkeypatch.setattr(train, "run_loop", no_steps)
+        monkeypatch.setattr(training, "run_loop", no_steps)
         config, *_ = train.parse([*voice_flags, *arguments])
         with pytest.raises(Begun):
             train.run(config, tmp_path / "run", resume)
