@@ -65,7 +65,7 @@ def test_operations_of_other_libraries_are_named(tmp_path):
     ]
     nodes[0].op = "IO>AudioDecodeFlac"  # of tensorflow-io
     path.write_bytes(proto.SerializeToString())
-    with pytest.raises(RunError, match="IO>AudioDecodeFlac .*not TensorFlow's own"):
+    with pytest.raises(RunError, match=r"IO>AudioDecodeFlac .*not TensorFlow's own"):
         check_operations(tmp_path)
 
 
