@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from tfspeech.console import no_native_reports
 from tfspeech.errors import RunError
 from tfspeech.tasks.lite import LiteModel
 from tfspeech.tasks.task import RunConfig, Task
@@ -50,7 +49,7 @@ def write_lite(
         model = unquantized if kind == "float32" else convert(lite, kind)
         name = f"{config.model}_{kind}.tflite"
         (folder / name).write_bytes(model)
-        with _no_reports():
+        with no_native_reports():
             runner = tf.lite.Interpreter(model_content=model).get_signature_runner()
         found[kind] = {
             "kind": kind,
@@ -88,24 +87,11 @@ def convert(lite: LiteModel, kind: str) -> bytes:
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
     try:
-        with _no_reports():
+        with no_native_reports():
             return converter.convert()
     except Exception as error:
         reason = str(error).strip().splitlines()[-1]
         raise RunError(f"TFLite cannot convert the model: {reason}") from error
-
-
-@contextlib.contextmanager
-def _no_reports() -> Iterator[None]:
-    """Keeps what TFLite's C++ reports of its own doings off the console."""
-    console = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(console, 2)
-        os.close(console)
 
 
 def select_operations(model: bytes) -> list[str]:
