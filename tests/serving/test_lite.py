@@ -11,13 +11,15 @@ import tensorflow as tf
 from tfspeech import export, train
 from tfspeech.errors import RunError
 from tfspeech.serving.description import read_description
-from tfspeech.serving.lite import convert, select_operations, summarize, write_lite
+from tfspeech.serving.lite import (
+    convert,
+    load_lite,
+    select_operations,
+    summarize,
+    write_lite,
+)
 from tfspeech.tasks.registry import build_task, default_config
 from tfspeech.tasks.runs import load_task
-
-
-def runner(model):
-    return tf.lite.Interpreter(model_content=model).get_signature_runner()
 
 
 def noise(samples):
@@ -34,7 +36,7 @@ def exported(small_run, tmp_path_factory):
 def test_a_lite_recogniser_says_what_the_python_model_says(exported, small_run):
     model = (exported / "rnn_recognizer_float32.tflite").read_bytes()
     assert select_operations(model) == []
-    recognize = runner(model)
+    recognize = load_lite(model)
     _, task = load_task(small_run)
     for samples in (1, 800, 4321):
         scores = task.recognize(noise(samples), [samples])
@@ -52,7 +54,7 @@ def test_what_quantization_costs_is_measured_on_the_test_split(exported, small_r
     for kind, found in described.items():
         model = (exported / found["file"]).read_bytes()
         assert found["bytes"] == len(model)
-        recognize = runner(model)
+        recognize = load_lite(model)
         chosen = [
             recognize(waveform=data.store[i][np.newaxis])["scores"].argmax()
             for i in indices
@@ -102,7 +104,7 @@ def test_a_lite_synthesiser_predicts_the_frames_of_the_python_model(
     lite = task.lite()
     model = convert(lite, "float32")
     assert select_operations(model) == select
-    speak = runner(model)
+    speak = load_lite(model)
     for text in ("the red box.", "a"):
         frames = speak(**lite.inputs(text))["frames"][0]
         (speech,) = task.speak([text])
@@ -154,7 +156,7 @@ def test_all_recognisers_need_builtin_operations_alone(architecture, features):
     for kind, tolerance in (("float32", 1e-4), ("float16", 0.02), ("int8", 0.2)):
         model = convert(lite, kind)
         assert select_operations(model) == []
-        found = runner(model)(waveform=noise(3000))["scores"]
+        found = load_lite(model)(waveform=noise(3000))["scores"]
         np.testing.assert_allclose(
             found, lite.function(noise(3000))["scores"], atol=tolerance
         )

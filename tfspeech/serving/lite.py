@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from tfspeech.console import no_native_reports
 from tfspeech.errors import RunError
-from tfspeech.tasks.lite import LiteModel
+from tfspeech.tasks.lite import LiteModel, Runner
 from tfspeech.tasks.task import RunConfig, Task
 
 QUANTIZATIONS = ("float16", "int8")
@@ -50,7 +51,7 @@ def write_lite(
         name = f"{config.model}_{kind}.tflite"
         (folder / name).write_bytes(model)
         with no_native_reports():
-            runner = tf.lite.Interpreter(model_content=model).get_signature_runner()
+            runner = load_lite(model)
         found[kind] = {
             "kind": kind,
             "file": name,
@@ -92,6 +93,14 @@ def convert(lite: LiteModel, kind: str) -> bytes:
     except Exception as error:
         reason = str(error).strip().splitlines()[-1]
         raise RunError(f"TFLite cannot convert the model: {reason}") from error
+
+
+def load_lite(model: bytes) -> Runner:
+    """Loads a TFLite model, as a function of its inputs by name."""
+    with warnings.catch_warnings():
+        # From 2.20 on it points to ai-edge-litert, which holds the same interpreter.
+        warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated")
+        return tf.lite.Interpreter(model_content=model).get_signature_runner()
 
 
 def select_operations(model: bytes) -> list[str]:
