@@ -36,7 +36,7 @@ def write_lite(
         needs its Flex delegate for; and the figures of `LiteModel.measure`.
 
     Raises:
-        RunError: The model has no TFLite form.
+        RunError: The model has no TFLite form, or this TensorFlow cannot run it.
         CorpusError: The corpus cannot be read.
     """
     lite = task.lite()
@@ -96,11 +96,27 @@ def convert(lite: LiteModel, kind: str) -> bytes:
 
 
 def load_lite(model: bytes) -> Runner:
-    """Loads a TFLite model, as a function of its inputs by name."""
+    """Loads a TFLite model, as a function of its inputs by name.
+
+    Raises:
+        RunError: It needs operations of TensorFlow, and this TensorFlow's interpreter
+            has no Flex delegate: from 2.20 on the wheels come without it.
+    """
     with warnings.catch_warnings():
         # From 2.20 on it points to ai-edge-litert, which holds the same interpreter.
         warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated")
-        return tf.lite.Interpreter(model_content=model).get_signature_runner()
+        interpreter = tf.lite.Interpreter(model_content=model)
+    try:
+        interpreter.allocate_tensors()
+    except RuntimeError as error:
+        if "Flex delegate" not in str(error):
+            raise
+        raise RunError(
+            f"TFLite of TensorFlow {tf.__version__} has no Flex delegate to run "
+            f"{', '.join(select_operations(model))} and measure the model with; "
+            "export it with TensorFlow 2.16 to 2.19"
+        ) from error
+    return interpreter.get_signature_runner()
 
 
 def select_operations(model: bytes) -> list[str]:
