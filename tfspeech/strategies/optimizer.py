@@ -199,6 +199,8 @@ class Clipped(keras.optimizers.Optimizer):
         """
         self._create_observer, self._observer = create, None
 
+    # Nothing in it needs to be converted, which in a `tf.function` takes seconds.
+    @tf.autograph.experimental.do_not_convert
     def apply(
         self,
         grads: Sequence[Raw],
@@ -264,13 +266,8 @@ class Clipped(keras.optimizers.Optimizer):
 
         def make() -> tf.Tensor:
             clipped = subject.chain(raw)
-            # The inner optimizer adds up what the replicas hand to it.
-            parts = clipped.values
-            if strategy.num_replicas_in_sync > 1:
-                parts = [part / strategy.num_replicas_in_sync for part in parts]
-            given = dict(zip(gradients, parts, strict=True))
-            grads = [given.get(i) for i in range(len(variables))]
-            strategy.run(lambda: self.inner_optimizer.apply(grads, variables))
+            values = dict(zip(gradients, clipped.values, strict=True))
+            strategy.run(lambda: self._hand_on(values, variables))
             if observer:
                 observer.made(raw, clipped, learning_rate)
             return tf.constant(True)
@@ -282,6 +279,17 @@ class Clipped(keras.optimizers.Optimizer):
             return tf.constant(False)
 
         tf.cond(accepted, make, skip)
+
+    def _hand_on(
+        self, values: dict[int, tf.Tensor], variables: list[keras.Variable]
+    ) -> None:
+        """Gives a replica's share of the clipped gradient to the inner optimizer."""
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        # What is added up has to be computed here: on this device, in this graph.
+        share = tf.identity if replicas == 1 else lambda value: value / replicas
+        given = {i: share(value) for i, value in values.items()}
+        grads = [given.get(i) for i in range(len(variables))]
+        self.inner_optimizer.apply(grads, variables)
 
     def _find_observer(self) -> StepObserver | None:
         if self._create_observer and not self._observer:

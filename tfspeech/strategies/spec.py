@@ -80,7 +80,7 @@ def build_chain(
     Raises:
         SpecError: A spec does not parse, or something is neither spec nor strategy.
     """
-    parts = [chain] if isinstance(chain, (str, base)) else list(chain)
+    parts = chain if isinstance(chain, (list, tuple)) else [chain]
     built: list[Product] = []
     for part in parts:
         if isinstance(part, base):
