@@ -61,8 +61,9 @@ def regularize(
     for strategy in strategies:
         _check(strategy, infos)
         strategy.check([model], Run(updates=2**31 - 1, examples=1))
-    for strategy in strategies:
-        for index in selected_indices(strategy, infos):
+    selected = [selected_indices(strategy, infos) for strategy in strategies]
+    for strategy, indices in zip(strategies, selected, strict=True):
+        for index in indices:
             part = _Part(strategy, infos[index], model, optimizer)
             variable = model.trainable_variables[index]
             if _overrides(strategy, "penalty"):

@@ -143,9 +143,9 @@ class Diagnostics(keras.callbacks.Callback):
         self._place.epoch = epoch + 1
         if self._lines is None:
             optimizer = _clipped(self.model)
-            self._place.step = int(optimizer.iterations)
+            self._place.step = int(optimizer.iterations.numpy())
             if optimizer.built:
-                self._place.step += int(optimizer.skipped)
+                self._place.step += int(optimizer.skipped.numpy())
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lines = JsonLines(self._folder / METRICS_FILE, self._place.step)
             self._board = TensorBoard(self._folder / TENSORBOARD)
