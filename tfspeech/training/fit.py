@@ -70,18 +70,19 @@ class _Recorder:
         unknown = tf.constant(float("nan"))
         row = tf.stack([figures.get(name, unknown) for name in METRICS])
         place = tf.cast(self._steps, tf.int32) % self._rows.shape[0]
-        self._rows.scatter_nd_update([[place]], [row])
+        rows = tf.convert_to_tensor(self._rows)
+        self._rows.assign(tf.tensor_scatter_nd_update(rows, [[place]], [row]))
         self._ratios.assign(ratios)
         self._steps.assign_add(1)
 
     @property
     def unread(self) -> int:
         """Steps that were measured and not read."""
-        return int(self._steps) - self._read
+        return int(self._steps.numpy()) - self._read
 
     def read(self) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """The metrics of the steps that are unread, and the ratios of the last one."""
-        steps, capacity = int(self._steps), self._rows.shape[0]
+        steps, capacity = int(self._steps.numpy()), self._rows.shape[0]
         # Of more steps in one call than there is room for, the last are left.
         places = np.arange(max(self._read, steps - capacity), steps) % capacity
         columns = self._rows.numpy()[places].T
