@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from specs import CLIP
+from test_distribution import CLIP_CHAINS
 from toy import ToyModel, model_of, run, toy_data, toy_step
 
 from tfspeech.errors import SpecError
@@ -55,11 +56,12 @@ def check_same_weights(step, model):
         )
 
 
-@pytest.mark.parametrize("name", CLIP)
-def test_fit_makes_the_weights_of_our_loop(name):
-    step = toy_step(clip=[CLIP[name]])
+@pytest.mark.parametrize("names", CLIP_CHAINS, ids="+".join)
+def test_fit_makes_the_weights_of_our_loop(names):
+    clip = [CLIP[name] for name in names]
+    step = toy_step(clip=clip)
     metrics = run(step, toy_data(), STEPS)
-    model = toy_fit([CLIP[name]])
+    model = toy_fit(clip)
     check_same_weights(step, model)
     assert model.optimizer.skipped == metrics["skipped"].sum()
 
