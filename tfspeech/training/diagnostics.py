@@ -29,6 +29,7 @@ GRADIENT_FIGURES = ("gradient_norm", "norm_zscore")
 UPDATE_FIGURES = (
     "clipped_norm",
     "threshold",
+    "element_threshold",
     "clipped",
     "clipped_tensors",
     "clipped_elements",
@@ -85,6 +86,7 @@ def clipping_figures(
     return {
         "clipped_norm": after,
         "threshold": clipped.threshold,
+        "element_threshold": clipped.element_threshold,
         "clipped": tf.reduce_max(touched),
         "clipped_tensors": tf.reduce_mean(touched),
         "clipped_elements": elements,
@@ -188,8 +190,8 @@ class SpikeMeter:
 
     def measure(self, norm: tf.Tensor) -> tf.Tensor:
         """The z-score of a norm against those before it."""
-        deviation = tf.sqrt(self._variance) + 1e-6
-        score = (tf.math.log(norm) - self._mean) / deviation
+        std = tf.sqrt(self._variance) + 1e-6
+        score = (tf.math.log(norm) - self._mean) / std
         return tf.where(self._count < SPIKE_WARMUP_STEPS, _NAN, score)
 
     def update(self, norm: tf.Tensor) -> None:
