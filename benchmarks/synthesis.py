@@ -13,7 +13,10 @@ from benchmarks.timing import interleaved, print_table, ratios
 from models import AttentionTts, AttentionTtsConfig
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.strategies import parse_clipping
-from tfspeech.tasks.attention_tts.task import Synthesis, SynthesisConfig
+from tfspeech.tasks.attention_tts.task import (
+    AttentionSynthesis,
+    AttentionSynthesisConfig,
+)
 from tfspeech.tasks.registry import default_config
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.training.group import Group
@@ -32,7 +35,7 @@ def build_task() -> Synthesis:
     model = AttentionTts(
         AttentionTtsConfig(), len(front_end.symbols), FEATURES.frame_dim
     )
-    return Synthesis(model, SynthesisConfig(), FEATURES, front_end)
+    return AttentionSynthesis(model, AttentionSynthesisConfig(), FEATURES, front_end)
 
 
 def batches(task: Synthesis) -> tf.data.Dataset:
