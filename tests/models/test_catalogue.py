@@ -1,4 +1,4 @@
-"""What every model of the zoo must do; one in the catalogue is tested here."""
+"""Requirements on every model in the registry."""
 
 import dataclasses
 import json

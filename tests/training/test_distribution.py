@@ -23,7 +23,7 @@ from toy import (
 )
 
 from tfspeech.errors import SpecError
-from tfspeech.training.distribution import Distribution, create_distribution
+from tfspeech.training.distribution import create_distribution
 
 SETTINGS = {
     "optimizer": "sgd(0.9)",
@@ -36,9 +36,9 @@ STEPS = 20
 
 @pytest.fixture(scope="module")
 def two_replicas():
-    devices = [device.name for device in tf.config.list_logical_devices("CPU")]
-    assert len(devices) == 2
-    return Distribution(tf.distribute.MirroredStrategy(devices))
+    distribution = create_distribution("mirrored")
+    assert distribution.replicas == 2
+    return distribution
 
 
 def trained(distribution=None, data=None, **settings):

@@ -13,7 +13,7 @@ from adversaries import GAN, gan_data, gan_step, student_step
 from toy import all_values, toy_data, toy_losses, toy_step
 
 from tfspeech.training.checkpoints import LastCheckpoint
-from tfspeech.training.distribution import Distribution
+from tfspeech.training.distribution import create_distribution
 from tfspeech.training.group import METRICS
 from tfspeech.training.step import TrainingStep
 
@@ -99,9 +99,7 @@ def test_a_group_that_is_not_finite_is_skipped_and_the_other_is_not():
 
 
 def test_two_replicas_make_the_gan_of_one():
-    devices = [device.name for device in tf.config.list_logical_devices("CPU")]
-    two = Distribution(tf.distribute.MirroredStrategy(devices))
-    one, both = gan_step(), gan_step(two)
+    one, both = gan_step(), gan_step(create_distribution("mirrored"))
     ours, _ = one.run(iter(gan_data()), STEPS)
     theirs, _ = both.run(iter(gan_data()), STEPS)
     for name, variable in one.variables.items():

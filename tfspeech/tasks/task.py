@@ -258,8 +258,9 @@ class RunConfig(abc.ABC):
             raise KeyError(", ".join(sorted(missing)))
         return dataclasses.replace(self, **fields)
 
+    @staticmethod
     @abc.abstractmethod
-    def describe(self, scores: dict[str, Any]) -> str:
+    def describe(scores: dict[str, Any]) -> str:
         """The scores as text, for a terminal."""
 
     @abc.abstractmethod

@@ -173,8 +173,8 @@ class SpikeMeter:
 
     def measure(self, norm: tf.Tensor) -> tf.Tensor:
         """The z-score of a norm against those before it."""
-        deviation = tf.sqrt(self._variance) + 1e-6
-        score = (tf.math.log(norm) - self._mean) / deviation
+        std = tf.sqrt(self._variance) + 1e-6
+        score = (tf.math.log(norm) - self._mean) / std
         return tf.where(self._count < SPIKE_WARMUP_STEPS, _NAN, score)
 
     def update(self, norm: tf.Tensor) -> None:

@@ -27,7 +27,6 @@ class Value(Clipping):
     """Bounds every element: clip(g, -c, c).
 
     It turns the gradient towards the diagonals, the more the more elements it bounds.
-    0.01 is the threshold of the project's founding documents.
     """
 
     c: float = argument(0.01, POSITIVE)
