@@ -56,6 +56,7 @@ def settings(tones, sentences, phoneme_times, name):
     dense = {"lpc_order": 8, "hidden_units": [16], "validation_sentences": 2}
     attention = {"encoder_units": 16, "encoder_layers": 1, "decoder_units": 24}
     attention |= {"hop_length_ms": 15, "validation_sentences": 2}
+    attention |= {"vocoder": "griffin_lim(2)", "frames_per_symbol": 5}
     return {
         "word_recogniser": words,
         "attention_tts": sound | attention,
