@@ -6,11 +6,11 @@ for, so that `import tfspeech` itself is quick.
 """
 
 import importlib
-import os
 import sys
 from typing import Any
 
 from tfspeech import errors
+from tfspeech.console import import_tensorflow
 
 __version__ = "0.1.0"
 
@@ -23,11 +23,10 @@ _LAZY = {
 
 __all__ = ["errors", *_LAZY]
 
-# TensorFlow reads this once, when it is imported, and prints start-up notices on
-# standard error. `python -m tfspeech.COMMAND` keeps its console to one clean stream;
-# a program that imports tfspeech keeps its own settings.
+# `python -m tfspeech.COMMAND` keeps its console to one clean stream; a program that
+# imports tfspeech keeps its own settings.
 if sys.argv[:1] == ["-m"] and not {"-v", "--verbose"} & set(sys.argv):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_tensorflow()
 
 
 def __getattr__(name: str) -> Any:
