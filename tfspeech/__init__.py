@@ -18,7 +18,10 @@ __version__ = "0.1.0"
 _LAZY = {
     "Clipped": "tfspeech.strategies",
     "Diagnostics": "tfspeech.training.fit",
+    "TrainingRun": "tfspeech.api",
+    "load_run": "tfspeech.api",
     "regularize": "tfspeech.strategies",
+    "train_model": "tfspeech.api",
 }
 
 __all__ = ["errors", *_LAZY]

@@ -12,6 +12,7 @@ import os
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from tqdm import tqdm
@@ -19,6 +20,8 @@ from tqdm import tqdm
 from tfspeech.errors import SpecError, TfspeechError
 
 USER_ERROR = 2
+
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,6 +48,16 @@ class Parser(argparse.ArgumentParser):
         raise SpecError(f"{message} (see {self.prog} --help)")
 
 
+@contextlib.contextmanager
+def silence(silent: bool = True) -> Iterator[None]:
+    """Keeps bars and lines of progress from being shown while the block runs."""
+    token = _silent.set(silent)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
+
+
 def progress(total: int, description: str, unit: str = "it", initial: int = 0) -> tqdm:
     """A progress bar on a terminal, silent elsewhere; a context manager."""
     return tqdm(
@@ -54,13 +67,14 @@ def progress(total: int, description: str, unit: str = "it", initial: int = 0) -
         initial=initial,
         dynamic_ncols=True,
         leave=False,
-        disable=not sys.stderr.isatty(),
+        disable=_silent.get() or not sys.stderr.isatty(),
     )
 
 
 def say(text: str) -> None:
     """Prints a line of progress on standard error, above any progress bar."""
-    tqdm.write(text, file=sys.stderr)
+    if not _silent.get():
+        tqdm.write(text, file=sys.stderr)
 
 
 @contextlib.contextmanager
