@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import json
 import logging
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from tqdm import tqdm
@@ -16,6 +18,8 @@ from tqdm import tqdm
 from tfspeech.errors import SpecError, TfspeechError
 
 USER_ERROR = 2
+
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,6 +46,16 @@ class Parser(argparse.ArgumentParser):
         raise SpecError(f"{message} (see {self.prog} --help)")
 
 
+@contextlib.contextmanager
+def silence(silent: bool = True) -> Iterator[None]:
+    """Keeps bars and lines of progress from being shown while the block runs."""
+    token = _silent.set(silent)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
+
+
 def progress(total: int, description: str, unit: str = "it", initial: int = 0) -> tqdm:
     """A progress bar on a terminal, silent elsewhere; a context manager."""
     return tqdm(
@@ -51,13 +65,14 @@ def progress(total: int, description: str, unit: str = "it", initial: int = 0) -
         initial=initial,
         dynamic_ncols=True,
         leave=False,
-        disable=not sys.stderr.isatty(),
+        disable=_silent.get() or not sys.stderr.isatty(),
     )
 
 
 def say(text: str) -> None:
     """Prints a line of progress on standard error, above any progress bar."""
-    tqdm.write(text, file=sys.stderr)
+    if not _silent.get():
+        tqdm.write(text, file=sys.stderr)
 
 
 def print_json(results: Any) -> None:
