@@ -10,7 +10,6 @@ import sys
 from typing import Any
 
 from tfspeech import errors
-from tfspeech.console import import_tensorflow
 
 __version__ = "0.1.0"
 
@@ -29,7 +28,7 @@ __all__ = ["errors", *_LAZY]
 # `python -m tfspeech.COMMAND` keeps its console to one clean stream; a program that
 # imports tfspeech keeps its own settings.
 if sys.argv[:1] == ["-m"] and not {"-v", "--verbose"} & set(sys.argv):
-    import_tensorflow()
+    importlib.import_module("tfspeech.console").import_tensorflow()
 
 
 def __getattr__(name: str) -> Any:
