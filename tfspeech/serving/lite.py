@@ -48,7 +48,7 @@ def write_lite(
     found = {}
     for kind in kinds:
         model = unquantized if kind == "float32" else convert(lite, kind)
-        name = f"{config.model}_{kind}.tflite"
+        name = f"{config.name}_{kind}.tflite"
         (folder / name).write_bytes(model)
         with _no_reports():
             runner = tf.lite.Interpreter(model_content=model).get_signature_runner()

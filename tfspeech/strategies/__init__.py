@@ -1,5 +1,6 @@
 """Clipping and regularization, chosen by name and composed freely."""
 
+from tfspeech.spec import build_spec
 from tfspeech.strategies.clipping import (
     CLIPPINGS,
     Clipping,
@@ -15,7 +16,6 @@ from tfspeech.strategies.regularization import (
     Update,
     parse_regularization,
 )
-from tfspeech.strategies.spec import build_spec
 from tfspeech.strategies.variables import VariableInfo, describe_variables
 
 __all__ = [
