@@ -38,7 +38,7 @@ class AttentionTtsRun(RunConfig):
         task: What the model is trained for.
     """
 
-    usage = 'tfspeech.synthesize {} "TEXT"'
+    usage = 'tfspeech synthesize {} "TEXT"'
     panels = (
         ("Loss under teacher forcing", "loss", ("loss",)),
         ("Mel-cepstral distortion, free-running", "dB", ("mcd_db",)),

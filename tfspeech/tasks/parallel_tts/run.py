@@ -33,7 +33,7 @@ class ParallelTtsRun(RunConfig):
         task: What the model is trained for.
     """
 
-    usage = 'tfspeech.synthesize {} "TEXT"'
+    usage = 'tfspeech synthesize {} "TEXT"'
     panels = (
         ("Loss", "squared error, normalised", ("loss",)),
         ("Mel-cepstral distortion, true durations", "dB", ("aligned_mcd_db",)),

@@ -33,7 +33,7 @@ class WordRecognitionRun(RunConfig):
         labels: The words the model tells apart; empty until the data were read.
     """
 
-    usage = "tfspeech.transcribe {} FILE.wav"
+    usage = "tfspeech transcribe {} FILE.wav"
     panels = (
         ("Loss", "cross-entropy (nats)", ("loss",)),
         ("Accuracy", "share correct", ("accuracy",)),
