@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import math
 import os
+import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ MAX_SECONDS = 30.0
 
 _FORMAT_VERSION = 2  # Of the cache; a change of decoding or resampling must raise it.
 _RATE_PROBES = 100
+_SECONDS_BETWEEN_LINES = 5.0
 _FULL_SCALE = 0.999
 _SAMPLES, _MEASUREMENTS, _RATE = "samples.f32", "measurements.npy", "rate_hz.txt"
 
@@ -144,7 +146,11 @@ def _fill(
     """Writes the cache of a corpus, and returns what could not be read."""
     measurements = np.zeros(len(corpus.utterances), MEASUREMENTS)
     found = set()
-    say(f"decoding {len(measurements)} utterances of {corpus.name} to the cache")
+    files = len(_file_indices(corpus))
+    kinds = {"recordings": files, "spoken by eSpeak NG": len(measurements) - files}
+    counts = " and ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n)
+    say(f"decoding utterances of {corpus.name}, once, to the cache: {counts}")
+    said = time.monotonic()
     with (
         (folder / _SAMPLES).open("wb") as file,
         progress(len(measurements), "Decoding", "file") as bar,
@@ -158,6 +164,9 @@ def _fill(
             file.write(samples.tobytes())
             found.add(index)
             bar.update()
+            if bar.disable and time.monotonic() - said > _SECONDS_BETWEEN_LINES:
+                say(f"decoded {len(found):,} of {len(measurements):,}")
+                said = time.monotonic()
     np.save(folder / _MEASUREMENTS, measurements)
     (folder / _RATE).write_text(str(rate_hz))
     return {
