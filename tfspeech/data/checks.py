@@ -218,7 +218,7 @@ def count_splits(
         chosen = [each.split == split for each in corpus.utterances]
         counts[split] = {
             "utterances": len(utterances),
-            **({"synthetic": int(np.dot(spoken, chosen))} if mixed else {}),
+            **({"synthetic": sum(map(min, spoken, chosen))} if mixed else {}),
             "speakers": len({each.speaker for each in utterances if each.speaker}),
             texts: len({each.text for each in utterances}),
             "hours": round(float(measurements["seconds"][chosen].sum()) / 3600, 3),

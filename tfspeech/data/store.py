@@ -211,10 +211,13 @@ def _read_files(corpus: Corpus, indices: Sequence[int]) -> tf.data.Dataset:
     """Returns index, waveform and rate of files, with an error for a broken one."""
     paths = [str(corpus.utterances[index].audio) for index in indices]
     files = tf.data.Dataset.from_tensor_slices((list(indices), paths))
-    return files.map(
-        lambda index, path: (index, *decode_audio(tf.io.read_file(path))),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
+
+    # AutoGraph would take a second to read the sources.
+    @tf.autograph.experimental.do_not_convert
+    def decode(index: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return index, *decode_audio(tf.io.read_file(path))
+
+    return files.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _measure(
