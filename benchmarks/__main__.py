@@ -9,6 +9,7 @@ from benchmarks.audio import (
     benchmark_pipeline,
     benchmark_workers,
 )
+from benchmarks.clipped import benchmark_clipped
 from benchmarks.dense import benchmark_dense
 from benchmarks.serving import benchmark_serving
 from benchmarks.strategies import benchmark_strategies
@@ -20,6 +21,7 @@ from tfspeech.spec import unknown
 
 PARTS = {
     "step": benchmark_step,
+    "clipped": benchmark_clipped,
     "strategies": benchmark_strategies,
     "features": benchmark_features,
     "pipeline": benchmark_pipeline,

@@ -10,13 +10,12 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import importlib.util
-import os
 import runpy
 import sys
 from pathlib import Path
 
 from tfspeech import __version__
-from tfspeech.console import run_command, say
+from tfspeech.console import import_tensorflow, run_command, say
 from tfspeech.errors import SpecError
 from tfspeech.spec import unknown
 
@@ -51,11 +50,10 @@ def _run(arguments: list[str]) -> None:
     module = commands[name]
     if importlib.util.find_spec(module) is None:
         raise SpecError(f"tfspeech {name} runs {_NOT_INSTALLED}: {module} is not here")
-    if not {"-v", "--verbose"} & set(others):
-        # TensorFlow reads it once, when it is imported.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not {"-h", "--help"} & set(others):
         say(f"tfspeech {name}: loading TensorFlow")
+    if not {"-v", "--verbose"} & set(others):
+        import_tensorflow()
     sys.argv[1:] = others
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

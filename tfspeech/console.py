@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
+import importlib
 import json
 import logging
+import os
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from tqdm import tqdm
@@ -16,6 +20,8 @@ from tqdm import tqdm
 from tfspeech.errors import SpecError, TfspeechError
 
 USER_ERROR = 2
+
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,6 +53,16 @@ class Parser(argparse.ArgumentParser):
         raise SpecError(f"{message} (see {self.prog} --help)")
 
 
+@contextlib.contextmanager
+def silence(silent: bool = True) -> Iterator[None]:
+    """Keeps bars and lines of progress from being shown while the block runs."""
+    token = _silent.set(silent)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
+
+
 def progress(total: int, description: str, unit: str = "it", initial: int = 0) -> tqdm:
     """A progress bar on a terminal, silent elsewhere; a context manager."""
     return tqdm(
@@ -56,13 +72,38 @@ def progress(total: int, description: str, unit: str = "it", initial: int = 0) -
         initial=initial,
         dynamic_ncols=True,
         leave=False,
-        disable=not sys.stderr.isatty(),
+        disable=_silent.get() or not sys.stderr.isatty(),
     )
 
 
 def say(text: str) -> None:
     """Prints a line of progress on standard error, above any progress bar."""
-    tqdm.write(text, file=sys.stderr)
+    if not _silent.get():
+        tqdm.write(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def no_native_reports() -> Iterator[None]:
+    """Keeps what C++ libraries write on standard error off the console."""
+    sys.stderr.flush()
+    console = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(console, 2)
+        os.close(console)
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without the notices that its libraries print.
+
+    It reads `TF_CPP_MIN_LOG_LEVEL` once; 2.21 reports some things before.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with no_native_reports():
+        importlib.import_module("tensorflow")
 
 
 def print_json(results: Any) -> None:

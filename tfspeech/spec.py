@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import difflib
 import importlib
 import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tfspeech.errors import SpecError
 
 Product = TypeVar("Product")
+
+Chain = str | Product | Sequence[str | Product]
+"""Strategies one after the other: `name(1) + name(2)`, a strategy, or several."""
 
 _OUTSIDE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)\s*(\(.*\))?", re.DOTALL)
 _SIMILAR = 0.7
@@ -159,3 +163,64 @@ def _parse(
             f"numbers or quoted text, such as 'name(5.0)'. Received: {text!r}"
         ) from error
     return node.func.id, positional, named
+
+
+def build_chain(
+    chain: Chain[Product],
+    parse: Callable[[Sequence[str]], list[Product]],
+    base: type[Product],
+) -> list[Product]:
+    """Builds the strategies of a chain, in their order.
+
+    Args:
+        chain: Specs joined by `+`, a strategy, or a sequence of both.
+        parse: Builds strategies from specs.
+        base: The class of strategies.
+
+    Raises:
+        SpecError: A spec does not parse, or something is neither spec nor strategy.
+    """
+    parts = chain if isinstance(chain, (list, tuple)) else [chain]
+    built: list[Product] = []
+    for part in parts:
+        if isinstance(part, base):
+            built.append(part)
+        elif isinstance(part, str):
+            built += parse(_split(part))
+        else:
+            raise SpecError(
+                f"a chain is made of specs, such as 'name(5.0)', and of "
+                f"{base.__name__} objects. Received: {part!r}"
+            )
+    return built
+
+
+def _split(chain: str) -> list[str]:
+    """The specs that `+` joins."""
+    text = chain.strip()
+    try:
+        node = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError):
+        return [chain]  # Whoever parses it says what is wrong.
+    parts = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts.append(node.right)
+        node = node.left
+    parts.append(node)
+    return [ast.get_source_segment(text, part) or text for part in reversed(parts)]
+
+
+def format_spec(strategy: Any, table: Mapping[str, type]) -> str:
+    """The spec of a strategy: `build_spec` makes the same of it.
+
+    One that is not in the table is named by its module.
+
+    Example:
+        >>> format_spec(GlobalNorm(5.0, match="kernel"), {"global_norm": GlobalNorm})
+        "global_norm(match='kernel', c=5.0)"
+    """
+    kind = type(strategy)
+    names = {known: name for name, known in table.items()}
+    name = names.get(kind, f"{kind.__module__}:{kind.__name__}")
+    values = {f.name: getattr(strategy, f.name) for f in dataclasses.fields(strategy)}
+    return f"{name}({', '.join(f'{n}={value!r}' for n, value in values.items())})"

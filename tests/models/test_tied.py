@@ -148,5 +148,5 @@ def test_a_tied_embedding_is_rebuilt_from_its_configuration():
     layer = TiedEmbedding(7, 5)
     again = TiedEmbedding.from_config(layer.get_config())
     assert (again.input_dim, again.output_dim) == (7, 5)
-    deviation = np.std(TiedEmbedding(4000, 16)(np.arange(4000, dtype=np.int32)))
-    assert deviation == pytest.approx(1.0, rel=0.05)
+    std = np.std(TiedEmbedding(4000, 16)(np.arange(4000, dtype=np.int32)))
+    assert std == pytest.approx(1.0, rel=0.05)

@@ -23,7 +23,7 @@ from toy import (
 )
 
 from tfspeech.errors import SpecError
-from tfspeech.training.distribution import Distribution, create_distribution
+from tfspeech.training.distribution import create_distribution
 
 SETTINGS = {
     "optimizer": "sgd(0.9)",

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfspeech.config import from_json
+from models.config import restored
 from tfspeech.data.batches import BatchPlan
 from tfspeech.data.checks import Report
 from tfspeech.data.config import DataConfig
@@ -121,7 +121,9 @@ class ModelTask(Task):
 
     def losses(self, group: str, batch: Batch, training: bool = True) -> Losses:
         """The terms of the loss, means over a batch; see `losses_of`."""
-        return self.losses_of(self.model(batch, training=training), batch)
+        asked = bool(getattr(self.model, "activation_names", ()))
+        options = {"with_activations": True} if asked else {}
+        return self.losses_of(self.model(batch, training=training, **options), batch)
 
     @abc.abstractmethod
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
@@ -250,7 +252,9 @@ class RunConfig(abc.ABC):
         values = json.loads(text)
         sections = self.sections()
         fields = {
-            name: from_json(sections[name], value) if name in sections else tuple(value)
+            name: restored(type(sections[name]), value)
+            if name in sections
+            else tuple(value)
             for name, value in values.items()
             if name != "model"
         }
@@ -259,8 +263,9 @@ class RunConfig(abc.ABC):
             raise KeyError(", ".join(sorted(missing)))
         return dataclasses.replace(self, **fields)
 
+    @staticmethod
     @abc.abstractmethod
-    def describe(self, scores: dict[str, Any]) -> str:
+    def describe(scores: dict[str, Any]) -> str:
         """The scores as text, for a terminal."""
 
     @abc.abstractmethod

@@ -5,6 +5,7 @@ Counts of which nobody knows the largest are mapped to [0, 1) by n / (n + half).
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -90,6 +91,24 @@ def _share(count: tf.Tensor, half: float) -> tf.Tensor:
 
 def _ratio(part: tf.Tensor, whole: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(tf.cast(part, tf.float32), tf.cast(whole, tf.float32))
+
+
+def _counts(
+    what: str, place: str, half: float, which: Callable[[Context], tf.Tensor]
+) -> dict[str, tuple[str, Callable[[Context], tf.Tensor]]]:
+    """Counts before and after a segment in its word or phrase, by their names."""
+
+    def count(side: str, context: Context) -> tf.Tensor:
+        counted = getattr(context, side)
+        return _share(counted(which(context), getattr(context, place)), half)
+
+    return {
+        f"{what}_{side}": (
+            f"{what} {side} it in the {place}, half {half:g}",
+            functools.partial(count, side),
+        )
+        for side in ("before", "after")
+    }
 
 
 # Phonemes and their neighbours.
@@ -253,14 +272,7 @@ GROUPS = (
                 "from -1 on",
                 lambda c: _share(c.from_nucleus, 2.0),
             ),
-            "accents_before": (
-                "accents before it in the phrase, half 2",
-                lambda c: _share(_accents_before(c), 2.0),
-            ),
-            "accents_after": (
-                "accents after it in the phrase, half 2",
-                lambda c: _share(_accents_after(c), 2.0),
-            ),
+            **_counts("accents", "phrase", 2.0, lambda c: c.is_accent),
             "accent_share": (
                 "accents before it, of all others of the phrase",
                 lambda c: _ratio(
@@ -310,26 +322,12 @@ GROUPS = (
     ),
     _single(
         {
-            "phonemes_before": (
-                "phonemes before it in the word, half 2",
-                lambda c: _share(c.before(c.is_phoneme, c.word), 2.0),
-            ),
-            "phonemes_after": (
-                "phonemes after it in the word, half 2",
-                lambda c: _share(c.after(c.is_phoneme, c.word), 2.0),
-            ),
+            **_counts("phonemes", "word", 2.0, lambda c: c.is_phoneme),
             "word_phonemes": (
                 "phonemes of the word, half 4",
                 lambda c: _share(c.total(c.is_phoneme, c.word), 4.0),
             ),
-            "vowels_before": (
-                "vowels before it in the word, half 1",
-                lambda c: _share(c.before(c.is_vowel, c.word), 1.0),
-            ),
-            "vowels_after": (
-                "vowels after it in the word, half 1",
-                lambda c: _share(c.after(c.is_vowel, c.word), 1.0),
-            ),
+            **_counts("vowels", "word", 1.0, lambda c: c.is_vowel),
             "words_before": (
                 "words that have begun before it in the phrase, half 3",
                 lambda c: _share(c.before(_is_first_in_word(c), c.phrase), 3.0),

@@ -108,18 +108,20 @@ def padded(tensor, frames, symbols):
     ],
 )
 @pytest.mark.parametrize("postnet_layers", [0, 2])
-def test_the_frame_loss_is_the_mean_error_in_deviations(name, error, postnet_layers):
+def test_the_frame_loss_is_the_mean_error_in_standard_deviations(
+    name, error, postnet_layers
+):
     task = build(
         postnet_layers=postnet_layers, frame_loss=name, stop_weight=0, guide_weight=0
     )
-    deviation = np.linspace(0.5, 2.0, 12)
-    task.model.normalization.set_statistics(np.full(12, 3.0), deviation)
+    std = np.linspace(0.5, 2.0, 12)
+    task.model.normalization.set_statistics(np.full(12, 3.0), std)
     batch, outputs = batch_and_outputs()
     wanted = 0.0
     for key in ("frames", "frames_refined")[: 2 if postnet_layers else 1]:
         errors = []
         for row, length in enumerate(batch["frame_lengths"]):
-            difference = (outputs[key] - batch["frames"])[row, :length] / deviation
+            difference = (outputs[key] - batch["frames"])[row, :length] / std
             errors.append(error(difference.numpy()))
         wanted += np.concatenate(errors).mean()
     assert float(task.losses_of(outputs, batch).total) == pytest.approx(

@@ -209,7 +209,7 @@ def test_durations_of_phonemes_are_means_not_medians(task, utterances):
     segments, lengths, _ = utterances.segments([0])
     features = segment_features(segments, lengths, task.linguistic.linguistic_dim)
     logs = model.predict_log_durations(features, lengths).numpy()[0]
-    deviation = float(model.duration_std)
+    std = float(model.duration_std)
     for sigma in (0.0, 1.0):
         model.duration_std.assign(sigma)
         names = [task.front_end.symbols[symbol] for symbol in segments[0]]
@@ -220,7 +220,7 @@ def test_durations_of_phonemes_are_means_not_medians(task, utterances):
         np.testing.assert_array_equal(
             np.cumsum(found), np.floor(np.cumsum(wanted) + 0.5)
         )
-    model.duration_std.assign(deviation)
+    model.duration_std.assign(std)
 
 
 def test_neighbours_in_a_batch_change_no_speech(task):

@@ -39,6 +39,7 @@ class AttentionTtsRun(RunConfig):
     """
 
     usage = 'tfspeech synthesize {} "TEXT"'
+    describe = staticmethod(describe_scores)
     panels = (
         ("Loss under teacher forcing", "loss", ("loss",)),
         ("Mel-cepstral distortion, free-running", "dB", ("mcd_db",)),
@@ -57,10 +58,6 @@ class AttentionTtsRun(RunConfig):
     def __post_init__(self) -> None:
         # What does not parse is to fail before any data is read.
         build_spec(self.task.vocoder, vocoders(self.features), "vocoder")
-
-    def describe(self, scores: dict[str, Any]) -> str:
-        """All scores with their references as text."""
-        return describe_scores(scores)
 
     def summarize(self, scores: dict[str, Any]) -> str:
         """The scores that matter most."""

@@ -32,17 +32,7 @@ class AttentionTtsServer(SpeechServer):
         self._synthesize = synthesize
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Encodes texts, leaving out what is no known character.
-
-        Args:
-            text: UTF-8, string [batch].
-
-        Returns:
-            Symbols, int32 [batch, symbols], and their numbers, int32 [batch].
-
-        Raises:
-            tf.errors.InvalidArgumentError: A text has no character that is known.
-        """
+        """Leaves out what is no known character: see `SpeechServer.encode`."""
         symbols, lengths = self._front_end.encode_in_graph(text)
         # Every text has its end.
         check = tf.debugging.assert_greater(lengths, 1, "text has nothing to say")

@@ -34,6 +34,7 @@ class ParallelTtsRun(RunConfig):
     """
 
     usage = 'tfspeech synthesize {} "TEXT"'
+    describe = staticmethod(describe_scores)
     panels = (
         ("Loss", "squared error, normalised", ("loss",)),
         ("Mel-cepstral distortion, true durations", "dB", ("aligned_mcd_db",)),
@@ -56,10 +57,6 @@ class ParallelTtsRun(RunConfig):
         if self.task.target == "mel":
             return dataclasses.replace(self.features, lpc_order=0, pitch=False)
         return self.features
-
-    def describe(self, scores: dict[str, Any]) -> str:
-        """All scores with their references as text."""
-        return describe_scores(scores)
 
     def summarize(self, scores: dict[str, Any]) -> str:
         """The scores that matter most."""

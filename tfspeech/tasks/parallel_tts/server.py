@@ -45,13 +45,7 @@ class ParallelTtsServer(SpeechServer):
         return super().metadata | {"words": len(self._lexicon.words)}
 
     def encode(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Encodes texts as segments; see `encode_segments`.
-
-        Args:
-            text: UTF-8, string [batch]: words of the lexicon.
-
-        Returns:
-            Segments, int32 [batch, segments], and their numbers, int32 [batch].
+        """Encodes texts as segments, see `SpeechServer.encode` and `encode_segments`.
 
         Raises:
             tf.errors.InvalidArgumentError: A word is not in the lexicon, or there is

@@ -36,8 +36,8 @@ class RecognitionDataConfig(DataConfig):
     )
     synthetic_per_label: int = option(
         600,
-        "utterances of every label that eSpeak NG speaks in many voices, as company "
-        "for recordings in training; 0 for none",
+        "synthetic utterances of every label, by eSpeak NG in many voices, that are "
+        "mixed into the training set of a corpus of recordings; 0 for none",
         NOT_NEGATIVE,
     )
     synthetic_share: float = option(

@@ -18,7 +18,7 @@ class LiteRecogniser(LiteModel):
 
     Args of the constructor:
         model: Whose weights go with it.
-        recognize: (waveforms, lengths) -> probabilities; see `Recognition.recognize`.
+        recognize: (waveforms, lengths) -> probabilities, of `WordRecognition`.
     """
 
     def __init__(

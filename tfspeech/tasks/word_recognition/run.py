@@ -34,6 +34,7 @@ class WordRecognitionRun(RunConfig):
     """
 
     usage = "tfspeech transcribe {} FILE.wav"
+    describe = staticmethod(describe_scores)
     panels = (
         ("Loss", "cross-entropy (nats)", ("loss",)),
         ("Accuracy", "share correct", ("accuracy",)),
@@ -43,10 +44,6 @@ class WordRecognitionRun(RunConfig):
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     task: RecognitionConfig = field(default_factory=RecognitionConfig)
     labels: tuple[str, ...] = ()
-
-    def describe(self, scores: dict[str, Any]) -> str:
-        """Accuracy, speakers and confusion matrix as text."""
-        return describe_scores(scores)
 
     def summarize(self, scores: dict[str, Any]) -> str:
         """The accuracy with its interval."""

@@ -19,7 +19,7 @@ class RecognitionServer(tf.Module):
 
     Args of the constructor:
         model: Whose weights go with it.
-        recognize: (waveforms, lengths) -> probabilities; see `Recognition.recognize`.
+        recognize: (waveforms, lengths) -> probabilities, of `WordRecognition`.
         labels: The words, in the order of the probabilities.
         sample_rate_hz: Of the waveforms.
     """
