@@ -10,9 +10,11 @@ from typing import Any
 
 from tfspeech.audio.decode import FORMATS
 from tfspeech.audio.encode import write_wav
+from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import ServerError, SpecError
 from tfspeech.serving.client import RemoteModel, Speech, wav_contents
+from tfspeech.serving.client.model import RETRIES, TIMEOUT_S, VERSION
 from tfspeech.synthesize import output_paths
 from tfspeech.tasks.conditions import CONDITIONS, add_conditions, given_conditions
 
@@ -144,20 +146,20 @@ def _parser() -> Parser:
     parser.add_argument(
         "--model-version",
         dest="version",
-        type=int,
+        type=number(int, VERSION),
         metavar="N",
         help="one of several versions that are served (default: the server's choice)",
     )
     parser.add_argument(
         "--timeout",
         dest="timeout_s",
-        type=float,
+        type=number(float, TIMEOUT_S),
         metavar="SECONDS",
         help="how long a request may take (default: 60)",
     )
     parser.add_argument(
         "--retries",
-        type=int,
+        type=number(int, RETRIES),
         metavar="N",
         help="how often a request is sent again while the server is unavailable, after "
         "waits that double from 0.1 s on (default: 4)",

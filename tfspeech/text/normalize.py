@@ -48,7 +48,8 @@ def _any(words: Iterable[str]) -> str:
     return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
 
 
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
+# What repeats has a bound, or starts in one place only: time grows with the text alone.
+_NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,20}|\d+)"
 _DAY = r"(0?[1-9]|[12]\d|3[01])"
 _YEAR = r"(\d{4})"
 _HOUR = r"([01]?\d|2[0-3])"
@@ -229,7 +230,7 @@ _RULES = [
             _money,
         ),
         (r"\b(?:(\d+) )?(\d{1,2})/(\d{1,3})\b(?!/)", _fraction),
-        (rf"({_NUMBER}(?:\.\d+)?)\s?({_any(UNITS)})(?![\w/])", _unit),
+        (rf"(?<!\d)({_NUMBER}(?:\.\d+)?)\s?({_any(UNITS)})(?![\w/])", _unit),
         (r"\b(\d{3}0)'?s\b", lambda match: say.plural(say.year(match[1]))),
         (r"'?\b(\d0)'?s\b", lambda match: say.plural(say.cardinal(match[1]))),
         (
