@@ -8,6 +8,7 @@ it is, for `TextFrontEnd` to name.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -107,10 +108,16 @@ def _initials(match: re.Match) -> str:
 
 def _capitals(match: re.Match) -> str:
     """Spells words in capitals that cannot be pronounced, and some others."""
-    letters, shouted = match[1], match.string.isupper()
+    letters = match[1]
     sayable = re.search("[AEIOUY]", letters)
-    spelled = not sayable or (letters in SPELLED and not shouted)
+    spelled = not sayable or (letters in SPELLED and not _is_shouted(match.string))
     return " ".join(letters) + ("'s" if match[2] else "") if spelled else match[0]
+
+
+@functools.lru_cache(maxsize=1)
+def _is_shouted(text: str) -> bool:
+    """Whether a text is in capitals, which is asked at each of its words."""
+    return text.isupper()
 
 
 def _date(month: str, day: str, year: str | None) -> str:
@@ -195,7 +202,7 @@ _RULES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         # Dashes, addresses.
-        (r"\s*--+\s*|\s[-–]\s|(?<!\w)–|–(?!\w)", ", "),
+        (r"(?<!\s)\s*--+\s*|\s[-–]\s|(?<!\w)–|–(?!\w)", ", "),
         (r"–", "-"),
         (r"https?://", ""),
         (r"\bwww\.", "w w w dot "),
