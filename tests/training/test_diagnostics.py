@@ -117,6 +117,7 @@ def test_of_a_gradient_of_zeros_nothing_is_known_and_nothing_was_clipped(clip):
 def test_a_pass_over_the_elements_is_made_once_in_a_while():
     for step in (1, SAMPLING_STEPS - 1, SAMPLING_STEPS, SAMPLING_STEPS + 1):
         found, _ = figures_of(["value(0.4)"], random_gradients(), step)
+        assert found["element_threshold"] == pytest.approx(0.4)
         missing = {name for name in found if np.isnan(found[name])} - {"threshold"}
         assert missing == (set() if step == SAMPLING_STEPS else ONCE_IN_A_WHILE)
         assert 0.0 < found["retained_energy"] < 1.0

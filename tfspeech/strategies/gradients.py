@@ -31,6 +31,8 @@ class Gradients:
         clipped: Whether a strategy has changed the tensor, bool [tensors].
         threshold: What the last strategy that bounds the global norm bounds it to, a
             float32 scalar; NaN where none does.
+        element_threshold: The smallest bound on an element, by the last strategy that
+            has one, a float32 scalar; NaN where none does.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Gradients:
         self.norms = tensor_norms(self._tensors)
         self.raw_norms = self.norms
         self.clipped = tf.zeros(len(self.infos), tf.bool)
-        self.threshold = tf.constant(float("nan"))
+        self.threshold = self.element_threshold = tf.constant(float("nan"))
 
     @property
     def values(self) -> list[tf.Tensor]:
@@ -93,14 +95,23 @@ class Gradients:
         n = self.global_norm
         return self.scaled(tf.where(n > c, c / n, 1.0), threshold=c)
 
-    def replaced(self, values: Sequence[tf.Tensor]) -> Gradients:
-        """Returns other values in place of these, with their norms computed anew."""
+    def replaced(
+        self, values: Sequence[tf.Tensor], threshold: float | None = None
+    ) -> Gradients:
+        """Returns other values in place of these, with their norms computed anew.
+
+        Args:
+            values: float32, in the shapes of the variables.
+            threshold: The smallest bound on an element, if there is one.
+        """
         after = copy.copy(self)
         after._tensors, after._scales = list(values), None
         after.norms = tensor_norms(after._tensors)
         # The norm of an unchanged tensor may move by its last bit: see tensor_norms.
         moved = tf.abs(after.norms - self.norms) > 1e-6 * self.norms
         after.clipped = self.clipped | moved
+        if threshold is not None:
+            after.element_threshold = tf.constant(threshold, tf.float32)
         return after
 
     def select(self, indices: Sequence[int]) -> Gradients:
@@ -129,6 +140,7 @@ class Gradients:
             whole._scales = tf.tensor_scatter_nd_update(scales, where, new)
         whole.norms = tf.tensor_scatter_nd_update(self.norms, where, part.norms)
         whole.clipped = tf.tensor_scatter_nd_update(self.clipped, where, part.clipped)
+        whole.element_threshold = part.element_threshold
         return whole
 
 

@@ -54,7 +54,7 @@ from tfspeech.training.paths import (
     RESULTS_FILE,
     TENSORBOARD,
 )
-from tfspeech.training.plots import plot_diagnostics
+from tfspeech.training.plots import log_images, plot_diagnostics
 from tfspeech.training.step import TrainingStep
 
 StopRule = Callable[[LoopState], bool]
@@ -111,7 +111,7 @@ def train(
     resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS))
     if config.training.init_from and not resumed:
         _take_weights(Path(config.training.init_from), task)
-    seconds = _train(resolved, run_dir, task, infos, data, distribution, is_over)
+    done, seconds = _train(resolved, run_dir, task, infos, data, distribution, is_over)
     if not distribution.is_chief:
         return {}
     restore_best(run_dir / CHECKPOINTS, task.models)
@@ -129,6 +129,7 @@ def train(
     plots.mkdir(exist_ok=True)
     plot_diagnostics(run_dir / METRICS_FILE, plots)
     config.write_plots(results, run_dir / METRICS_FILE, plots)
+    log_images(plots, run_dir / TENSORBOARD, done)
     return results
 
 
@@ -204,8 +205,12 @@ def _train(
     data: Data,
     distribution: Distribution,
     is_over: StopRule,
-) -> float:
-    """Trains from the start or from the last checkpoint; returns the seconds taken."""
+) -> tuple[int, float]:
+    """Trains from the start or from the last checkpoint.
+
+    Returns:
+        The number of steps done, and the seconds taken.
+    """
     settings = config.training
     training = config.read_training(task, data)
     state = LoopState(training.steps_per_epoch, settings.epochs)
@@ -260,7 +265,7 @@ def _train(
             f"python -m tfspeech.train --run-dir {run_dir} --resume"
         )
     best.check()
-    return time.monotonic() - started
+    return state.step, time.monotonic() - started
 
 
 def _frozen(task: Task) -> dict[str, tf.Variable]:

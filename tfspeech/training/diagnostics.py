@@ -70,6 +70,7 @@ def clipping_figures(
     return {
         "clipped_norm": after,
         "threshold": clipped.threshold,
+        "element_threshold": clipped.element_threshold,
         "clipped": tf.reduce_max(touched),
         "clipped_tensors": tf.reduce_mean(touched),
         "clipped_elements": elements,

@@ -39,6 +39,7 @@ METRICS = (
     "loss_scale",
     "clipped_norm",
     "threshold",
+    "element_threshold",
     "clipped",
     "clipped_tensors",
     "clipped_elements",

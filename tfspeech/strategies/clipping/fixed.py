@@ -34,7 +34,7 @@ class Value(Clipping):
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Bounds every element."""
         values = [tf.clip_by_value(g, -self.c, self.c) for g in gradients.values]
-        return gradients.replaced(values)
+        return gradients.replaced(values, threshold=self.c)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +50,12 @@ class InverseSqrtDim(Clipping):
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Bounds every element by its variable's threshold."""
-        values = []
-        for gradient, info in zip(gradients.values, gradients.infos, strict=True):
-            dimension = info.fan_in if self.of == "fan_in" else info.input_dim
-            c = dimension**-0.5
-            values.append(tf.clip_by_value(gradient, -c, c))
-        return gradients.replaced(values)
+        infos = gradients.infos
+        dimensions = [i.fan_in if self.of == "fan_in" else i.input_dim for i in infos]
+        bounds = [dimension**-0.5 for dimension in dimensions]
+        pairs = zip(gradients.values, bounds, strict=True)
+        values = [tf.clip_by_value(gradient, -c, c) for gradient, c in pairs]
+        return gradients.replaced(values, threshold=min(bounds))
 
 
 @dataclasses.dataclass(frozen=True)
