@@ -9,6 +9,7 @@ from pathlib import Path
 from tfspeech.audio.encode import encode_wav
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import RunError, SpecError, TextError
+from tfspeech.files import read_file
 from tfspeech.tasks.conditions import add_conditions, given_conditions
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.speech.speaking import Spoken, speak_texts
@@ -41,7 +42,7 @@ def read_texts(path: Path) -> list[str]:
         OSError: The file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_file(path).decode().splitlines()
     except UnicodeDecodeError as error:
         raise TextError(f"{path} is no UTF-8 text: {error}") from error
     texts = [line.strip() for line in lines if line.strip()]

@@ -11,6 +11,9 @@ from tfspeech.errors import SpecError
 
 Product = TypeVar("Product")
 
+# Python's own parser may overflow the stack on a long text.
+_LONGEST = 1000
+
 
 def build_spec(
     text: str, table: Mapping[str, Callable[..., Product]], noun: str
@@ -48,12 +51,14 @@ def build_spec(
 
 def _parse(text: str, noun: str) -> tuple[str, list[object], dict[str, object]]:
     try:
+        if len(text) > _LONGEST:
+            raise ValueError(f"more than {_LONGEST} characters")
         call = ast.parse(text.strip(), mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
             raise ValueError("not a call")
         positional = [ast.literal_eval(argument) for argument in call.args]
         named = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError) as error:
         raise SpecError(
             f"a {noun} is written as name(arguments), the arguments numbers or quoted "
             f"text, such as 'name(5.0)'. Received: {text!r}"

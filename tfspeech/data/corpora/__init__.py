@@ -65,7 +65,7 @@ def load_corpus(spec: str, test_speakers: Sequence[str] = ()) -> Corpus:
 def absolute_spec(spec: str) -> str:
     """Returns a spec that means the same corpus from whatever folder it is read."""
     name, colon, path = spec.partition(":")
-    return name + colon + (os.path.abspath(Path(path).expanduser()) if path else "")
+    return name + colon + (os.path.abspath(_expanded(path)) if path else "")
 
 
 def _load(spec: str) -> Corpus:
@@ -77,7 +77,7 @@ def _load(spec: str) -> Corpus:
             raise SpecError(f"the corpus {name} is named {usage}. Received: {spec!r}")
         if not argument:
             return load()
-        path = Path(argument).expanduser()
+        path = _expanded(argument)
         if not path.exists():
             raise CorpusError(
                 f"{path} does not exist; check the path. Received: {spec!r}"
@@ -86,6 +86,13 @@ def _load(spec: str) -> Corpus:
     raise SpecError(
         f"unknown corpus; the known ones are {', '.join(LAYOUTS)}. Received: {spec!r}"
     )
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise CorpusError(f"{path} has no home directory: {error}") from error
 
 
 def _with_test_speakers(corpus: Corpus, test_speakers: Sequence[str]) -> Corpus:
