@@ -40,6 +40,8 @@ def main(arguments: Sequence[str]) -> None:
         type=_part,
         help=f"of {', '.join(PARTS)} (default: all)",
     )
+    # Each step of a comparison is traced anew, which TensorFlow warns of.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for name in vars(parser.parse_args(arguments)).get("parts") or PARTS:
         PARTS[name]()
 
@@ -50,7 +52,5 @@ def _part(name: str) -> str:
     return name
 
 
-# Each step of a comparison is traced anew, which TensorFlow warns of.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 if __name__ == "__main__":
     run_command(main)

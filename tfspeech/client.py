@@ -75,6 +75,7 @@ def synthesize(
 def main(arguments: Sequence[str]) -> None:
     """Prints a line per file, or writes wav files."""
     given = _parser().parse_args(arguments)
+    conditions = given_conditions(given)
     settings = {
         name: getattr(given, name)
         for name in ("version", "timeout_s", "retries")
@@ -82,16 +83,17 @@ def main(arguments: Sequence[str]) -> None:
     }
     with RemoteModel(given.url, given.model, **settings) as model:
         answer = _print_words if model.recognizes else _write_speech
-        report = answer(model, given)
+        report = answer(model, given, **conditions)
     if "json" in given:
         print_json({"files": report})
 
 
-def _print_words(model: RemoteModel, given: argparse.Namespace) -> list[dict[str, Any]]:
-    flags = {condition.name: condition.flag for condition in CONDITIONS}
-    for name, flag in {"output": "output", **flags}.items():
-        if name in given:
-            raise SpecError(f"{model.name} does not speak: leave out --{flag}")
+def _print_words(
+    model: RemoteModel, given: argparse.Namespace, **conditions: float
+) -> list[dict[str, Any]]:
+    flags = [c.flag for c in CONDITIONS if c.name in conditions]
+    for flag in ["output"] * ("output" in given) + flags:
+        raise SpecError(f"{model.name} does not speak: leave out --{flag}")
     report = []
     for each in transcribe(model, [Path(name) for name in given.inputs]):
         report.append(each)
@@ -101,11 +103,11 @@ def _print_words(model: RemoteModel, given: argparse.Namespace) -> list[dict[str
 
 
 def _write_speech(
-    model: RemoteModel, given: argparse.Namespace
+    model: RemoteModel, given: argparse.Namespace, **conditions: float
 ) -> list[dict[str, Any]]:
     output = getattr(given, "output", Path("speech.wav"))
     paths = output_paths(output, len(given.inputs))
-    answers = synthesize(model, given.inputs, **given_conditions(given))
+    answers = synthesize(model, given.inputs, **conditions)
     report = []
     for path, text, (speech, seconds) in zip(paths, given.inputs, answers, strict=True):
         write_wav(path, speech.waveform, speech.sample_rate_hz)

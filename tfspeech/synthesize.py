@@ -77,6 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     add_conditions(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
+    conditions = given_conditions(given)
     texts = list(getattr(given, "texts", ()))
     if ("file" in given) == bool(texts):
         raise SpecError("give either TEXT or --file")
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str]) -> None:
     if output == "-" and (len(texts) > 1 or "json" in given):
         raise SpecError("--output - takes one text, and no --json")
     paths = output_paths(Path(output), len(texts))
-    speech = run(given.run_dir, texts, **given_conditions(given))
+    speech = run(given.run_dir, texts, **conditions)
     report = []
     for path, spoken in zip(paths, speech, strict=True):
         contents = encode_wav(spoken.waveform, spoken.sample_rate_hz)

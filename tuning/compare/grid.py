@@ -27,6 +27,7 @@ from tuning.settings import (
 from tuning.trials import RUNS
 
 SLUG_LENGTH = 60
+_MAX_SEEDS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +183,8 @@ def build_combinations(
     """
     if seeds < 1:
         raise SpecError(f"--seeds must be at least 1. Received: {seeds}")
+    if seeds > _MAX_SEEDS:
+        raise SpecError(f"--seeds must be at most {_MAX_SEEDS}. Received: {seeds}")
     first = config.training.seed
     return [
         Combination(

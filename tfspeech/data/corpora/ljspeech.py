@@ -39,8 +39,8 @@ def load(path: Path) -> Corpus:
     )
     if len(utterances) < len(SPLITS):
         raise CorpusError(
-            f"{table} lists {len(utterances) or "no"} clips; add lines, so that each of "
-            f"{', '.join(SPLITS)} gets one"
+            f"{table} lists {len(utterances) or 'no'} clips; add lines, so that each "
+            f"of {', '.join(SPLITS)} gets one"
         )
     for split in ("validation", "test"):
         left = sum(each.split == "train" for each in utterances)
