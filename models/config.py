@@ -149,7 +149,8 @@ class Options:
                     value in choices, field.name, f"one of {', '.join(choices)}"
                 )
             elif within and not (value is field.default is None):
-                values = value if isinstance(value, tuple) else (value,)
+                several = isinstance(field.default, tuple) and isinstance(value, tuple)
+                values = value if several else (value,)
                 valid = all(is_number(x) and within.hold(x) for x in values)
                 self.require(valid, field.name, within.wanted)
             if kind := _TYPES.get(str(field.type)):

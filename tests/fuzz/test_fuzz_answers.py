@@ -17,7 +17,7 @@ from hostile_servers import (
     proto_metadata,
 )
 
-from tfspeech.errors import ServerError
+from tfspeech.errors import TfspeechError
 from tfspeech.serving.client import RemoteModel
 
 CALLS = {
@@ -43,7 +43,7 @@ def grpc_server():
 
 def understood_or_refused(url, name):
     with RemoteModel(url, "voice", timeout_s=60, retries=0) as model:
-        answer, refusal = outcome(ServerError, CALLS[name], model)
+        answer, refusal = outcome(TfspeechError, CALLS[name], model)
     assert "\n" not in refusal
     if refusal:
         return

@@ -45,7 +45,13 @@ def read_config(path: Path) -> RunConfig:
     contents = read_file(path)
     try:
         return parse_config(contents.decode())
-    except (ValueError, KeyError, TypeError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise RunError(f"{path} is damaged or of another version: {error}") from error
 
 

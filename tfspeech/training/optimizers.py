@@ -36,7 +36,12 @@ class _Optimizer(Options):
 
     def __call__(self, learning_rate: Any) -> keras.optimizers.Optimizer:
         """Builds the optimizer."""
-        return self.kind(learning_rate, **dataclasses.asdict(self))
+        # Keras takes no whole number for most of them.
+        given = {
+            name: value if isinstance(value, bool) else float(value)
+            for name, value in dataclasses.asdict(self).items()
+        }
+        return self.kind(learning_rate, **given)
 
 
 @dataclasses.dataclass(frozen=True)

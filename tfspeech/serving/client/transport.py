@@ -20,7 +20,7 @@ UNKNOWN = "UNKNOWN"
 # What readers of JSON, of protobuf and of arrays raise where a server sends nonsense.
 _MALFORMED = (
     *(ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError),
-    *(TypeError, ValueError, message.Error, json_format.Error),
+    *(SystemError, TypeError, ValueError, message.Error, json_format.Error),
 )
 _EXCERPT = 200
 
