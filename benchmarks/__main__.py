@@ -1,9 +1,7 @@
-"""`python -m benchmarks`: prints all ratios, or those of the parts that are named."""
+"""`python -m benchmarks`: measures the times that the project promises."""
 
 from __future__ import annotations
 
-import argparse
-import logging
 from collections.abc import Sequence
 
 from benchmarks.audio import (
@@ -11,15 +9,19 @@ from benchmarks.audio import (
     benchmark_pipeline,
     benchmark_workers,
 )
+from benchmarks.clipped import benchmark_clipped
 from benchmarks.dense import benchmark_dense
 from benchmarks.serving import benchmark_serving
 from benchmarks.strategies import benchmark_strategies
 from benchmarks.synthesis import benchmark_synthesis
 from benchmarks.training import benchmark_step
 from tfspeech.console import Parser, run_command
+from tfspeech.errors import SpecError
+from tfspeech.spec import unknown
 
 PARTS = {
     "step": benchmark_step,
+    "clipped": benchmark_clipped,
     "strategies": benchmark_strategies,
     "features": benchmark_features,
     "pipeline": benchmark_pipeline,
@@ -31,25 +33,24 @@ PARTS = {
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Runs the parts that are named, or all."""
-    parser = Parser("benchmarks", "Prints ratios of times and of memory.")
+    """Runs benchmarks one after the other.
+
+    Raises:
+        SpecError: There is no such part.
+    """
+    parser = Parser("bench", "Prints times and ratios of what the project promises.")
     parser.add_argument(
         "parts",
         nargs="*",
         metavar="PART",
-        type=_part,
-        help=f"of {', '.join(PARTS)} (default: all)",
+        help=f"some of {', '.join(PARTS)} (default: all)",
     )
-    # Each step of a comparison is traced anew, which TensorFlow warns of.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    for name in vars(parser.parse_args(arguments)).get("parts") or PARTS:
+    names = parser.parse_args(arguments).parts or list(PARTS)
+    for name in names:
+        if name not in PARTS:
+            raise SpecError(unknown("part", name, PARTS))
+    for name in names:
         PARTS[name]()
-
-
-def _part(name: str) -> str:
-    if name not in PARTS:
-        raise argparse.ArgumentTypeError(f"one of {', '.join(PARTS)} was expected")
-    return name
 
 
 if __name__ == "__main__":

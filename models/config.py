@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+Config = TypeVar("Config")
 
 _LARGEST = 3.4e38
 _LARGEST_WHOLE = 2**31 - 1
@@ -187,6 +189,13 @@ _TYPES = {
         lambda x: isinstance(x, tuple) and all(isinstance(each, str) for each in x),
     ),
 }
+
+
+def restored(config_class: type[Config], values: Mapping[str, Any]) -> Config:
+    """Builds a configuration from what JSON has of its fields, which has no tuples."""
+    return config_class(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    )
 
 
 def decade_around(value: float) -> Range:

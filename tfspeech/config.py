@@ -114,11 +114,3 @@ def differing(config: Any, other: Any, skip: Collection[str] = ()) -> dict[str, 
         if field.name not in skip
         and getattr(config, field.name) != getattr(other, field.name)
     }
-
-
-def from_json(config: Config, values: dict[str, Any]) -> Config:
-    """Builds a configuration of the class of `config` from what JSON has of it."""
-    # JSON knows lists alone.
-    return type(config)(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    )

@@ -327,7 +327,7 @@ def test_of_a_skipped_step_only_the_gradient_is_known():
     known = {name for name in METRICS if np.isfinite(metrics[name][5])}
     counted = {"clipped_norm", "clipped", "skipped", "learning_rate", "loss_scale"}
     assert known == counted | {"loss", "penalty"}  # tanh hides the infinity.
-    probe = group_of(step)._probe
+    probe = group_of(step)._diagnostics
     before = [v.numpy() for v in probe.variables]
     step.run(iter(toy_data(bad=[0])), 1)
     for value, variable in zip(before, probe.variables, strict=True):

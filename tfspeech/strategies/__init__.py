@@ -1,5 +1,6 @@
 """Clipping and regularization, chosen by name and composed freely."""
 
+from tfspeech.spec import build_spec
 from tfspeech.strategies.clipping import (
     CLIPPINGS,
     Clipping,
@@ -7,6 +8,7 @@ from tfspeech.strategies.clipping import (
     parse_clipping,
 )
 from tfspeech.strategies.gradients import Gradients, densify, vector_norm
+from tfspeech.strategies.optimizer import Clipped, StepObserver
 from tfspeech.strategies.regularization import (
     REGULARIZATIONS,
     Regularization,
@@ -15,18 +17,20 @@ from tfspeech.strategies.regularization import (
     Update,
     parse_regularization,
 )
-from tfspeech.strategies.spec import build_spec
+from tfspeech.strategies.regularized_model import regularize
 from tfspeech.strategies.variables import VariableInfo, describe_variables
 
 __all__ = [
     "CLIPPINGS",
     "REGULARIZATIONS",
+    "Clipped",
     "Clipping",
     "ClippingChain",
     "Gradients",
     "Regularization",
     "RegularizationChain",
     "Run",
+    "StepObserver",
     "Update",
     "VariableInfo",
     "build_spec",
@@ -34,5 +38,6 @@ __all__ = [
     "describe_variables",
     "parse_clipping",
     "parse_regularization",
+    "regularize",
     "vector_norm",
 ]

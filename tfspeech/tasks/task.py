@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfspeech.config import from_json
+from models.config import restored
 from tfspeech.data.batches import BatchPlan
 from tfspeech.data.checks import Report
 from tfspeech.data.config import DataConfig
@@ -121,7 +121,9 @@ class ModelTask(Task):
 
     def losses(self, group: str, batch: Batch, training: bool = True) -> Losses:
         """The terms of the loss, means over a batch; see `losses_of`."""
-        return self.losses_of(self.model(batch, training=training), batch)
+        asked = bool(getattr(self.model, "activation_names", ()))
+        options = {"with_activations": True} if asked else {}
+        return self.losses_of(self.model(batch, training=training, **options), batch)
 
     @abc.abstractmethod
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
@@ -205,12 +207,12 @@ class RunConfig(abc.ABC):
     """Everything that decides the outcome of a training run.
 
     Attributes:
-        model: A name in the registry.
+        model: A name that `registry.find_model` knows.
         architecture: That model's own configuration.
         data: The corpus.
         features: Of the audio; they have a `sample_rate_hz`.
         training: The loop.
-        usage: How a trained model is tried, after `python -m`; `{}` is its directory.
+        usage: How a trained model is tried; `{}` is its directory.
         panels: Of the plot of all validations; see `plot_validation`.
     """
 
@@ -221,6 +223,11 @@ class RunConfig(abc.ABC):
     data: DataConfig
     features: Any
     training: TrainingConfig
+
+    @property
+    def name(self) -> str:
+        """The name of the model in folders and on servers: without its module."""
+        return self.model.rpartition(":")[2]
 
     def sections(self) -> dict[str, Any]:
         """The configurations that this one is made of, by the name of the field."""
@@ -245,7 +252,9 @@ class RunConfig(abc.ABC):
         values = json.loads(text)
         sections = self.sections()
         fields = {
-            name: from_json(sections[name], value) if name in sections else tuple(value)
+            name: restored(type(sections[name]), value)
+            if name in sections
+            else tuple(value)
             for name, value in values.items()
             if name != "model"
         }

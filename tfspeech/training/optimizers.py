@@ -24,8 +24,9 @@ from tfspeech.strategies import build_spec
 Builder = Callable[[Any], keras.optimizers.Optimizer]
 """Learning rate -> optimizer."""
 
-Shape = Callable[[tf.Tensor, float], tf.Tensor]
-"""(updates since warm-up, updates of the whole run after it) -> share of the peak."""
+Shape = Callable[[tf.Tensor, float, float], tf.Tensor]
+"""(updates since warm-up, updates of the whole run after it, updates of the warm-up) ->
+share of the peak."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +77,7 @@ class AdamW(_Optimizer):
 
 @dataclasses.dataclass(frozen=True)
 class RmsProp(_Optimizer):
-    """RMSprop."""
+    """RMSprop: the gradient over the root of a moving average of its square."""
 
     kind = keras.optimizers.RMSprop
     rho: float = argument(0.9, BELOW_1)
@@ -89,7 +90,7 @@ OPTIMIZERS = {"sgd": Sgd, "adam": Adam, "adamw": AdamW, "rmsprop": RmsProp}
 
 def constant() -> Shape:
     """The peak rate throughout."""
-    return lambda update, total: tf.ones_like(update)
+    return lambda update, total, warmup: tf.ones_like(update)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Cosine(Options):
 
     final: float = argument(0.0, SHARE)
 
-    def __call__(self, update: tf.Tensor, total: float) -> tf.Tensor:
+    def __call__(self, update: tf.Tensor, total: float, warmup: float) -> tf.Tensor:
         """The share of the peak; see `Shape`."""
         decay = keras.optimizers.schedules.CosineDecay
         return decay(1.0, total, alpha=self.final)(update)
@@ -114,23 +115,34 @@ class Exponential(Options):
     rate: float = argument(0.5, POSITIVE)
     steps: int = argument(1000, AT_LEAST_1)
 
-    def __call__(self, update: tf.Tensor, total: float) -> tf.Tensor:
+    def __call__(self, update: tf.Tensor, total: float, warmup: float) -> tf.Tensor:
         """The share of the peak; see `Shape`."""
         decay = keras.optimizers.schedules.ExponentialDecay
         return decay(1.0, self.steps, self.rate)(update)
 
 
-SHAPES = {"constant": constant, "cosine": Cosine, "exponential": Exponential}
-SCHEDULES = (*SHAPES, "noam")
+def noam() -> Shape:
+    """Inverse square root of the update, sqrt(warm-up / update).
+
+    Source: Vaswani et al. 2017, "Attention is all you need" (arXiv 1706.03762), section
+    5.3, with the peak given instead of derived.
+    """
+    return lambda update, total, warmup: tf.math.rsqrt(1.0 + update / max(warmup, 1.0))
+
+
+SCHEDULES = {
+    "constant": constant,
+    "cosine": Cosine,
+    "exponential": Exponential,
+    "noam": noam,
+}
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up to a peak learning rate, then a shape of decay.
 
     Args of the constructor:
-        spec: `constant()`, `cosine(final=0.0)`, `exponential(rate=0.5, steps=1000)`, or
-            `noam()`, which decays as sqrt(warm-up / update) (Vaswani et al. 2017, arXiv
-            1706.03762, section 5.3, with the peak given instead of derived).
+        spec: Of one of `SCHEDULES`, such as `cosine(final=0.1)`.
         peak: The highest learning rate.
         warmup_steps: Updates until the peak is reached.
         total_steps: Updates of the whole run.
@@ -142,12 +154,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self, spec: str, peak: float, warmup_steps: int, total_steps: int
     ) -> None:
-        def noam() -> Shape:
-            """Inverse square root of the update."""
-            start = float(max(warmup_steps, 1))
-            return lambda update, total: tf.math.rsqrt(1.0 + update / start)
-
-        self._shape = build_spec(spec, SHAPES | {"noam": noam}, "schedule")
+        self._shape = build_spec(spec, SCHEDULES, "schedule")
         self._peak = peak
         self._warmup = float(warmup_steps)
         self._decay_steps = float(max(total_steps - warmup_steps, 1))
@@ -156,8 +163,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         """The learning rate of the update after `step` others, a float32 scalar."""
         step = tf.cast(step, tf.float32)
         warm = tf.minimum(1.0, (step + 1.0) / (self._warmup + 1.0))
-        decayed = self._shape(tf.maximum(step - self._warmup, 0.0), self._decay_steps)
-        return self._peak * warm * decayed
+        update = tf.maximum(step - self._warmup, 0.0)
+        return self._peak * warm * self._shape(update, self._decay_steps, self._warmup)
 
 
 def parse_optimizer(spec: str) -> Builder:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from models.config import Bounds, argument
+from tfspeech.spec import build_spec
 from tfspeech.strategies.clipping.base import Clipping
 from tfspeech.strategies.clipping.fixed import FIXED
 from tfspeech.strategies.clipping.history import HISTORY
 from tfspeech.strategies.gradients import Gradients
-from tfspeech.strategies.spec import build_spec
 from tfspeech.strategies.strategy import State
 from tfspeech.strategies.variables import VariableInfo
 
@@ -45,6 +45,11 @@ class ErrorFeedback(Clipping):
     @functools.cached_property
     def _inner(self) -> Clipping:
         return build_spec(self.inner, _INNER, "clipping strategy for error_feedback")
+
+    @property
+    def by_unit(self) -> bool:
+        """Whether the inner strategy looks at units."""
+        return self._inner.by_unit
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects what the inner strategy does."""

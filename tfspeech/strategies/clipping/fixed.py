@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -45,6 +46,8 @@ class InverseSqrtDim(Clipping):
     kernel: then the gradient of every unit has at most norm 1. With `of="input"`, d is
     the number of features per frame of the whole model (80 mels: c = 0.1118).
     """
+
+    by_unit: ClassVar[bool] = True
 
     of: str = argument("fan_in", choices=("fan_in", "input"))
 
@@ -117,6 +120,8 @@ class Adaptive(Clipping):
     Image Recognition Without Normalization", equation 3 (arXiv 2102.06171).
     """
 
+    by_unit: ClassVar[bool] = True
+
     ratio: float = argument(0.01, POSITIVE)
     eps: float = argument(1e-3, POSITIVE)
 
@@ -164,6 +169,8 @@ class Centralize(Clipping):
     normalisation are left alone. Source: Yong et al. 2020, "Gradient Centralization"
     (arXiv 2004.01461).
     """
+
+    by_unit: ClassVar[bool] = True
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels."""
