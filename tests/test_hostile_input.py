@@ -345,4 +345,4 @@ def test_the_help_of_the_benchmarks_runs_none(command, capsys):
     assert out.startswith("usage: ")
     code, out, (error,) = command(benchmarks.main, "nothing")
     assert (code, out) == (2, "")
-    assert "step, strategies" in error
+    assert "unknown part 'nothing'" in error
