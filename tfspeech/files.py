@@ -1,12 +1,14 @@
 """Files that are written whole or not at all, whatever stops the program.
 
-And files of data that a package ships, which are read.
+And files that are read: those that users name, and data that a package ships.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tomllib
 import uuid
 from collections.abc import Iterator
@@ -47,6 +49,22 @@ def write_bytes(path: Path, contents: bytes) -> None:
     """Writes a binary file whole or not at all; see `replacing`."""
     with replacing(path) as partial:
         partial.write_bytes(contents)
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Reads a file that a user names.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file: a pipe or a device may keep
+            its reader waiting for ever, or never end.
+    """
+    try:
+        is_regular = stat.S_ISREG(os.stat(path).st_mode)
+    except ValueError as error:  # A NUL, or what no file system can encode.
+        raise OSError(errno.EINVAL, str(error), path) from error
+    if not is_regular:
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return Path(path).read_bytes()
 
 
 def read_toml(package: str, name: str) -> dict[str, Any]:
