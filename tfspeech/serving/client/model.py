@@ -43,19 +43,21 @@ _FAILED = "assertion failed: ["
 _CONDITION = re.compile("Condition .* did not hold")
 _TRANSCRIBE = "transcribe_bytes"
 _SYNTHESIZE, _PHONEMES = "synthesize", "synthesize_phonemes"
-_SYMBOL_TABLE = "symbol_table"
+_SYMBOL_TABLE, _LIMITS = "symbol_table", "limits"
 
 
 class Word(NamedTuple):
     """A word that was recognised.
 
     Attributes:
-        label: The most probable word.
+        label: The most probable word; empty where there is an error.
         scores: Word -> probability.
+        error: Why the model could not answer for this file; empty where it did.
     """
 
     label: str
     scores: dict[str, float]
+    error: str = ""
 
 
 class Speech(NamedTuple):
@@ -141,6 +143,18 @@ class RemoteModel:
         answer = self.predict(_SYMBOL_TABLE, {"row": np.zeros(1, np.int32)})
         return {name: number for number, name in enumerate(answer["symbol_names"][0])}
 
+    @functools.cached_property
+    def limits(self) -> dict[str, float]:
+        """The limits of a request by name, none if the model tells none; asked once.
+
+        Raises:
+            ServerError: There is no answer.
+        """
+        if _LIMITS not in self.signatures:
+            return {}
+        answer = self.predict(_LIMITS, {"row": np.zeros(1, np.int32)})
+        return {name: value.item() for name, (value,) in answer.items()}
+
     @property
     def recognizes(self) -> bool:
         """True for models that take audio and name words; see `signatures`."""
@@ -179,17 +193,22 @@ class RemoteModel:
         Args:
             contents: Complete files; see `wav_contents` for other formats.
 
+        Returns:
+            A word per file. A file with samples that are not finite has an `error`,
+            unless it is alone.
+
         Raises:
             ServerError: See `predict`.
         """
         answer = self.predict(
-            _TRANSCRIBE, {"audio_bytes": contents}, ("label", "labels", "scores")
+            _TRANSCRIBE,
+            {"audio_bytes": contents},
+            ("label", "labels", "scores", "error"),
         )
+        rows = (answer[name] for name in ("label", "labels", "scores", "error"))
         return [
-            Word(label, dict(zip(labels, scores.tolist(), strict=True)))
-            for label, labels, scores in zip(
-                answer["label"], answer["labels"], answer["scores"], strict=True
-            )
+            Word(label, dict(zip(labels, scores.tolist(), strict=True)), error)
+            for label, labels, scores, error in zip(*rows, strict=True)
         ]
 
     def synthesize(self, texts: Sequence[str], **conditions: float) -> list[Speech]:
