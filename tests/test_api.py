@@ -8,8 +8,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from conftest import TONES_HZ
-from small_flags import SMALL
+from small_flags import SMALL, TONES_HZ
 
 import tfspeech
 from tfspeech import console, train

@@ -29,11 +29,16 @@ class Parser(argparse.ArgumentParser):
 
     Flags that are not given leave no trace in the namespace, so that the defaults
     stay where they are declared.
+
+    Args of the constructor:
+        command: Its name after `tfspeech`.
+        description: What it does.
+        **kwargs: As of `argparse.ArgumentParser`.
     """
 
     def __init__(self, command: str, description: str, **kwargs: Any) -> None:
         super().__init__(
-            prog=f"python -m {command}",
+            prog=f"tfspeech {command}",
             description=description,
             argument_default=argparse.SUPPRESS,
             allow_abbrev=False,

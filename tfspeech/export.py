@@ -61,8 +61,8 @@ def run(
         CorpusError: The corpus that a TFLite model is measured on cannot be read.
     """
     config, task = load_task(run_dir)
-    task.limits = _with_limits(config.model, task.limits, limits)
-    folder = output / config.model
+    task.limits = _with_limits(config.name, task.limits, limits)
+    folder = output / config.name
     kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
     listed_models(output)  # A list that is damaged is to fail before the work.
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,14 +96,14 @@ def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> 
     tf.saved_model.save(server, str(folder), signatures=signatures)
     check_operations(folder)
     sizes = (1, MAX_BATCH_SIZE)
-    write_warmup(folder, config.model, signatures, examples, sizes)
+    write_warmup(folder, config.name, signatures, examples, sizes)
     lite = write_lite(folder, config, task, kinds) if kinds else {}
     metadata = {
         **server.metadata,
         "limits": dataclasses.asdict(limits),
         "tflite": lite,
     }
-    write_description(folder, config.model, signatures, metadata)
+    write_description(folder, config.name, signatures, metadata)
 
 
 def _with_limits(model: str, limits: Limits, given: Mapping[str, float]) -> Limits:
@@ -132,7 +132,7 @@ def _publish(partial: Path, folder: Path) -> Path:
 
 def main(arguments: Sequence[str]) -> None:
     """Exports, and says how the model is served."""
-    parser = Parser("tfspeech.export", "Writes a SavedModel that TF Serving loads.")
+    parser = Parser("export", "Writes a SavedModel that TF Serving loads.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
         "--output",
@@ -161,7 +161,7 @@ def main(arguments: Sequence[str]) -> None:
     for each in lite.values():
         print(summarize(each))
     usage = load_config(given["run_dir"]).usage
-    print(f"try: python -m {usage.format(given['run_dir'])}")
+    print(f"try: {usage.format(given['run_dir'])}")
     print(
         f"serve: docker run -p 8500:8500 -p 8501:8501 -v "
         f"{model.parent.resolve()}:{SERVER_FOLDER} tensorflow/serving "

@@ -85,7 +85,7 @@ def pieces_of_one(speech: Iterator[Piece], seen: list[Piece]) -> Iterator[Piece]
 
 def main(arguments: Sequence[str]) -> None:
     """Writes wav files, or one to standard output."""
-    parser = Parser("tfspeech.synthesize", "Speaks texts with a trained model.")
+    parser = Parser("synthesize", "Speaks texts with a trained model.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="what is to be said")
     parser.add_argument(

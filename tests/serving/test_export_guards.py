@@ -53,7 +53,7 @@ def without_rows(text):
 @pytest.fixture
 def export_of(monkeypatch, tmp_path):
     def run(*server):
-        config = SimpleNamespace(model="stub")
+        config = SimpleNamespace(name="stub")
         task = SimpleNamespace(limits=Limits())
         task.server = lambda: Server(*server)
         monkeypatch.setattr(export, "load_task", lambda _: (config, task))

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from tfspeech.config import differing, to_flag
-from tfspeech.errors import RunError
+from tfspeech.errors import RunError, SpecError
 from tfspeech.files import write_text
 from tfspeech.tasks.registry import build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
@@ -30,7 +30,7 @@ def load_config(run_dir: Path) -> RunConfig:
     if not path.is_file():
         raise RunError(
             f"{run_dir} holds no run ({CONFIG_FILE} is missing); train one with "
-            f"python -m tfspeech.train --run-dir {run_dir}"
+            f"tfspeech train --run-dir {run_dir}"
         )
     return read_config(path)
 
@@ -39,12 +39,14 @@ def read_config(path: Path) -> RunConfig:
     """Reads a file that `RunConfig.to_json` has written.
 
     Raises:
-        RunError: It is damaged, or no configuration.
+        RunError: It is damaged, no configuration, or names what cannot be found.
         OSError: It cannot be read.
     """
     text = path.read_text()
     try:
         return parse_config(text)
+    except SpecError as error:
+        raise RunError(f"{path}: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged or of another version: {error}") from error
 

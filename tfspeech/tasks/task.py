@@ -210,12 +210,12 @@ class RunConfig(abc.ABC):
     """Everything that decides the outcome of a training run.
 
     Attributes:
-        model: A name in the registry.
+        model: A name that `registry.find_model` knows.
         architecture: That model's own configuration.
         data: The corpus.
         features: Of the audio; they have a `sample_rate_hz`.
         training: The loop.
-        usage: How a trained model is tried, after `python -m`; `{}` is its directory.
+        usage: How a trained model is tried; `{}` is its directory.
         panels: Of the plot of all validations; see `plot_validation`.
     """
 
@@ -226,6 +226,11 @@ class RunConfig(abc.ABC):
     data: DataConfig
     features: Any
     training: TrainingConfig
+
+    @property
+    def name(self) -> str:
+        """The name of the model in folders and on servers: without its module."""
+        return self.model.rpartition(":")[2]
 
     def sections(self) -> dict[str, Any]:
         """The configurations that this one is made of, by the name of the field."""

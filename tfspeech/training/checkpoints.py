@@ -137,7 +137,7 @@ def _best_arrays(folder: Path) -> Iterator[Mapping[str, np.ndarray]]:
     if not path.is_file():
         raise RunError(
             f"{folder} has no checkpoint of a whole epoch yet: go on with "
-            f"python -m tfspeech.train --run-dir {folder.parent} --resume"
+            f"tfspeech train --run-dir {folder.parent} --resume"
         )
     try:
         with np.load(path) as arrays:
