@@ -284,8 +284,10 @@ def test_an_export_records_limits_that_can_be_set(small_run, tmp_path, command):
     ("flags", "reason"),
     [
         (["--max-symbols", "9"], "has no limit max_symbols that could be set"),
-        (["--max-rows", "15"], "max_rows must be at least 16"),
-        (["--max-seconds", "nan"], "max_seconds must be above 0"),
+        (["--max-rows", "15"], "max_rows must be between 16 and 2147483647"),
+        (["--max-seconds", "nan"], "max_seconds must be above 0 and at most 3600"),
+        (["--max-audio-bytes", "3000000000"], "max_audio_bytes must be between 1 and"),
+        (["--min-rate-hz=9000", "--max-rate-hz=8000"], "max_rate_hz must be at least"),
         (["--max-rate-hz", "400000"], "max_rate_hz must be between 4000 and 192000"),
     ],
 )

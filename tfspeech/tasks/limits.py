@@ -10,13 +10,16 @@ import dataclasses
 
 import tensorflow as tf
 
-from models.config import POSITIVE, Bounds, Options, between, option
+from models.config import Bounds, Options, between, option
 from tfspeech.audio.decode import HIGHEST_HZ, LOWEST_HZ
 from tfspeech.errors import SpecError, TfspeechError
 
 MAX_BATCH_SIZE = 16
 """The largest batch that a server makes of several requests."""
 
+_LARGEST = 2**31 - 1  # Of an int32, which tensors are counted with.
+_COUNTS = between(1, _LARGEST)
+_SECONDS = Bounds("above 0 and at most 3600", lambda x: 0 < x <= 3600)
 _RATES = between(LOWEST_HZ, HIGHEST_HZ)
 
 
@@ -28,7 +31,7 @@ class Limits(Options):
     max_rows: int = option(
         MAX_BATCH_SIZE,
         "most rows of a request",
-        Bounds(f"at least {MAX_BATCH_SIZE}", lambda x: x >= MAX_BATCH_SIZE),
+        between(MAX_BATCH_SIZE, _LARGEST),
         unit="rows",
     )
 
@@ -96,10 +99,10 @@ class RecognitionLimits(Limits):
     """Limits of a request to a recogniser."""
 
     max_audio_bytes: int = option(
-        20_000_000, "longest wav file of a request", unit="bytes"
+        20_000_000, "longest wav file of a request", _COUNTS, unit="bytes"
     )
     max_seconds: float = option(
-        30.0, "longest audio of a row, with its padding", POSITIVE, unit="s"
+        30.0, "longest audio of a row, with its padding", _SECONDS, unit="s"
     )
     min_rate_hz: int = option(
         LOWEST_HZ, "lowest sample rate of a wav file", _RATES, unit="Hz"
@@ -108,15 +111,22 @@ class RecognitionLimits(Limits):
         HIGHEST_HZ, "highest sample rate of a wav file", _RATES, unit="Hz"
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        low = self.min_rate_hz
+        self.require(self.max_rate_hz >= low, "max_rate_hz", f"at least {low}")
+
 
 @dataclasses.dataclass(frozen=True)
 class SpeechLimits(Limits):
     """Limits of a request to a synthesiser."""
 
-    max_text_bytes: int = option(300, "longest text of a row, in UTF-8", unit="bytes")
+    max_text_bytes: int = option(
+        300, "longest text of a row, in UTF-8", _COUNTS, unit="bytes"
+    )
     max_symbols: int = option(
-        400, "most symbols of a row, with its padding", unit="symbols"
+        400, "most symbols of a row, with its padding", _COUNTS, unit="symbols"
     )
     max_spoken_seconds: float = option(
-        20.0, "longest speech of a row", POSITIVE, unit="s"
+        20.0, "longest speech of a row", _SECONDS, unit="s"
     )
