@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
+import textwrap
 import typing
 from collections.abc import Collection
 from typing import Any, TypeVar
@@ -11,6 +13,8 @@ from typing import Any, TypeVar
 from tfspeech.errors import SpecError
 
 Config = TypeVar("Config")
+
+_MAX_SHOWN = 60
 
 
 def add_flags(
@@ -98,9 +102,68 @@ def differing(config: Any, other: Any, skip: Collection[str] = ()) -> dict[str, 
     }
 
 
-def from_json(config: Config, values: dict[str, Any]) -> Config:
-    """Builds a configuration of the class of `config` from what JSON has of it."""
-    # JSON knows lists alone.
-    return type(config)(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    )
+def from_json(config: Config, values: Any, name: str = "") -> Config:
+    """Builds a configuration from what JSON has of it.
+
+    Every field is checked against its annotation, those that are configurations
+    themselves by their own fields.
+
+    Args:
+        config: The defaults, for fields that JSON does not have.
+        values: Of a JSON object.
+        name: Of the configuration, for errors.
+
+    Raises:
+        SpecError: A field is not known, or its value is of another type or out of its
+            range.
+    """
+    if not isinstance(values, dict):
+        raise SpecError(f"{name or 'it'} must be an object. Received: {_cut(values)}")
+    prefix = name and f"{name}."
+    hints = typing.get_type_hints(type(config))
+    fields = {field.name for field in dataclasses.fields(config)}
+    checked = {}
+    for key, value in values.items():
+        if key not in fields:
+            raise SpecError(f"{_cut(prefix + key)} is not known")
+        default = getattr(config, key)
+        if dataclasses.is_dataclass(default):
+            checked[key] = from_json(default, value, prefix + key)
+        else:
+            checked[key] = _convert(value, hints[key], prefix + key)
+    try:
+        return dataclasses.replace(config, **checked)
+    except ValueError as error:
+        raise SpecError(f"{name}: {error}" if name else str(error)) from error
+
+
+_TYPES = {
+    bool: ("true or false", bool),
+    int: ("an integer", int),
+    float: ("a number", (int, float)),
+    str: ("text", str),
+}
+"""Type of a field -> what its values are called, and their types in JSON."""
+
+
+def _convert(value: Any, hint: Any, name: str) -> Any:
+    """A value of JSON as one of the type of a field.
+
+    Raises:
+        SpecError: It is of another type.
+    """
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise SpecError(f"{name} must be a list. Received: {_cut(value)}")
+        each = typing.get_args(hint)[0]
+        return tuple(_convert(v, each, f"{name}[{i}]") for i, v in enumerate(value))
+    wanted, kinds = _TYPES[hint]
+    # In Python, a truth value is an integer.
+    if not isinstance(value, kinds) or (hint is not bool and isinstance(value, bool)):
+        raise SpecError(f"{name} must be {wanted}. Received: {_cut(value)}")
+    return value
+
+
+def _cut(value: Any) -> str:
+    """A value of JSON on one short line, however large it is."""
+    return textwrap.shorten(json.dumps(value), _MAX_SHOWN, placeholder="...")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError
+from tfspeech.files import locked
 from tfspeech.serving.description import read_description, write_description
 from tfspeech.serving.graph import check_operations, check_signatures, guarded
 from tfspeech.serving.lite import QUANTIZATIONS, summarize, write_lite
@@ -24,6 +26,8 @@ from tfspeech.serving.warmup import write_warmup
 from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.tasks.task import RunConfig, Task
 
+_PARTIAL = "partial-"
+
 
 def run(
     run_dir: Path,
@@ -35,7 +39,8 @@ def run(
 
     The version appears under its name when it is complete: a server that watches the
     folder never sees half a model. The settings of a server of all models in `output`
-    are written beside them; see `write_settings`.
+    are written beside them; see `write_settings`. Exports to one folder wait for one
+    another, and remove what killed ones have left.
 
     Args:
         run_dir: The run.
@@ -53,12 +58,21 @@ def run(
         CorpusError: The corpus that a TFLite model is measured on cannot be read.
     """
     config, task = load_task(run_dir)
-    folder = output / config.model
     kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
-    listed_models(output)  # A list that is damaged is to fail before the work.
-    folder.mkdir(parents=True, exist_ok=True)
+    with locked(output, wait=True):
+        listed_models(output)  # A list that is damaged is to fail before the work.
+        version = _export(config, task, output / config.model, kinds)
+        write_settings(output)
+    return version
+
+
+def _export(config: RunConfig, task: Task, folder: Path, kinds: Sequence[str]) -> Path:
+    """Writes a version into the folder of its model, which nobody else writes to."""
+    folder.mkdir(exist_ok=True)
+    for leftover in folder.glob(f"{_PARTIAL}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     # No server takes the name of the partial folder for a version.
-    with tempfile.TemporaryDirectory(prefix="partial-", dir=folder) as name:
+    with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=folder) as name:
         partial = Path(name)
         partial.chmod(0o755)  # A server may run as another user.
         try:
@@ -69,9 +83,8 @@ def run(
                 f"cannot write the model to {folder}: make room or choose another "
                 f"--output ({reason})"
             ) from error
-        version = _publish(partial, folder)
-    write_settings(output)
-    return version
+        versions = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
+        return partial.rename(folder / str(max(versions, default=0) + 1))
 
 
 def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> None:
@@ -87,18 +100,6 @@ def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> 
     lite = write_lite(folder, config, task, kinds) if kinds else {}
     metadata = {**server.metadata, "tflite": lite}
     write_description(folder, config.model, signatures, metadata)
-
-
-def _publish(partial: Path, folder: Path) -> Path:
-    """Renames a complete model to the next free version, also when others export."""
-    while True:
-        versions = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
-        target = folder / str(max(versions, default=0) + 1)
-        try:
-            return partial.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
 
 
 def main(arguments: Sequence[str]) -> None:

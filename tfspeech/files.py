@@ -1,18 +1,27 @@
 """Files that are written whole or not at all, whatever stops the program.
 
-And files of data that a package ships, which are read.
+And folders that one process works in at a time, and files of data, which are read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import platform
 import tomllib
 import uuid
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tfspeech.console import say
+from tfspeech.errors import RunError
+
+LOCK_FILE = ".lock"
 
 
 @contextlib.contextmanager
@@ -47,6 +56,54 @@ def write_bytes(path: Path, contents: bytes) -> None:
     """Writes a binary file whole or not at all; see `replacing`."""
     with replacing(path) as partial:
         partial.write_bytes(contents)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Keeps other processes that ask for it out of a folder while the block runs.
+
+    The lock is the system's own, on the file `.lock` in the folder: it ends with the
+    process, also with one that is killed. The file stays and says who was the last.
+
+    Args:
+        folder: Made where it is missing.
+        wait: Wait for a process that works there, and say so.
+
+    Raises:
+        RunError: Another process works there, and `wait` is not set.
+        OSError: The folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK_FILE
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        holder = path.read_text(errors="replace") or "unknown"
+        if not wait:
+            raise RunError(
+                f"{folder} is in use by another command ({holder}): wait for its end "
+                "or choose another folder"
+            ) from error
+        say(f"waiting for another command in {folder} ({holder})")
+        lock.acquire()
+    try:
+        path.write_text(f"process {os.getpid()} on {platform.node()}")
+        yield
+    finally:
+        lock.release()
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parses JSON, whatever it is.
+
+    Raises:
+        ValueError: It is no JSON, no UTF-8, or nested too deep.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def read_toml(package: str, name: str) -> dict[str, Any]:

@@ -11,13 +11,60 @@ from tfspeech.errors import RunError
 from tfspeech.files import write_text
 from tfspeech.tasks.registry import build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
-from tfspeech.training.checkpoints import restore_best
-from tfspeech.training.paths import CHECKPOINTS, CONFIG_FILE
+from tfspeech.training.callbacks import read_metrics
+from tfspeech.training.checkpoints import (
+    BEST_FILE,
+    find_last,
+    restore_best,
+    saved_steps,
+)
+from tfspeech.training.paths import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    METRICS_FILE,
+    PLOTS,
+    REPORT_FILE,
+    RESULTS_FILE,
+    SAMPLES,
+    TENSORBOARD,
+)
 
 
 def has_run(run_dir: Path) -> bool:
     """Whether a directory holds a run."""
     return (run_dir / CONFIG_FILE).is_file()
+
+
+def can_resume(run_dir: Path) -> bool:
+    """Whether a directory holds a run that can go on.
+
+    Training saves its first state and then its configuration before it writes anything
+    else; from then on both are always there. So what is missing was lost.
+
+    Returns:
+        False where no run has begun.
+
+    Raises:
+        RunError: What is there is damaged, or only a part of a run.
+    """
+    for name in (CHECKPOINTS, TENSORBOARD, PLOTS, SAMPLES):
+        if (run_dir / name).exists() and not (run_dir / name).is_dir():
+            raise RunError(f"{run_dir / name} must be a folder: move the file away")
+    for name in (CONFIG_FILE, METRICS_FILE, RESULTS_FILE, REPORT_FILE):
+        if (run_dir / name).is_dir():
+            raise RunError(f"{run_dir / name} must be a file: move the folder away")
+    checkpoints, metrics = run_dir / CHECKPOINTS, run_dir / METRICS_FILE
+    if has_run(run_dir):
+        find_last(checkpoints)
+        read_metrics(metrics)
+        return True
+    trained = any(saved_steps(checkpoints))  # The first state is that of step 0.
+    if trained or (checkpoints / BEST_FILE).exists() or metrics.exists():
+        raise RunError(
+            f"{run_dir} holds a run whose {CONFIG_FILE} is missing: put it back from a "
+            "copy, or choose another --run-dir"
+        )
+    return False
 
 
 def load_config(run_dir: Path) -> RunConfig:
@@ -42,10 +89,10 @@ def read_config(path: Path) -> RunConfig:
         RunError: It is damaged, or no configuration.
         OSError: It cannot be read.
     """
-    text = path.read_text()
+    text = path.read_bytes()
     try:
         return parse_config(text)
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise RunError(f"{path} is damaged or of another version: {error}") from error
 
 

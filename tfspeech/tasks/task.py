@@ -23,6 +23,7 @@ from tfspeech.data.checks import Report
 from tfspeech.data.config import DataConfig
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.pipeline import planned_batches
+from tfspeech.errors import SpecError
 from tfspeech.tasks.conditions import Condition
 from tfspeech.tasks.lite import LiteModel
 from tfspeech.training.callbacks import Monitor
@@ -30,6 +31,10 @@ from tfspeech.training.config import OptimizationConfig, TrainingConfig
 from tfspeech.training.loop import EpochCallback
 from tfspeech.training.plots import Panel, plot_validation
 from tfspeech.training.step import Batch, Losses
+from tfspeech.versions import current_versions
+
+VERSIONS = "versions"
+"""The key of the versions of the programs that wrote a configuration."""
 
 
 class Data(Protocol):
@@ -231,28 +236,24 @@ class RunConfig(abc.ABC):
         }
 
     def to_json(self) -> str:
-        """Everything as JSON, a section per configuration."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        """Everything as JSON, a section per configuration, and who wrote it."""
+        values = {VERSIONS: current_versions(), **dataclasses.asdict(self)}
+        return json.dumps(values, indent=2) + "\n"
 
-    def with_json(self, text: str) -> Self:
+    def with_json(self, values: dict[str, Any]) -> Self:
         """Returns the configuration that `to_json` has written.
 
+        Args:
+            values: Of the JSON object.
+
         Raises:
-            ValueError: The text is no JSON, or a value is out of range.
-            KeyError: Something is missing.
-            TypeError: Something is of another type, or not known.
+            SpecError: Something is missing, not known, of another type or out of range.
         """
-        values = json.loads(text)
-        sections = self.sections()
-        fields = {
-            name: from_json(sections[name], value) if name in sections else tuple(value)
-            for name, value in values.items()
-            if name != "model"
-        }
         missing = {field.name for field in dataclasses.fields(self)} - set(values)
         if missing:
-            raise KeyError(", ".join(sorted(missing)))
-        return dataclasses.replace(self, **fields)
+            raise SpecError(f"{', '.join(sorted(missing))} is missing")
+        values = {name: value for name, value in values.items() if name != VERSIONS}
+        return from_json(self, values)
 
     @staticmethod
     @abc.abstractmethod

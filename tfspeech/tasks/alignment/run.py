@@ -25,7 +25,7 @@ from tfspeech.data.phoneme_times import GRID_SUFFIX, PHONES
 from tfspeech.data.store import MAX_SECONDS, AudioStore, prepare
 from tfspeech.data.textgrid import read_textgrid, write_textgrid
 from tfspeech.errors import CorpusError, RunError, TextError
-from tfspeech.files import replacing, write_text
+from tfspeech.files import locked, replacing, write_text
 from tfspeech.tasks.alignment.aligner import (
     Aligner,
     AlignmentConfig,
@@ -97,10 +97,16 @@ def align_corpus(
 
     Raises:
         CorpusError: The corpus cannot be read or used.
-        RunError: The folder holds other alignments.
+        RunError: The folder holds other alignments, or is in use.
     """
     features = features or default_features()
-    job = _prepare(corpus, output, config or AlignmentConfig(), features)
+    with locked(output):
+        job = _prepare(corpus, output, config or AlignmentConfig(), features)
+        return _align(job, output)
+
+
+def _align(job: _Job, output: Path) -> dict[str, Any]:
+    """Does what `align_corpus` does, in a folder that nobody else writes to."""
     path = output / MODELS_FILE
     training = _load_training(path, job)
     is_new = training is None
