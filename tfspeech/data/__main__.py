@@ -49,6 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.texts:
         sentences = options.texts == "sentences"
     store, report = prepare(corpus, options.sample_rate_hz, sentences=sentences)
+    store.check()  # What is damaged is decoded again, and so reported here.
     counts = count_splits(corpus, store.measurements, sentences)
     if options.json:
         rate_hz = store.sample_rate_hz
