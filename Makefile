@@ -1,12 +1,17 @@
-# Every target sets up .venv by itself when it is missing or older than the
-# project's requirements.
+# Every target sets up its environment by itself when it is missing or older than the
+# project's requirements: .venv with the newest TensorFlow that these allow, or with
+# TENSORFLOW=2.16, the oldest, .venv-2.16.
 
-VENV := .venv
+TENSORFLOW ?=
+OF_TENSORFLOW := $(TENSORFLOW:%=-%)
+VENV := .venv$(OF_TENSORFLOW)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-RUN_DIR ?= runs/rnn_recognizer
-SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+RUN_DIR ?= runs/rnn_recognizer$(OF_TENSORFLOW)
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
+# What `make test` runs, all tests if empty.
+TESTS ?=
 # Of the slow tests, those with this mark.
 MARK ?= slow
 
@@ -18,7 +23,7 @@ train: $(STAMP)
 	$(BIN)/python -m tfspeech.export $(RUN_DIR)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m $(MARK) -n 2 --dist worksteal
@@ -32,12 +37,12 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
 $(STAMP): setup.cfg pyproject.toml
-	@python=$$(for name in $(or $(PYTHON),python3.11 python3.12 python3); do \
+	@python=$$(for name in $(or $(PYTHON),python3.11 python3.12 python3.13 python3); do \
 	    if $$name -c '$(SUPPORTED)' 2>/dev/null; then echo $$name; break; fi; done); \
 	if [ -z "$$python" ]; then \
-	    echo "tfspeech needs Python 3.11 or 3.12: install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
+	    echo "tfspeech needs Python 3.11, 3.12 or 3.13: install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
 	    exit 2; fi; \
 	echo "Setting up $(VENV) with $$($$python --version): installing what setup.cfg lists (a few minutes the first time)."; \
 	$$python -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' $(TENSORFLOW:%='tensorflow==%.*')
 	@touch $@

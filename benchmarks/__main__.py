@@ -10,6 +10,7 @@ from benchmarks.audio import (
     benchmark_pipeline,
     benchmark_workers,
 )
+from benchmarks.clipped import benchmark_clipped
 from benchmarks.dense import benchmark_dense
 from benchmarks.serving import benchmark_serving
 from benchmarks.strategies import benchmark_strategies
@@ -18,6 +19,7 @@ from benchmarks.training import benchmark_step
 
 PARTS = {
     "step": benchmark_step,
+    "clipped": benchmark_clipped,
     "strategies": benchmark_strategies,
     "features": benchmark_features,
     "pipeline": benchmark_pipeline,

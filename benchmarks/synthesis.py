@@ -13,7 +13,10 @@ from benchmarks.timing import interleaved, print_table, ratios
 from models import AttentionTts, AttentionTtsConfig
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.strategies import parse_clipping
-from tfspeech.tasks.attention_tts.task import Synthesis, SynthesisConfig
+from tfspeech.tasks.attention_tts.task import (
+    AttentionSynthesis,
+    AttentionSynthesisConfig,
+)
 from tfspeech.tasks.registry import default_config
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.training.group import Group
@@ -25,17 +28,17 @@ FEATURES = AcousticConfig(sample_rate_hz=22_050)
 BATCHES_SPOKEN = (1, 16)
 
 
-def build_task() -> Synthesis:
+def build_task() -> AttentionSynthesis:
     """The default model, untrained, with the same weights every time."""
     keras.utils.set_random_seed(0)
     front_end = TextFrontEnd()
     model = AttentionTts(
         AttentionTtsConfig(), len(front_end.symbols), FEATURES.frame_dim
     )
-    return Synthesis(model, SynthesisConfig(), FEATURES, front_end)
+    return AttentionSynthesis(model, AttentionSynthesisConfig(), FEATURES, front_end)
 
 
-def batches(task: Synthesis) -> tf.data.Dataset:
+def batches(task: AttentionSynthesis) -> tf.data.Dataset:
     """The same few batches over and over, from memory."""
     rng = np.random.default_rng(0)
     count = 4
@@ -115,7 +118,7 @@ def benchmark_synthesis() -> None:
     print_table("Attention TTS, synthesis: real-time factor by stage", rows)
 
 
-def _stages(task: Synthesis, size: int) -> dict[str, Callable[[], object]]:
+def _stages(task: AttentionSynthesis, size: int) -> dict[str, Callable[[], object]]:
     symbols = tf.random.stateless_uniform([size, SYMBOLS], (0, 1), 1, 30, tf.int32)
     lengths = tf.fill([size], SYMBOLS)
     spoken = task.model.synthesize(symbols, lengths, tf.constant(FRAMES))

@@ -1,5 +1,8 @@
 import dataclasses
 import errno
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -92,3 +95,13 @@ def test_a_defect_keeps_its_traceback(command):
 
     with pytest.raises(ZeroDivisionError):
         command(main)
+
+
+def test_a_command_keeps_its_console_to_its_own_lines(tmp_path):
+    command = [sys.executable, "-m", "tfspeech.evaluate", str(tmp_path)]
+    environment = {**os.environ}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {tmp_path} holds no run")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
+import importlib
 import json
 import logging
+import os
 import sys
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -58,6 +61,30 @@ def progress(total: int, description: str, unit: str = "it", initial: int = 0) -
 def say(text: str) -> None:
     """Prints a line of progress on standard error, above any progress bar."""
     tqdm.write(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def no_native_reports() -> Iterator[None]:
+    """Keeps what C++ libraries write on standard error off the console."""
+    sys.stderr.flush()
+    console = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(console, 2)
+        os.close(console)
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without the notices that its libraries print.
+
+    It reads `TF_CPP_MIN_LOG_LEVEL` once; 2.21 reports some things before.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with no_native_reports():
+        importlib.import_module("tensorflow")
 
 
 def print_json(results: Any) -> None:

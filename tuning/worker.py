@@ -14,11 +14,18 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
 from tfspeech import train
+from tfspeech.config import differing
 from tfspeech.console import print_json, run_command
 from tfspeech.errors import DivergenceError
-from tfspeech.tasks.registry import parse_config
+from tfspeech.tasks.registry import default_config, parse_config
+from tfspeech.tasks.task import RunConfig
+from tfspeech.training.paths import TENSORBOARD
 from tuning.limits import LimitRule, Limits
+from tuning.settings import format_chain
 from tuning.trials import DIVERGED, FINISHED, STOPPED, Outcome
 
 
@@ -28,12 +35,31 @@ def main(arguments: Sequence[str]) -> None:
     config = parse_config(sys.stdin.readline())
     rule = LimitRule(config, run_dir, Limits.from_json(arguments[1]))
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    log_hyperparameters(config, run_dir / TENSORBOARD)
     try:
         train.run(config, run_dir, resume=True, is_over=rule)
         outcome = Outcome(STOPPED if rule.reason else FINISHED, rule.reason)
     except DivergenceError as error:
         outcome = Outcome(DIVERGED, str(error))
     print_json(dataclasses.asdict(outcome))
+
+
+def log_hyperparameters(config: RunConfig, folder: Path) -> None:
+    """Writes what differs from the model's recipe for TensorBoard's HParams page.
+
+    Both chains are always among it, so that runs can be told apart by them.
+    """
+    recipe = default_config(config.model).sections()
+    values = {
+        name: value if isinstance(value, (bool, int, float)) else str(value)
+        for key, section in config.sections().items()
+        for name, value in differing(section, recipe[key]).items()
+    }
+    training = config.training
+    values |= {"clip": format_chain(training.clip), "seed": training.seed}
+    values |= {"regularize": format_chain(training.regularize)}
+    with tf.summary.create_file_writer(str(folder)).as_default(0):
+        hparams.hparams(values)
 
 
 def _end_with_parent() -> None:

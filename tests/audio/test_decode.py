@@ -1,5 +1,6 @@
 """Decoding against libsndfile, and what happens to files that are not right."""
 
+import functools
 import io
 import struct
 
@@ -8,7 +9,9 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from tfspeech.audio.decode import decode_audio, decode_wav, read_audio
+from tfspeech.audio import decode as decode_module
+from tfspeech.audio.codecs import Libsndfile, TensorFlowIO, load_codecs
+from tfspeech.audio.decode import decode_audio, decode_by, decode_wav, read_audio
 from tfspeech.errors import AudioError
 
 RATE_HZ = 16000
@@ -32,6 +35,30 @@ def reference(contents):
         io.BytesIO(contents), dtype="float32", always_2d=True
     )
     return samples.mean(axis=1), rate_hz
+
+
+CODECS = [TensorFlowIO(), Libsndfile()] if TensorFlowIO.loads() else [Libsndfile()]
+
+
+@functools.cache
+def decoder(codecs):
+    return tf.function(
+        functools.partial(decode_by, codecs),
+        input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
+    )
+
+
+@pytest.fixture(params=CODECS, ids=[codecs.name for codecs in CODECS])
+def decode_audio_by(request, monkeypatch):
+    """`decode_audio` by each of the decoders that load, in `read_audio` as well."""
+    monkeypatch.setattr(decode_module, "decode_audio", decoder(request.param))
+    return decode_module.decode_audio
+
+
+def test_tensorflow_io_decodes_where_it_loads():
+    assert load_codecs().name == CODECS[0].name
+    assert TensorFlowIO.loads() == tf.__version__.startswith("2.16.")
 
 
 def chunk(name, body):
@@ -82,10 +109,12 @@ def test_every_kind_of_wav_equals_libsndfile(container, subtype):
     ],
 )
 @pytest.mark.parametrize("rate_hz", [8000, 22050, 48000])
-def test_compressed_formats_equal_libsndfile(container, subtype, rate_hz):
+def test_compressed_formats_equal_libsndfile(
+    container, subtype, rate_hz, decode_audio_by
+):
     contents = encode(stereo(), container, subtype, rate_hz)
     expected, _ = reference(contents)
-    waveform, decoded_rate_hz = decode_audio(contents)
+    waveform, decoded_rate_hz = decode_audio_by(contents)
     assert decoded_rate_hz.numpy() == rate_hz
     np.testing.assert_allclose(waveform, expected, rtol=0, atol=1e-5)
 
@@ -97,10 +126,12 @@ def test_compressed_formats_equal_libsndfile(container, subtype, rate_hz):
         (ID3V2, "FLAC", "PCM_16", b""),
     ],
 )
-def test_tags_around_the_audio_are_skipped(before, container, subtype, after):
+def test_tags_around_the_audio_are_skipped(
+    before, container, subtype, after, decode_audio_by
+):
     contents = encode(stereo(), container, subtype)
     expected, _ = reference(contents)
-    waveform, rate_hz = decode_audio(before + contents + after)
+    waveform, rate_hz = decode_audio_by(before + contents + after)
     assert rate_hz.numpy() == RATE_HZ
     np.testing.assert_allclose(waveform, expected, rtol=0, atol=1e-5)
 
@@ -179,7 +210,7 @@ def test_decode_wav_exports_without_tensorflow_io(tmp_path):
     assert b"IO>" not in (tmp_path / "saved_model.pb").read_bytes()
 
 
-def test_decodes_in_parallel_in_tf_data():
+def test_decodes_in_parallel_in_tf_data(decode_audio_by):
     kinds = [
         ("WAV", "PCM_24"),
         ("FLAC", "PCM_16"),
@@ -188,7 +219,7 @@ def test_decodes_in_parallel_in_tf_data():
     ]
     files = [encode(stereo(), *kinds[i % 4], 16000 + 8000 * (i % 2)) for i in range(32)]
     dataset = tf.data.Dataset.from_tensor_slices(files)
-    decoded = list(dataset.map(decode_audio, num_parallel_calls=4))
+    decoded = list(dataset.map(decode_audio_by, num_parallel_calls=4))
     assert len(decoded) == len(files)
     for contents, (waveform, rate_hz) in zip(files, decoded, strict=True):
         expected, expected_hz = reference(contents)
@@ -210,14 +241,18 @@ def with_length(flac, samples):
 
 @pytest.mark.parametrize("samples", [1, 191, 4096, 4097, 9000])
 @pytest.mark.parametrize("channels", [1, 2, 3])
-def test_flac_of_any_length_and_channels_is_complete(samples, channels):
+def test_flac_of_any_length_and_channels_is_complete(
+    samples, channels, decode_audio_by
+):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (samples, channels))
     contents = encode(noise, "FLAC", "PCM_24")
     expected, _ = reference(contents)
-    np.testing.assert_allclose(decode_audio(contents)[0], expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        decode_audio_by(contents)[0], expected, rtol=0, atol=1e-6
+    )
 
 
-def test_flac_that_ends_too_early_is_an_error_wherever_it_ends():
+def test_flac_that_ends_too_early_is_an_error_wherever_it_ends(decode_audio_by):
     # tensorflow-io alone never returns from a stream that ends between two frames.
     contents = encode(stereo(1), "FLAC")
     frame_header = contents[86:90]
@@ -227,10 +262,68 @@ def test_flac_that_ends_too_early_is_an_error_wherever_it_ends():
     broken = [contents[:-missing] for missing in range(1, 50)]
     for each in (*broken, between_frames, with_length(contents, RATE_HZ + 1)):
         with pytest.raises(tf.errors.InvalidArgumentError):
-            decode_audio(each)
+            decode_audio_by(each)
 
 
-def test_read_audio_explains_in_one_line(tmp_path):
+COMPRESSED = [("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")]
+
+
+def spoil(contents, kind, rng):
+    """Cuts the file, takes a piece out of it, or overwrites one."""
+    first, last = np.sort(rng.integers(len(contents) // 8, len(contents) - 1, 2))
+    if kind == "cut":
+        return contents[:last]
+    piece = b"" if kind == "gap" else bytes(last - first)
+    return contents[:first] + piece + contents[last:]
+
+
+@pytest.mark.parametrize("kind", ["cut", "gap", "zeros"])
+@pytest.mark.parametrize(("container", "subtype"), COMPRESSED)
+def test_spoilt_files_are_errors(container, subtype, kind, decode_audio_by):
+    contents = encode(stereo(2), container, subtype)
+    for seed in range(10):
+        broken = spoil(contents, kind, np.random.default_rng(seed))
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode_audio_by(broken)
+
+
+def test_a_flac_frame_that_was_altered_is_an_error(decode_audio_by):
+    contents = bytearray(encode(stereo(), "FLAC"))
+    contents[len(contents) // 2] ^= 1
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode_audio_by(bytes(contents))
+
+
+def test_flac_samples_have_the_digest_of_the_header(decode_audio_by):
+    contents = encode(stereo(), "FLAC")
+    unknown = contents[:26] + bytes(16) + contents[42:]
+    np.testing.assert_array_equal(
+        decode_audio_by(unknown)[0], decode_audio(contents)[0]
+    )
+    other = contents[:26] + b"x" + contents[27:]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not those"):
+        decode_audio_by(other)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 44100])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_mp3_without_its_length_equals_mp3_with_it(channels, rate_hz, decode_audio_by):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (2 * rate_hz, channels))
+    contents = encode(samples, "MP3", "MPEG_LAYER_III", rate_hz)
+    waveform, _ = decode_audio_by(contents)
+    # The second frame: what the first one, with the length, holds as audio is silence.
+    second = contents.index(contents[:2], 4)
+    whole, found_hz = decode_audio_by(contents[second:])
+    assert found_hz.numpy() == rate_hz
+    delay = 576  # of the encoder, LAME
+    np.testing.assert_allclose(
+        whole[delay:][: len(waveform)], waveform[: len(whole) - delay], atol=1e-5
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode_audio_by(contents[second:-1])
+
+
+def test_read_audio_explains_in_one_line(tmp_path, decode_audio_by):
     samples = stereo(4)
     ogg = encode(samples, "OGG", "VORBIS")
     mp3 = encode(samples, "MP3", "MPEG_LAYER_III")

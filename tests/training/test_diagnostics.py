@@ -117,6 +117,7 @@ def test_of_a_gradient_of_zeros_nothing_is_known_and_nothing_was_clipped(clip):
 def test_a_pass_over_the_elements_is_made_once_in_a_while():
     for step in (1, SAMPLING_STEPS - 1, SAMPLING_STEPS, SAMPLING_STEPS + 1):
         found, _ = figures_of(["value(0.4)"], random_gradients(), step)
+        assert found["element_threshold"] == pytest.approx(0.4)
         missing = {name for name in found if np.isnan(found[name])} - {"threshold"}
         assert missing == (set() if step == SAMPLING_STEPS else ONCE_IN_A_WHILE)
         assert 0.0 < found["retained_energy"] < 1.0
@@ -326,7 +327,7 @@ def test_of_a_skipped_step_only_the_gradient_is_known():
     known = {name for name in METRICS if np.isfinite(metrics[name][5])}
     counted = {"clipped_norm", "clipped", "skipped", "learning_rate", "loss_scale"}
     assert known == counted | {"loss", "penalty"}  # tanh hides the infinity.
-    probe = group_of(step)._probe
+    probe = group_of(step)._diagnostics
     before = [v.numpy() for v in probe.variables]
     step.run(iter(toy_data(bad=[0])), 1)
     for value, variable in zip(before, probe.variables, strict=True):

@@ -1,9 +1,10 @@
 """Decodes wav, flac, ogg (Vorbis) and mp3 bytes to mono float32 samples.
 
-tensorflow-io decodes flac, ogg and mp3. Its operations give no sample rate and trust
-their input, so the rate, the bit depth and the completeness come from the headers
-here, and only bytes with the right magic reach them: its Vorbis decoder crashes the
-process on an empty string, its FLAC decoder never returns from some truncated files.
+`tfspeech.audio.codecs` decode flac, ogg and mp3. tensorflow-io's operations give no
+sample rate and trust their input, so the rate, the bit depth and the completeness come
+from the headers here, and only bytes with the right magic reach them: its Vorbis
+decoder crashes the process on an empty string, its FLAC decoder never returns from some
+truncated files.
 
 Wav has one decoder for training and serving, written with TensorFlow's own
 operations: exported graphs cannot use tensorflow-io, which, as of 0.37.1, also reads
@@ -12,14 +13,20 @@ operations: exported graphs cannot use tensorflow-io, which, as of 0.37.1, also 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_io as tfio
 
+from tfspeech.audio.codecs import FLAC_BITS, Codecs, load_codecs
+from tfspeech.audio.framing import (
+    check_ogg_pages,
+    count_mp3_frames,
+    with_xing_frame,
+)
 from tfspeech.errors import AudioError
 
 FORMATS = "wav, flac, ogg (Vorbis) or mp3"
@@ -30,9 +37,6 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _STREAMING_BYTES = 0x7FFFF000
 # Bounds the work that a hostile file can cause; recordings have a handful.
 _MAX_CHUNKS = 256
-_MAX_OGG_PAGE_BYTES = 65307
-_FLAC_GUARD_SAMPLES = 192
-_FLAC_GUARD_BYTES = 2**16
 _CONTENTS = (tf.TensorSpec([], tf.string),)
 
 Decoded = tuple[tf.Tensor, tf.Tensor]
@@ -91,6 +95,11 @@ def decode_audio(contents: tf.Tensor) -> Decoded:
     Raises:
         tf.errors.OpError: If the bytes are of another format, damaged or truncated.
     """
+    return decode_by(load_codecs(), contents)
+
+
+def decode_by(codecs: Codecs, contents: tf.Tensor) -> Decoded:
+    """Decodes as `decode_audio`, with given decoders of what is compressed."""
     contents = _skip_id3(contents)
     magic = _text(contents, 0, 4)
     kinds = tf.stack(
@@ -106,8 +115,9 @@ def decode_audio(contents: tf.Tensor) -> Decoded:
     )
     with tf.control_dependencies([known]):
         kind = tf.argmax(kinds, output_type=tf.int32)
-    decoders = (decode_wav, _decode_flac, _decode_ogg, _decode_mp3)
-    return tf.switch_case(kind, [lambda d=d: d(contents) for d in decoders])
+    compressed = (_decode_flac, _decode_ogg, _decode_mp3)
+    branches = [lambda d=d: d(codecs, contents) for d in compressed]
+    return tf.switch_case(kind, [lambda: decode_wav(contents), *branches])
 
 
 def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
@@ -219,14 +229,13 @@ _WAV_SAMPLES = {
 }
 
 
-def _decode_flac(contents: tf.Tensor) -> Decoded:
+def _decode_flac(codecs: Codecs, contents: tf.Tensor) -> Decoded:
     info = _bytes(contents, 18, 8)  # in STREAMINFO, which every stream starts with
     # 20 bits of rate, 3 of channels, 5 of depth, 36 of length; the highest bit first
     rate_hz = info[0] * 2**12 + info[1] * 2**4 + info[2] // 2**4
     bits = info[2] % 2 * 2**4 + info[3] // 2**4 + 1
     samples = info[3] % 2**4 * 2**32 + _uint(info[::-1], 0, 4)
-    depths = {8: tf.uint8, 16: tf.int16, 24: tf.int32}  # tensorflow-io's types
-    is_depth = tf.constant(list(depths), tf.int64) == bits
+    is_depth = tf.constant(FLAC_BITS, tf.int64) == bits
     complete = tf.reduce_any(is_depth) & (samples > 0) & (rate_hz > 0)
     message = tf.strings.join(
         [
@@ -237,87 +246,42 @@ def _decode_flac(contents: tf.Tensor) -> Decoded:
         ]
     )
     with tf.control_dependencies([tf.debugging.Assert(complete, [message])]):
-        layout = [info[2] // 2 % 8 + 1, bits, samples]
-        guarded = tf.numpy_function(
-            _guard_flac, [contents, *layout], tf.string, stateful=False
-        )
-    waveform = tf.switch_case(
-        tf.argmax(is_depth, output_type=tf.int32),
-        [
-            lambda t=t: _full_scale(tfio.audio.decode_flac(guarded, dtype=t))
-            for t in depths.values()
-        ],
-    )[:samples]
+        integers = codecs.flac(contents, info[2] // 2 % 8 + 1, bits, samples)
+        digest = tf.strings.substr(contents, 26, 16)
+    tested = tf.numpy_function(
+        _check_md5, [integers, bits, digest], tf.int32, stateful=False
+    )
+    waveform = _full_scale(tf.ensure_shape(tested, [None, None]))
     return _mono(waveform), tf.cast(rate_hz, tf.int32)
 
 
-def _guard_flac(contents: bytes, channels: int, bits: int, samples: int) -> bytes:
-    """Appends frames to a FLAC stream so that decoding always comes to an end.
-
-    tensorflow-io asks for frames until it has all samples, for ever if the stream stops
-    between two frames. Here one frame more is announced and appended, which it reads
-    only after all of the others, and then frames of a wrong position, which it refuses.
-    There are so many of these that no broken frame before them swallows them all.
-    """
-    channels, bits, samples = int(channels), int(bits), int(samples)
-    announced = (samples + _FLAC_GUARD_SAMPLES).to_bytes(5, "big")
-    depth_and_length = bytes([contents[21] & 0xF0 | announced[0]]) + announced[1:]
-    last = _silent_flac_frame(channels, bits, samples)
-    refused = _silent_flac_frame(channels, bits, 2**36 - 1)
-    guard = last + refused * (_FLAC_GUARD_BYTES // len(refused))
-    return contents[:21] + depth_and_length + contents[26:] + guard
+def _check_md5(integers: np.ndarray, bits: int, digest: bytes) -> np.ndarray:
+    """Returns the samples if they have the digest that the header states, if any."""
+    sample_bytes = int(bits) // 8
+    little_endian = np.ascontiguousarray(integers, "<i4").view(np.uint8)
+    held = little_endian.reshape(-1, 4)[:, 4 - sample_bytes :]
+    found = hashlib.md5(held.tobytes(), usedforsecurity=False).digest()
+    if any(digest) and found != digest:
+        raise ValueError("The samples are not those that were encoded.")
+    return integers
 
 
-def _silent_flac_frame(channels: int, bits: int, position: int) -> bytes:
-    """Returns a frame of 192 zeros (RFC 9639, section 9) at a position in samples."""
-    digits = [0x80 | position >> shift & 0x3F for shift in range(30, -1, -6)]
-    header = bytes([0xFF, 0xF9, 0x10, channels - 1 << 4, 0xFE, *digits])
-    header += _crc(header, 0x07, 8)
-    frame = header + bytes(channels * (1 + bits // 8))
-    return frame + _crc(frame, 0x8005, 16)
-
-
-def _crc(data: bytes, polynomial: int, bits: int) -> bytes:
-    """Returns the remainder of `data`, the highest bit first, starting from 0."""
-    remainder = 0
-    for byte in data:
-        remainder ^= byte << bits - 8
-        for _ in range(8):
-            carry = remainder >> bits - 1
-            remainder = (remainder << 1 ^ carry * polynomial) & (1 << bits) - 1
-    return remainder.to_bytes(bits // 8, "big")
-
-
-def _decode_ogg(contents: tf.Tensor) -> Decoded:
+def _decode_ogg(codecs: Codecs, contents: tf.Tensor) -> Decoded:
     is_vorbis = _text(contents, 28, 7) == b"\x01vorbis"
-    checks = [
-        tf.debugging.Assert(is_vorbis, ["Expected Vorbis in the Ogg file."]),
-        tf.debugging.Assert(_ogg_ends(contents), ["The Ogg file is truncated."]),
-    ]
-    with tf.control_dependencies(checks):
-        rate_hz = tf.cast(_uint(_bytes(contents, 40, 4), 0, 4), tf.int32)
-        return _mono(tfio.audio.decode_vorbis(contents)), rate_hz
+    check = tf.debugging.Assert(is_vorbis, ["Expected Vorbis in the Ogg file."])
+    with tf.control_dependencies([check]):
+        whole = tf.numpy_function(_check_ogg, [contents], tf.string, stateful=False)
+    rate_hz = tf.cast(_uint(_bytes(contents, 40, 4), 0, 4), tf.int32)
+    return _mono(codecs.vorbis(whole)), rate_hz
 
 
-def _ogg_ends(contents: tf.Tensor) -> tf.Tensor:
-    """Returns whether the last page is all there and marked as the last.
+def _check_ogg(contents: bytes) -> bytes:
+    """Returns a file whose pages are whole.
 
-    tensorflow-io decodes a truncated file as far as it goes, without a word.
+    Decoders leave out damaged pages, or stop there, without a word.
     """
-    start = tf.maximum(_size(contents) - _MAX_OGG_PAGE_BYTES, 0)
-    tail = tf.io.decode_raw(
-        tf.strings.substr(contents, start, _MAX_OGG_PAGE_BYTES), tf.uint8
-    )
-    pages = tf.where(
-        (tail[:-3] == ord("O"))
-        & (tail[1:-2] == ord("g"))
-        & (tail[2:-1] == ord("g"))
-        & (tail[3:] == ord("S"))
-    )
-    last = tf.reduce_max(tf.concat([[0], pages[:, 0]], 0))
-    page = _bytes(contents, start + last, 27 + 255)
-    page_bytes = 27 + page[26] + tf.reduce_sum(page[27:][: page[26]])
-    return (page[5] // 4 % 2 == 1) & (start + last + page_bytes <= _size(contents))
+    check_ogg_pages(contents)
+    return contents
 
 
 def _is_mp3(header: tf.Tensor) -> tf.Tensor:
@@ -328,12 +292,18 @@ def _is_mp3(header: tf.Tensor) -> tf.Tensor:
     return sync & (version != 1) & (layer == 1) & (bit_rate != 15) & (rate != 3)
 
 
-def _decode_mp3(contents: tf.Tensor) -> Decoded:
+def _decode_mp3(codecs: Codecs, contents: tf.Tensor) -> Decoded:
     header = _bytes(contents, 0, 4)
     mpeg1_hz = tf.gather([44100, 48000, 32000], header[2] // 4 % 4)
     # Version bits: 3 is MPEG 1, 2 is MPEG 2 (half its rates), 0 is MPEG 2.5 (a quarter)
     rate_hz = mpeg1_hz // tf.gather([4, 1, 2, 1], header[1] // 8 % 4)
-    return _mono(tfio.audio.decode_mp3(contents)), rate_hz
+    complete = tf.numpy_function(_check_mp3, [contents], tf.string, stateful=False)
+    return _mono(codecs.mp3(complete)), rate_hz
+
+
+def _check_mp3(contents: bytes) -> bytes:
+    """Returns a stream of complete frames that is headed by their number."""
+    return with_xing_frame(contents, count_mp3_frames(contents))
 
 
 def _skip_id3(contents: tf.Tensor) -> tf.Tensor:

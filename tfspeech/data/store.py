@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfspeech.audio.codecs import load_codecs
 from tfspeech.audio.decode import decode_audio, read_audio
 from tfspeech.audio.resample import resample
 from tfspeech.console import progress, say
@@ -130,8 +131,9 @@ def usual_rate_hz(corpus: Corpus) -> int:
 def _fingerprint(corpus: Corpus, rate_hz: int, max_seconds: float) -> str:
     """Hashes whatever the samples in the cache depend on."""
     espeak = importlib.metadata.version("espeakng-loader")
+    codecs = load_codecs().name
     digest = hashlib.sha256(
-        repr((_FORMAT_VERSION, rate_hz, max_seconds, espeak)).encode()
+        repr((_FORMAT_VERSION, rate_hz, max_seconds, espeak, codecs)).encode()
     )
     for each in corpus.utterances:
         key: object = each.audio

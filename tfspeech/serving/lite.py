@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from tfspeech.console import no_native_reports
 from tfspeech.errors import RunError
-from tfspeech.tasks.lite import LiteModel
+from tfspeech.tasks.lite import LiteModel, Runner
 from tfspeech.tasks.task import RunConfig, Task
 
 QUANTIZATIONS = ("float16", "int8")
@@ -36,7 +36,7 @@ def write_lite(
         needs its Flex delegate for; and the figures of `LiteModel.measure`.
 
     Raises:
-        RunError: The model has no TFLite form.
+        RunError: The model has no TFLite form, or this TensorFlow cannot run it.
         CorpusError: The corpus cannot be read.
     """
     lite = task.lite()
@@ -50,8 +50,8 @@ def write_lite(
         model = unquantized if kind == "float32" else convert(lite, kind)
         name = f"{config.model}_{kind}.tflite"
         (folder / name).write_bytes(model)
-        with _no_reports():
-            runner = tf.lite.Interpreter(model_content=model).get_signature_runner()
+        with no_native_reports():
+            runner = load_lite(model)
         found[kind] = {
             "kind": kind,
             "file": name,
@@ -88,24 +88,35 @@ def convert(lite: LiteModel, kind: str) -> bytes:
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
     try:
-        with _no_reports():
+        with no_native_reports():
             return converter.convert()
     except Exception as error:
         reason = str(error).strip().splitlines()[-1]
         raise RunError(f"TFLite cannot convert the model: {reason}") from error
 
 
-@contextlib.contextmanager
-def _no_reports() -> Iterator[None]:
-    """Keeps what TFLite's C++ reports of its own doings off the console."""
-    console = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+def load_lite(model: bytes) -> Runner:
+    """Loads a TFLite model, as a function of its inputs by name.
+
+    Raises:
+        RunError: It needs operations of TensorFlow, and this TensorFlow's interpreter
+            has no Flex delegate: from 2.20 on the wheels come without it.
+    """
+    with warnings.catch_warnings():
+        # From 2.20 on it points to ai-edge-litert, which holds the same interpreter.
+        warnings.filterwarnings("ignore", ".*tf.lite.Interpreter is deprecated")
+        interpreter = tf.lite.Interpreter(model_content=model)
     try:
-        yield
-    finally:
-        os.dup2(console, 2)
-        os.close(console)
+        interpreter.allocate_tensors()
+    except RuntimeError as error:
+        if "Flex delegate" not in str(error):
+            raise
+        raise RunError(
+            f"TFLite of TensorFlow {tf.__version__} has no Flex delegate to run "
+            f"{', '.join(select_operations(model))} and measure the model with; "
+            "export it with TensorFlow 2.16 to 2.19"
+        ) from error
+    return interpreter.get_signature_runner()
 
 
 def select_operations(model: bytes) -> list[str]:

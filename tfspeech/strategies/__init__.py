@@ -7,6 +7,7 @@ from tfspeech.strategies.clipping import (
     parse_clipping,
 )
 from tfspeech.strategies.gradients import Gradients, densify, vector_norm
+from tfspeech.strategies.optimizer import Clipped, StepObserver
 from tfspeech.strategies.regularization import (
     REGULARIZATIONS,
     Regularization,
@@ -15,18 +16,21 @@ from tfspeech.strategies.regularization import (
     Update,
     parse_regularization,
 )
+from tfspeech.strategies.regularized_model import regularize
 from tfspeech.strategies.spec import build_spec
 from tfspeech.strategies.variables import VariableInfo, describe_variables
 
 __all__ = [
     "CLIPPINGS",
     "REGULARIZATIONS",
+    "Clipped",
     "Clipping",
     "ClippingChain",
     "Gradients",
     "Regularization",
     "RegularizationChain",
     "Run",
+    "StepObserver",
     "Update",
     "VariableInfo",
     "build_spec",
@@ -34,5 +38,6 @@ __all__ = [
     "describe_variables",
     "parse_clipping",
     "parse_regularization",
+    "regularize",
     "vector_norm",
 ]

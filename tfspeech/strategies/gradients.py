@@ -27,10 +27,13 @@ class Gradients:
         infos: What each tensor's variable is.
         weights: The variables' values.
         norms: L2 norms of the tensors, float32 [tensors], scales included.
+        global_norm: The L2 norm of all values together, a float32 scalar.
         raw_norms: The same before any strategy acted.
         clipped: Whether a strategy has changed the tensor, bool [tensors].
         threshold: What the last strategy that bounds the global norm bounds it to, a
             float32 scalar; NaN where none does.
+        element_threshold: The smallest bound on an element, by the last strategy that
+            has one, a float32 scalar; NaN where none does.
     """
 
     def __init__(
@@ -43,10 +46,10 @@ class Gradients:
         self._scales: tf.Tensor | None = None
         self.infos = list(infos)
         self.weights = list(weights)
-        self.norms = tensor_norms(self._tensors)
+        self._set_norms(tensor_norms(self._tensors))
         self.raw_norms = self.norms
         self.clipped = tf.zeros(len(self.infos), tf.bool)
-        self.threshold = tf.constant(float("nan"))
+        self.threshold = self.element_threshold = tf.constant(float("nan"))
 
     @property
     def values(self) -> list[tf.Tensor]:
@@ -56,10 +59,10 @@ class Gradients:
         scales = tf.unstack(self._scales, len(self._tensors))
         return [g * s for g, s in zip(self._tensors, scales, strict=True)]
 
-    @property
-    def global_norm(self) -> tf.Tensor:
-        """The L2 norm of all values together, a float32 scalar."""
-        return vector_norm(self.norms)
+    def _set_norms(self, norms: tf.Tensor) -> None:
+        self.norms = norms
+        # Once for all who ask; a graph leaves out what nobody does.
+        self.global_norm = vector_norm(norms)
 
     def only_scales(self, raw: Gradients) -> bool:
         """Whether these are the tensors of `raw`, each times a factor."""
@@ -78,7 +81,7 @@ class Gradients:
         scales = tf.broadcast_to(scales, tf.shape(self.norms))
         after = copy.copy(self)
         after._scales = scales if self._scales is None else self._scales * scales
-        after.norms = self.norms * scales
+        after._set_norms(self.norms * scales)
         after.clipped = self.clipped | (scales < 1.0)
         if threshold is not None:
             after.threshold = tf.cast(threshold, tf.float32)
@@ -93,14 +96,23 @@ class Gradients:
         n = self.global_norm
         return self.scaled(tf.where(n > c, c / n, 1.0), threshold=c)
 
-    def replaced(self, values: Sequence[tf.Tensor]) -> Gradients:
-        """Returns other values in place of these, with their norms computed anew."""
+    def replaced(
+        self, values: Sequence[tf.Tensor], threshold: float | None = None
+    ) -> Gradients:
+        """Returns other values in place of these, with their norms computed anew.
+
+        Args:
+            values: float32, in the shapes of the variables.
+            threshold: The smallest bound on an element, if there is one.
+        """
         after = copy.copy(self)
         after._tensors, after._scales = list(values), None
-        after.norms = tensor_norms(after._tensors)
+        after._set_norms(tensor_norms(after._tensors))
         # The norm of an unchanged tensor may move by its last bit: see tensor_norms.
         moved = tf.abs(after.norms - self.norms) > 1e-6 * self.norms
         after.clipped = self.clipped | moved
+        if threshold is not None:
+            after.element_threshold = tf.constant(threshold, tf.float32)
         return after
 
     def select(self, indices: Sequence[int]) -> Gradients:
@@ -111,7 +123,7 @@ class Gradients:
         part.weights = [self.weights[i] for i in indices] if self.weights else []
         if self._scales is not None:
             part._scales = tf.gather(self._scales, indices)
-        part.norms = tf.gather(self.norms, indices)
+        part._set_norms(tf.gather(self.norms, indices))
         part.raw_norms = tf.gather(self.raw_norms, indices)
         part.clipped = tf.gather(self.clipped, indices)
         return part
@@ -127,8 +139,9 @@ class Gradients:
             scales = tf.ones_like(self.norms) if self._scales is None else self._scales
             new = tf.ones_like(part.norms) if part._scales is None else part._scales
             whole._scales = tf.tensor_scatter_nd_update(scales, where, new)
-        whole.norms = tf.tensor_scatter_nd_update(self.norms, where, part.norms)
+        whole._set_norms(tf.tensor_scatter_nd_update(self.norms, where, part.norms))
         whole.clipped = tf.tensor_scatter_nd_update(self.clipped, where, part.clipped)
+        whole.element_threshold = part.element_threshold
         return whole
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import Any, Self
 
 import tensorflow as tf
 
@@ -50,6 +51,15 @@ class Strategy(Options):
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Whether the strategy acts on a variable when `match` is empty."""
         return True
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for Keras to save a strategy that is registered with it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Builds the strategy that `get_config` describes."""
+        return cls(**config)
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
         """Creates the variables that the strategy keeps from step to step.

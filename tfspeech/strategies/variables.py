@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import gc
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -80,7 +81,37 @@ def describe_variables(*models: keras.Model) -> list[VariableInfo]:
     Raises:
         SpecError: Two variables have the same path.
     """
-    infos = [info for model in models for info in _describe_model(model)]
+    return _distinct([info for model in models for info in _describe_model(model)])
+
+
+def describe_lone_variables(variables: Sequence[keras.Variable]) -> list[VariableInfo]:
+    """Describes variables whose layers are not known, by their names and shapes.
+
+    Kernels are taken to be laid out as those of `Dense` and `Conv`, biases to stand
+    alone: what looks at units needs `describe_variables`.
+
+    Raises:
+        SpecError: Two variables have the same path.
+    """
+    return _distinct([_describe(v, None, 1, set()) for v in variables])
+
+
+def find_model(variables: Sequence[keras.Variable]) -> keras.Model | None:
+    """The model that has these `trainable_variables`; None where no model has.
+
+    A variable does not know its layer, and Keras tells optimizers no more than
+    variables: so all models that are alive are asked.
+    """
+    wanted = [id(variable) for variable in variables]
+    # By their types: proxies do what they like when asked for their class.
+    models = (o for o in gc.get_objects() if issubclass(type(o), keras.Model))
+    for model in models:
+        if [id(v) for v in model.trainable_variables] == wanted:
+            return model
+    return None
+
+
+def _distinct(infos: list[VariableInfo]) -> list[VariableInfo]:
     counts = collections.Counter(info.path for info in infos)
     repeated = [path for path, count in counts.items() if count > 1]
     if repeated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import shlex
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.training.callbacks import read_metrics
 from tfspeech.training.checkpoints import (
     BEST_FILE,
+    POINTER_FILE,
     find_last,
     restore_best,
     saved_steps,
@@ -30,19 +32,24 @@ from tfspeech.training.paths import (
 )
 
 
+class RunState(enum.Enum):
+    """What a directory holds of a run."""
+
+    NONE = "nothing"
+    BEGUN = "its configuration, but no state"
+    SAVED = "all it needs to go on"
+
+
 def has_run(run_dir: Path) -> bool:
     """Whether a directory holds a run."""
     return (run_dir / CONFIG_FILE).is_file()
 
 
-def can_resume(run_dir: Path) -> bool:
-    """Whether a directory holds a run that can go on.
+def find_state(run_dir: Path) -> RunState:
+    """Says what a directory holds of a run.
 
-    Training saves its first state and then its configuration before it writes anything
+    Training writes its configuration, then its first state, and only then anything
     else; from then on both are always there. So what is missing was lost.
-
-    Returns:
-        False where no run has begun.
 
     Raises:
         RunError: What is there is damaged, or only a part of a run.
@@ -53,18 +60,23 @@ def can_resume(run_dir: Path) -> bool:
     for name in (CONFIG_FILE, METRICS_FILE, RESULTS_FILE, REPORT_FILE):
         if (run_dir / name).is_dir():
             raise RunError(f"{run_dir / name} must be a file: move the folder away")
-    checkpoints, metrics = run_dir / CHECKPOINTS, run_dir / METRICS_FILE
-    if has_run(run_dir):
-        find_last(checkpoints)
-        read_metrics(metrics)
-        return True
-    trained = any(saved_steps(checkpoints))  # The first state is that of step 0.
-    if trained or (checkpoints / BEST_FILE).exists() or metrics.exists():
+    checkpoints = run_dir / CHECKPOINTS
+    written = [run_dir / name for name in (METRICS_FILE, TENSORBOARD, RESULTS_FILE)]
+    written.append(checkpoints / BEST_FILE)
+    # The first state is that of step 0, and may be incomplete.
+    trained = any(saved_steps(checkpoints)) or any(path.exists() for path in written)
+    if not has_run(run_dir):
+        if not trained:
+            return RunState.NONE
         raise RunError(
             f"{run_dir} holds a run whose {CONFIG_FILE} is missing: put it back from a "
             "copy, or choose another --run-dir"
         )
-    return False
+    if not trained and not (checkpoints / POINTER_FILE).exists():
+        return RunState.BEGUN
+    find_last(checkpoints)
+    read_metrics(run_dir / METRICS_FILE)
+    return RunState.SAVED
 
 
 def load_config(run_dir: Path) -> RunConfig:

@@ -26,9 +26,9 @@ from tfspeech.strategies import (
 )
 from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import (
-    can_resume,
+    RunState,
     check_same,
-    has_run,
+    find_state,
     load_config,
     save_config,
 )
@@ -61,7 +61,7 @@ from tfspeech.training.paths import (
     RESULTS_FILE,
     TENSORBOARD,
 )
-from tfspeech.training.plots import plot_diagnostics
+from tfspeech.training.plots import log_images, plot_diagnostics
 from tfspeech.training.step import TrainingStep
 
 StopRule = Callable[[LoopState], bool]
@@ -102,18 +102,18 @@ def train(
     distribution = create_distribution(config.training.distribute)
     config = _absolute(config)
     if not distribution.is_chief:
-        # The chief saves the first state before the configuration.
-        _train_and_score(config, run_dir, distribution, has_run(run_dir), is_over)
-        return {}
+        resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS)) is not None
+        return _train_and_score(config, run_dir, distribution, resumed, is_over)
     with locked(run_dir):
-        resumed = can_resume(run_dir)
-        if resumed:
+        found = find_state(run_dir)
+        if found is not RunState.NONE:
             if not resume:
                 raise RunError(
                     f"{run_dir} holds a run already: go on with it by --resume, or "
                     "choose another --run-dir"
                 )
             check_same(run_dir, load_config(run_dir), config)
+        resumed = found is RunState.SAVED
         return _train_and_score(config, run_dir, distribution, resumed, is_over)
 
 
@@ -135,7 +135,7 @@ def _train_and_score(
     infos = describe_groups(task)
     if config.training.init_from and not resumed:
         _take_weights(Path(config.training.init_from), task)
-    seconds = _train(
+    done, seconds = _train(
         resolved, run_dir, task, infos, data, distribution, resumed, is_over
     )
     if not distribution.is_chief:
@@ -155,6 +155,7 @@ def _train_and_score(
     plots.mkdir(exist_ok=True)
     plot_diagnostics(run_dir / METRICS_FILE, plots)
     config.write_plots(results, run_dir / METRICS_FILE, plots)
+    log_images(plots, run_dir / TENSORBOARD, done)
     return results
 
 
@@ -231,8 +232,12 @@ def _train(
     distribution: Distribution,
     resumed: bool,
     is_over: StopRule,
-) -> float:
-    """Trains from the start or from the last checkpoint; returns the seconds taken."""
+) -> tuple[int, float]:
+    """Trains from the start or from the last checkpoint.
+
+    Returns:
+        The number of steps done, and the seconds taken.
+    """
     settings = config.training
     training = config.read_training(task, data)
     state = LoopState(training.steps_per_epoch, settings.epochs)
@@ -263,9 +268,9 @@ def _train(
     # From here on it is a run; what is wrong before leaves the directory free.
     more: Sequence[EpochCallback] = ()
     if chief:
-        if not resumed:
-            last.save(0)  # So that a run without a state is a damaged one.
         save_config(run_dir, config)
+        if not resumed:
+            last.save(0)  # Whatever else is written has a state beside it.
         more = config.callbacks(task, training, run_dir)
     guard = SkipGuard(settings.max_skipped_steps)
 
@@ -292,7 +297,7 @@ def _train(
             f"python -m tfspeech.train --run-dir {run_dir} --resume"
         )
     best.check()
-    return time.monotonic() - started
+    return state.step, time.monotonic() - started
 
 
 def _frozen(task: Task) -> dict[str, tf.Variable]:

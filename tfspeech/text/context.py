@@ -237,7 +237,9 @@ class FrameContext(Context):
         self.frame_lengths = tf.reduce_sum(self.durations, axis=1)
         frames = tf.range(tf.reduce_max(self.frame_lengths))
         frames = tf.zeros_like(self.symbols[:, :1]) + frames
-        place = tf.searchsorted(ends, frames, side="right")
+        # What tf.searchsorted finds, in operations that TFLite has.
+        ended = ends[:, tf.newaxis] <= frames[:, :, tf.newaxis]
+        place = tf.reduce_sum(tf.cast(ended, tf.int32), axis=2)
         self._place = tf.minimum(place, tf.shape(self.symbols)[1] - 1)
         self.duration = tf.cast(self.spread(self.durations), tf.float32)
         starts = self.spread(ends - self.durations)

@@ -24,6 +24,22 @@ SPIKE_MOMENTUM = 0.98
 SPIKE_WARMUP_STEPS = 10
 SMALL_WEIGHT = 1e-3
 
+GRADIENT_FIGURES = ("gradient_norm", "norm_zscore")
+"""What is measured of every step: see `SpikeMeter`."""
+UPDATE_FIGURES = (
+    "clipped_norm",
+    "threshold",
+    "element_threshold",
+    "clipped",
+    "clipped_tensors",
+    "clipped_elements",
+    "cosine",
+    "retained_energy",
+    "update_cosine",
+    "sign_flips",
+)
+"""What is measured of steps that are made: see `clipping_figures`, `UpdateProbe`."""
+
 _NAN = float("nan")
 _SMALLEST_NORM = 1e-37
 """Norms below it have no logarithm worth knowing; float32 flushes them to zero."""
@@ -70,6 +86,7 @@ def clipping_figures(
     return {
         "clipped_norm": after,
         "threshold": clipped.threshold,
+        "element_threshold": clipped.element_threshold,
         "clipped": tf.reduce_max(touched),
         "clipped_tensors": tf.reduce_mean(touched),
         "clipped_elements": elements,
@@ -187,6 +204,60 @@ class SpikeMeter:
             (1.0 - rate) * (self._variance + rate * tf.square(distance))
         )
         self._count.assign_add(known)
+
+
+class StepDiagnostics:
+    """All that is measured of the steps of some variables.
+
+    Args of the constructor:
+        variables: The weights.
+        infos: What they are.
+
+    Attributes:
+        variables: All that it keeps from step to step.
+    """
+
+    def __init__(
+        self, variables: Sequence[keras.Variable], infos: Sequence[VariableInfo]
+    ) -> None:
+        self._probe = UpdateProbe(variables, infos)
+        self._spikes = SpikeMeter()
+        self.variables = [*self._probe.variables, *self._spikes.variables]
+
+    def gradient(self, raw: Gradients) -> dict[str, tf.Tensor]:
+        """The `GRADIENT_FIGURES` of a step, made or not, before it is made."""
+        norm = raw.global_norm
+        return {"gradient_norm": norm, "norm_zscore": self._spikes.measure(norm)}
+
+    def made(
+        self, raw: Gradients, clipped: Gradients, step: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Measures a step after it has moved the weights.
+
+        Args:
+            raw: As it came from the tape.
+            clipped: As it went to the optimizer.
+            step: Number of the step, an integer scalar.
+
+        Returns:
+            The `UPDATE_FIGURES`; and |dw| / |w| of every variable, float32 [variables],
+            not finite where it is not known.
+        """
+        found = clipping_figures(raw, clipped, step)
+        self._spikes.update(raw.global_norm)
+        moves, ratios = self._probe.measure()
+        return found | moves, ratios
+
+    def skipped(self) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """What `made` returns, of a step that was not made."""
+        zero = {"clipped_norm", "clipped"}
+        values = {name: 0.0 if name in zero else _NAN for name in UPDATE_FIGURES}
+        figures = {name: tf.constant(value) for name, value in values.items()}
+        return figures, tf.fill([len(self._probe.paths)], _NAN)
+
+    def named_ratios(self, ratios: Sequence[float]) -> dict[str, float]:
+        """The ratios of `made` by the path of the variable."""
+        return dict(zip(self._probe.paths, ratios, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,10 +21,10 @@ from tfspeech.strategies import (
 )
 from tfspeech.strategies.variables import WEIGHT_KINDS
 from tfspeech.training.diagnostics import (
-    SpikeMeter,
-    UpdateProbe,
+    GRADIENT_FIGURES,
+    UPDATE_FIGURES,
+    StepDiagnostics,
     WeightFigures,
-    clipping_figures,
     weight_figures,
 )
 from tfspeech.training.distribution import Distribution
@@ -32,28 +32,17 @@ from tfspeech.training.distribution import Distribution
 METRICS = (
     "loss",
     "penalty",
-    "gradient_norm",
-    "norm_zscore",
+    *GRADIENT_FIGURES,
     "skipped",
     "learning_rate",
     "loss_scale",
-    "clipped_norm",
-    "threshold",
-    "clipped",
-    "clipped_tensors",
-    "clipped_elements",
-    "cosine",
-    "retained_energy",
-    "update_cosine",
-    "sign_flips",
+    *UPDATE_FIGURES,
 )
 """The metrics of every group and step, besides the terms of its loss: the loss without
 penalties and the penalties; the norm of the gradient and how unusual it is; whether the
 step was skipped, as 0 or 1; the rate and the loss scale it worked with; what clipping
 did to the gradient (see `clipping_figures`); how the weights moved (see `UpdateProbe`).
 NaN for what a step did not measure."""
-
-_OF_UPDATES = METRICS[METRICS.index("clipped_norm") :]
 
 
 class LossScale:
@@ -157,8 +146,7 @@ class Group:
         self.average = (
             MovingAverage(self.values, ema_momentum) if ema_momentum else None
         )
-        self._probe = UpdateProbe(self._variables, self.infos)
-        self._spikes = SpikeMeter()
+        self._diagnostics = StepDiagnostics(self._variables, self.infos)
         self.skipped = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     @property
@@ -177,7 +165,7 @@ class Group:
         known = {id(weight) for weight in weights}
         others = [v for m in self.models for v in m.variables if id(v) not in known]
         added = self.regularization.parameters
-        measured = (*self._probe.variables, *self._spikes.variables)
+        measured = self._diagnostics.variables
         pairs = [
             *((f"weights/{v.path}", v.value) for v in (*weights, *added)),
             *((f"random/{i}", v.value) for i, v in enumerate(others)),
@@ -246,33 +234,25 @@ class Group:
         figures = {
             "loss": loss,
             "penalty": penalty,
-            "gradient_norm": norm,
-            "norm_zscore": self._spikes.measure(norm),
+            **self._diagnostics.gradient(gradients),
             "skipped": 1.0 - tf.cast(accepted, tf.float32),
             "learning_rate": update.learning_rate,
             "loss_scale": tf.identity(scale),
         }
 
-        def make() -> tuple[list[tf.Tensor], tf.Tensor]:
+        def make() -> tuple[dict[str, tf.Tensor], tf.Tensor]:
             clipped = self.clipping(gradients)
-            found = clipping_figures(gradients, clipped, number)
             self._apply(clipped, update)
-            self._spikes.update(norm)
-            moves, ratios = self._probe.measure()
-            found |= moves
-            return [found[name] for name in _OF_UPDATES], ratios
+            return self._diagnostics.made(gradients, clipped, number)
 
-        def skip() -> tuple[list[tf.Tensor], tf.Tensor]:
+        def skip() -> tuple[dict[str, tf.Tensor], tf.Tensor]:
             self.skipped.assign_add(1)
-            zero = {"clipped_norm", "clipped"}
-            unknown = float("nan")
-            values = (0.0 if name in zero else unknown for name in _OF_UPDATES)
-            return list(map(tf.constant, values)), tf.fill([len(self.infos)], unknown)
+            return self._diagnostics.skipped()
 
         measured, ratios = tf.cond(accepted, make, skip)
         if self.loss_scale:
             self.loss_scale.update(tf.math.is_finite(norm))
-        return figures | dict(zip(_OF_UPDATES, measured, strict=True)), ratios
+        return figures | measured, ratios
 
     def _apply(self, gradients: Gradients, update: Update) -> None:
         """Moves the weights: optimizer, update rules and constraints, average.
@@ -332,4 +312,4 @@ class Group:
 
     def named_ratios(self, ratios: Sequence[float]) -> Mapping[str, float]:
         """The ratios of `step` by the path of the variable."""
-        return dict(zip(self._probe.paths, ratios, strict=True))
+        return self._diagnostics.named_ratios(ratios)

@@ -41,7 +41,9 @@ def plot_candidates(
         axes.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(rows, [_tick(result) for result in results])
     panels[0].set_ylim(len(results) - 0.5, -0.5)
-    figure.suptitle("Means over seeds with their 95 % intervals", fontsize=10)
+    several = any(len(result.runs) > 1 for result in results)
+    title = "Means over seeds with their 95 % intervals" if several else "One seed each"
+    figure.suptitle(title, fontsize=10)
     figure.savefig(target, dpi=120)
 
 
@@ -87,7 +89,8 @@ def _plot_means(
 ) -> None:
     """Draws means with their intervals, a line through them unless horizontal."""
     pairs = zip(positions, estimates, strict=True)
-    known = [(at, e.mean, e.half_width or 0.0) for at, e in pairs if e is not None]
+    # A single seed has no interval, and NaN draws none.
+    known = [(at, e.mean, e.half_width or np.nan) for at, e in pairs if e is not None]
     x, means, widths = np.reshape(known, (-1, 3)).T
     if horizontal:
         axes.errorbar(means, x, xerr=widths, fmt="o", capsize=3)

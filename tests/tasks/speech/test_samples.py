@@ -9,6 +9,7 @@ import tensorflow as tf
 from matplotlib import image
 from tensorflow.core.util import event_pb2
 
+from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.tasks.speech.samples import SpeechSamples
 from tfspeech.tasks.speech.task import Speech
 from tfspeech.training.loop import LoopState
@@ -21,7 +22,7 @@ def watched(tmp_path):
     """Three sentences; the vocoder makes 100 samples of a frame, all the first mel."""
     rng = np.random.default_rng(0)
     task = SimpleNamespace(
-        features=SimpleNamespace(sample_rate_hz=RATE_HZ, num_mels=4),
+        features=AcousticConfig(sample_rate_hz=RATE_HZ, num_mels=4),
         waveform=lambda frames: np.repeat(frames[:, 0], 100).astype(np.float32),
     )
     training = SimpleNamespace(

@@ -1,51 +1,61 @@
-"""The plots of how synthesisers have learned show what was measured."""
-
-import json
+"""What a picture of speech shows."""
 
 import numpy as np
 import pytest
-from matplotlib import image
 from matplotlib.figure import Figure
 
-from tfspeech.tasks.attention_tts.run import AttentionTtsRun
-from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
-from tfspeech.training.plots import plot_validation
+from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
+from tfspeech.tasks.speech.plots import plot_speech
+from tfspeech.tasks.speech.task import Speech
+
+FEATURES = AcousticConfig(sample_rate_hz=8000, num_mels=40)
+PITCH_HZ = 150.0
+TEXT = " ".join(["a sentence that is too long for the width of the picture"] * 3)
 
 
-@pytest.mark.parametrize(
-    "panels",
-    [AttentionTtsRun.panels, ParallelTtsRun.panels],
-    ids=["attention", "parallel"],
-)
-def test_every_score_of_every_validation_is_drawn(panels, tmp_path, monkeypatch):
-    names = [name for *_, names in panels for name in names]
-    lines, wanted = [], {name: [] for name in names}
-    for step in range(1, 7):
-        lines.append({"step": step, "group": "model", "loss": 1.0 / step})
-        if step % 2 == 0:
-            scores = {name: step * (1 + i) for i, name in enumerate(names)}
-            lines.append({"step": step, "epoch": step // 2, "validation": scores})
-            for name, score in scores.items():
-                wanted[name].append(score)
-    metrics = tmp_path / "metrics.jsonl"
-    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    figures, save = [], Figure.savefig
+@pytest.fixture
+def axes(tmp_path, monkeypatch):
+    """The panels of a picture of half a second of a voice of 150 Hz."""
+    figures = []
     monkeypatch.setattr(
-        Figure, "savefig", lambda f, *a, **k: figures.append(f) or save(f, *a, **k)
+        Figure, "savefig", lambda figure, *a, **k: figures.append(figure)
     )
-    plot_validation(metrics, panels, tmp_path / "learning.png")
-    drawn = {line.get_label(): line for axes in figures[0].axes for line in axes.lines}
-    labels = {name: name.replace("_", " ") for name in names} | {"loss": "validation"}
-    assert set(drawn) == {*labels.values(), "training"}
-    for name in names:
-        line = drawn[labels[name]]
-        np.testing.assert_array_equal(line.get_xdata(), [2, 4, 6])
-        np.testing.assert_array_equal(line.get_ydata(), wanted[name])
-    assert image.imread(tmp_path / "learning.png").std() > 0.01
+    time = np.arange(4000) / 8000
+    harmonics = np.arange(1, 20)[:, np.newaxis] * PITCH_HZ
+    voice = np.cos(2 * np.pi * harmonics * time).sum(axis=0) / 40
+    voice = voice.astype(np.float32)
+    frames = acoustic_frames(voice[np.newaxis], np.array([4000]), FEATURES)[0][
+        0
+    ].numpy()
+    alignment = np.random.default_rng(0).dirichlet(np.ones(5), 7)
+    speech = Speech(frames, alignment)
+    path = tmp_path / "a.png"
+    plot_speech(TEXT, speech, voice, frames, voice, FEATURES, path)
+    return figures[0].axes
 
 
-def test_a_run_without_a_validation_yet_is_plotted(tmp_path):
-    metrics = tmp_path / "metrics.jsonl"
-    metrics.write_text(json.dumps({"step": 1, "group": "model", "loss": 1.0}) + "\n")
-    plot_validation(metrics, AttentionTtsRun.panels, tmp_path / "learning.png")
-    assert image.imread(tmp_path / "learning.png").size
+def test_axes_are_seconds_and_hertz(axes):
+    ours, theirs, attention = axes
+    for panel in (ours, theirs):
+        assert panel.get_xlabel() == "time (s)"
+        assert panel.get_ylabel() == "frequency (Hz)"
+        left, right, *_ = panel.images[0].get_extent()
+        assert (left, right) == (0.0, pytest.approx(0.5, abs=0.02))
+        ticks = {t.get_text(): t.get_position()[1] for t in panel.get_yticklabels()}
+        assert list(ticks) == ["200", "500", "1000", "2000"]
+        assert sorted(ticks.values()) == list(ticks.values())
+    assert attention.images[0].get_extent()[1] == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_pitch_is_drawn_at_its_frequency(axes):
+    (line,) = axes[0].lines
+    ticks = {t.get_text(): t.get_position()[1] for t in axes[0].get_yticklabels()}
+    drawn = np.nanmedian(line.get_ydata())
+    assert -0.5 < drawn < ticks["200"]
+    assert np.isfinite(line.get_ydata()).mean() > 0.8
+
+
+def test_a_long_text_is_wrapped(axes):
+    lines = axes[0].get_title().splitlines()
+    assert len(lines) == 2
+    assert " ".join(lines) == TEXT

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -19,7 +20,13 @@ class Clipping(Strategy, abc.ABC):
 
     A strategy takes the reduced, unscaled, finite gradient of a step and returns
     another. It runs once per step however many replicas there are.
+
+    Attributes:
+        by_unit: Whether it asks for more of a variable than its path, kind and shape:
+            `unit_axes`, `fan_in`, `input_dim` or `output`, which layers decide.
     """
+
+    by_unit: ClassVar[bool] = False
 
     def accepts(self, gradients: Gradients, state: State) -> tf.Tensor:
         """Whether the step may be made, a bool scalar; a refused one is skipped.
@@ -39,6 +46,8 @@ class ClippingChain:
     Args of the constructor:
         strategies: In the order in which they act.
         infos: Descriptions of the trainable variables.
+        keep: (name, variable) -> the variable that is to hold this state; by default
+            the one that the strategy has created.
 
     Attributes:
         variables: All that the strategies keep, by names that are always the same.
@@ -48,13 +57,19 @@ class ClippingChain:
     """
 
     def __init__(
-        self, strategies: Sequence[Clipping], infos: Sequence[VariableInfo]
+        self,
+        strategies: Sequence[Clipping],
+        infos: Sequence[VariableInfo],
+        keep: Callable[[str, tf.Variable], tf.Variable] = lambda _, variable: variable,
     ) -> None:
         self._strategies = tuple(strategies)
-        self._states = [
-            strategy.create_state([infos[i] for i in selected_indices(strategy, infos)])
-            for strategy in strategies
-        ]
+        self._states: list[State] = []
+        for number, strategy in enumerate(strategies):
+            selected = [infos[i] for i in selected_indices(strategy, infos)]
+            state = strategy.create_state(selected)
+            self._states.append(
+                {name: keep(f"{number}/{name}", v) for name, v in state.items()}
+            )
         self.variables = {
             f"{number}/{name}": variable
             for number, state in enumerate(self._states)

@@ -46,6 +46,11 @@ class ErrorFeedback(Clipping):
     def _inner(self) -> Clipping:
         return build_spec(self.inner, _INNER, "clipping strategy for error_feedback")
 
+    @property
+    def by_unit(self) -> bool:
+        """Whether the inner strategy looks at units."""
+        return self._inner.by_unit
+
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects what the inner strategy does."""
         return self._inner.selects_by_default(info)

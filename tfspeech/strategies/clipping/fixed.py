@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -34,7 +35,7 @@ class Value(Clipping):
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Bounds every element."""
         values = [tf.clip_by_value(g, -self.c, self.c) for g in gradients.values]
-        return gradients.replaced(values)
+        return gradients.replaced(values, threshold=self.c)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,16 +47,18 @@ class InverseSqrtDim(Clipping):
     the number of features per frame of the whole model (80 mels: c = 0.1118).
     """
 
+    by_unit: ClassVar[bool] = True
+
     of: str = argument("fan_in", choices=("fan_in", "input"))
 
     def clip(self, gradients: Gradients, state: State) -> Gradients:
         """Bounds every element by its variable's threshold."""
-        values = []
-        for gradient, info in zip(gradients.values, gradients.infos, strict=True):
-            dimension = info.fan_in if self.of == "fan_in" else info.input_dim
-            c = dimension**-0.5
-            values.append(tf.clip_by_value(gradient, -c, c))
-        return gradients.replaced(values)
+        infos = gradients.infos
+        dimensions = [i.fan_in if self.of == "fan_in" else i.input_dim for i in infos]
+        bounds = [dimension**-0.5 for dimension in dimensions]
+        pairs = zip(gradients.values, bounds, strict=True)
+        values = [tf.clip_by_value(gradient, -c, c) for gradient, c in pairs]
+        return gradients.replaced(values, threshold=min(bounds))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +120,8 @@ class Adaptive(Clipping):
     Image Recognition Without Normalization", equation 3 (arXiv 2102.06171).
     """
 
+    by_unit: ClassVar[bool] = True
+
     ratio: float = argument(0.01, POSITIVE)
     eps: float = argument(1e-3, POSITIVE)
 
@@ -164,6 +169,8 @@ class Centralize(Clipping):
     normalisation are left alone. Source: Yong et al. 2020, "Gradient Centralization"
     (arXiv 2004.01461).
     """
+
+    by_unit: ClassVar[bool] = True
 
     def selects_by_default(self, info: VariableInfo) -> bool:
         """Selects kernels."""

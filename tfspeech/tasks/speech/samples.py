@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from tfspeech.audio.encode import write_wav
-from tfspeech.tasks.speech.task import Speech, SpeechTask
+from tfspeech.tasks.speech.plots import plot_speech
+from tfspeech.tasks.speech.task import SpeechTask
 from tfspeech.tasks.speech.training import SpeechTraining
 from tfspeech.training.loop import LoopState
 from tfspeech.training.paths import SAMPLES, TENSORBOARD
@@ -50,8 +51,10 @@ class SpeechSamples:
             plot_speech(
                 self._training.spoken_texts[number],
                 speech,
+                waveform,
                 self._training.spoken_frames[number],
-                self._task.features.num_mels,
+                self._recordings[number],
+                self._task.features,
                 folder / f"sentence_{number}.png",
             )
             with self._writer.as_default(state.step):
@@ -65,38 +68,16 @@ class SpeechSamples:
                 tf.summary.image(f"alignment_{number}", image)
         self._writer.flush()
 
+    @functools.cached_property
+    def _recordings(self) -> list[np.ndarray]:
+        count = len(self._training.spoken_frames[:COUNT])
+        return [self._training.recording(number) for number in range(count)]
+
     def _write_recordings(self) -> None:
         self._folder.mkdir(parents=True)
         rate_hz = self._task.features.sample_rate_hz
         for number, frames in enumerate(self._training.spoken_frames[:COUNT]):
-            recording = self._training.recording(number)
-            write_wav(self._folder / f"recording_{number}.wav", recording, rate_hz)
+            path = self._folder / f"recording_{number}.wav"
+            write_wav(path, self._recordings[number], rate_hz)
             waveform = self._task.waveform(frames)
             write_wav(self._folder / f"vocoder_{number}.wav", waveform, rate_hz)
-
-
-def plot_speech(
-    text: str, speech: Speech, recording: np.ndarray, num_mels: int, target: Path
-) -> None:
-    """Plots what was spoken beside the recording, and the alignment.
-
-    Args:
-        text: What was to be said.
-        speech: What was spoken.
-        recording: Frames of the recording, [frames, frame_dim].
-        num_mels: How many of a frame's values are log-mels.
-        target: The PNG.
-    """
-    figure = Figure(figsize=(9, 8), layout="constrained")
-    ours, theirs, attention = figure.subplots(3, 1)
-    for axes, frames, title in (
-        (ours, speech.frames, text),
-        (theirs, recording, "recording"),
-    ):
-        axes.imshow(frames[:, :num_mels].T, aspect="auto", origin="lower")
-        axes.set(xlabel="frame", ylabel="mel filter", title=title)
-    attention.imshow(
-        speech.alignment.T, aspect="auto", origin="lower", vmin=0.0, vmax=1.0
-    )
-    attention.set(xlabel="step", ylabel="symbol", title="alignment")
-    figure.savefig(target, dpi=100)
