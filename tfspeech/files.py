@@ -11,11 +11,14 @@ import os
 import platform
 import tomllib
 import uuid
+import zipfile
+import zlib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from tfspeech.console import say
@@ -104,6 +107,25 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Loads all arrays of a `.npz` file, whose checksums are looked at.
+
+    Raises:
+        ValueError: It is damaged.
+        OSError: It cannot be read.
+    """
+    try:
+        # NumPy leaves a file open that is no zip file.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    # A flipped bit may look like encryption, which is a RuntimeError.
+    except (
+        *(EOFError, KeyError, RuntimeError, ValueError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
+        raise ValueError(f"it is damaged ({error})") from error
 
 
 def read_toml(package: str, name: str) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 import time
 import weakref
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -222,7 +221,7 @@ def open_or_make(
     """
     try:
         return open_entry(folder)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, LookupError) as error:
         if folder.exists():
             say(f"{folder} in the cache is damaged; it is made again ({error})")
             shutil.rmtree(folder, ignore_errors=True)

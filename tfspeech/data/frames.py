@@ -24,6 +24,7 @@ from tfspeech.data.cache import (
 )
 from tfspeech.data.pipeline import Batch, ordered_rows
 from tfspeech.data.store import AudioStore
+from tfspeech.files import load_arrays
 
 _FORMAT_VERSION = 2  # Of the cache; a change of the analysis must raise it.
 # More need more memory and, beyond the processor's cache, half as much time again.
@@ -50,8 +51,8 @@ def frame_store(
     """
 
     def open_entry(folder: Path) -> ArrayStore:
-        with np.load(folder / _INDEX) as arrays:
-            columns = [arrays[name] for name in ("starts", "lengths", "checksums")]
+        arrays = load_arrays(folder / _INDEX)
+        columns = [arrays[name] for name in ("starts", "lengths", "checksums")]
         return CheckedStore(folder / _FRAMES, *columns, make, (config.frame_dim,))
 
     def make(row: int) -> np.ndarray:

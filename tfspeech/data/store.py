@@ -22,6 +22,7 @@ from tfspeech.data.cache import CheckedStore, cache_folder, checksum, open_or_ma
 from tfspeech.data.checks import MEASUREMENTS, Problem, Report, check
 from tfspeech.data.manifest import Corpus
 from tfspeech.errors import AudioError, CorpusError
+from tfspeech.files import load_arrays
 from tfspeech.text.espeak import NATIVE_RATE_HZ
 
 TELEPHONE_RATE_HZ = 8000
@@ -53,9 +54,9 @@ class AudioStore(CheckedStore):
         self, folder: Path, fingerprint: str, make: Callable[[int], np.ndarray]
     ) -> None:
         self.fingerprint = fingerprint
-        with np.load(folder / _INDEX) as arrays:
-            self.sample_rate_hz = int(arrays["rate_hz"])
-            self.measurements = arrays["measurements"]
+        arrays = load_arrays(folder / _INDEX)
+        self.sample_rate_hz = int(arrays["rate_hz"])
+        self.measurements = arrays["measurements"]
         columns = (self.measurements[n] for n in ("offset", "length", "checksum"))
         super().__init__(folder / _SAMPLES, *columns, make)
 

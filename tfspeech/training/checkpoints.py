@@ -6,9 +6,7 @@ can still go on.
 
 from __future__ import annotations
 
-import contextlib
 import io
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.errors import RunError
-from tfspeech.files import write_bytes
+from tfspeech.files import load_arrays, write_bytes
 
 BEST_FILE = "best.npz"
 LAST = "last"
@@ -109,9 +107,7 @@ def saved_steps(folder: Path) -> list[int]:
 def check_best(folder: Path) -> None:
     """Raises a `RunError` where the best weights of a run are missing or damaged."""
     try:
-        with _best_arrays(folder) as arrays:
-            for name in arrays:
-                arrays[name]  # Its checksum is looked at.
+        _read_best(folder)
     except RunError as error:
         raise RunError(
             f"{folder / BEST_FILE}, the best weights so far, is missing or damaged: "
@@ -141,9 +137,14 @@ def restore_best(folder: Path, models: Models) -> None:
     Raises:
         RunError: There are none yet, or they are damaged or of other models.
     """
-    with _best_arrays(folder) as arrays:
+    arrays = _read_best(folder)
+    try:
         for key, weight in _weights(models):
             weight.assign(arrays[key])
+    except (KeyError, ValueError) as error:
+        raise RunError(
+            f"checkpoint {folder / BEST_FILE} is of another model: {error}"
+        ) from error
 
 
 def take_best(folder: Path, models: Models) -> list[str]:
@@ -160,15 +161,15 @@ def take_best(folder: Path, models: Models) -> list[str]:
         RunError: There are none yet, or they are damaged.
     """
     left = []
-    with _best_arrays(folder) as arrays:
-        for key, weight in _weights(models):
-            if key not in arrays:
-                left.append(f"{weight.path}: the other model has no such weight")
-            elif arrays[key].shape != tuple(weight.shape):
-                shapes = arrays[key].shape, tuple(weight.shape)
-                left.append(f"{weight.path}: {shapes[0]} there, {shapes[1]} here")
-            else:
-                weight.assign(arrays[key])
+    arrays = _read_best(folder)
+    for key, weight in _weights(models):
+        if key not in arrays:
+            left.append(f"{weight.path}: the other model has no such weight")
+        elif arrays[key].shape != tuple(weight.shape):
+            shapes = arrays[key].shape, tuple(weight.shape)
+            left.append(f"{weight.path}: {shapes[0]} there, {shapes[1]} here")
+        else:
+            weight.assign(arrays[key])
     return left
 
 
@@ -178,8 +179,12 @@ def _weights(models: Models) -> Iterator[tuple[str, keras.Variable]]:
         yield from ((f"{name}:{weight.path}", weight) for weight in model.weights)
 
 
-@contextlib.contextmanager
-def _best_arrays(folder: Path) -> Iterator[Mapping[str, np.ndarray]]:
+def _read_best(folder: Path) -> dict[str, np.ndarray]:
+    """The best weights of a run, by the names of `_weights`.
+
+    Raises:
+        RunError: There are none yet, or they are damaged.
+    """
     path = folder / BEST_FILE
     if not path.exists():
         raise RunError(
@@ -187,12 +192,9 @@ def _best_arrays(folder: Path) -> Iterator[Mapping[str, np.ndarray]]:
             f"python -m tfspeech.train --run-dir {folder.parent} --resume"
         )
     try:
-        with np.load(path) as arrays:
-            yield arrays
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(
-            f"checkpoint {path} is damaged or of another model: {error}"
-        ) from error
+        return load_arrays(path)
+    except (OSError, ValueError) as error:
+        raise RunError(f"checkpoint {path} is damaged: {error}") from error
 
 
 def _cannot_write(folder: Path, error: Exception) -> RunError:
