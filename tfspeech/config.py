@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
-import textwrap
 import typing
 from collections.abc import Collection
 from typing import Any, TypeVar
@@ -15,6 +15,9 @@ from tfspeech.errors import SpecError
 Config = TypeVar("Config")
 
 _MAX_SHOWN = 60
+
+# It evaluates all annotations of a class.
+_type_hints = functools.cache(typing.get_type_hints)
 
 
 def add_flags(
@@ -31,7 +34,7 @@ def add_flags(
     """
     title = (config.__doc__ or "").splitlines()[0].rstrip(".")
     group = parser.add_argument_group(title)
-    hints = typing.get_type_hints(type(config))
+    hints = _type_hints(type(config))
     for field in dataclasses.fields(config):
         if field.name in skip:
             continue
@@ -120,12 +123,12 @@ def from_json(config: Config, values: Any, name: str = "") -> Config:
     if not isinstance(values, dict):
         raise SpecError(f"{name or 'it'} must be an object. Received: {_cut(values)}")
     prefix = name and f"{name}."
-    hints = typing.get_type_hints(type(config))
+    hints = _type_hints(type(config))
     fields = {field.name for field in dataclasses.fields(config)}
     checked = {}
     for key, value in values.items():
         if key not in fields:
-            raise SpecError(f"{_cut(prefix + key)} is not known")
+            raise SpecError(f"{_cut(prefix + key)[1:-1]} is not known")
         default = getattr(config, key)
         if dataclasses.is_dataclass(default):
             checked[key] = from_json(default, value, prefix + key)
@@ -166,4 +169,7 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
 
 def _cut(value: Any) -> str:
     """A value of JSON on one short line, however large it is."""
-    return textwrap.shorten(json.dumps(value), _MAX_SHOWN, placeholder="...")
+    text = json.dumps(value)
+    if len(text) <= _MAX_SHOWN:
+        return text
+    return f"{text[: _MAX_SHOWN // 2]}...{text[-_MAX_SHOWN // 2 :]}"

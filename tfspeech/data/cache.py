@@ -148,6 +148,8 @@ class CheckedStore(ArrayStore):
         """
         contents = self._read(index)
         if len(contents) < self._size(index):
+            # Writing will fill the file up with zeros, where others were.
+            self._checked[:] = False
             contents = self._make_again(index)
         elif not self._checked[index]:
             if checksum(contents) == self._checksums[index]:
