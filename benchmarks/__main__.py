@@ -1,9 +1,8 @@
-"""`python -m benchmarks`: prints all ratios, or those of the parts that are named."""
+"""`python -m benchmarks`: measures the times that the project promises."""
 
 from __future__ import annotations
 
-import logging
-import sys
+from collections.abc import Sequence
 
 from benchmarks.audio import (
     benchmark_features,
@@ -16,6 +15,9 @@ from benchmarks.serving import benchmark_serving
 from benchmarks.strategies import benchmark_strategies
 from benchmarks.synthesis import benchmark_synthesis
 from benchmarks.training import benchmark_step
+from tfspeech.console import Parser, run_command
+from tfspeech.errors import SpecError
+from tfspeech.spec import unknown
 
 PARTS = {
     "step": benchmark_step,
@@ -29,7 +31,27 @@ PARTS = {
     "serving": benchmark_serving,
 }
 
-# Each step of a comparison is traced anew, which TensorFlow warns of.
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
-for name in sys.argv[1:] or PARTS:
-    PARTS[name]()
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs benchmarks one after the other.
+
+    Raises:
+        SpecError: There is no such part.
+    """
+    parser = Parser("bench", "Prints times and ratios of what the project promises.")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"some of {', '.join(PARTS)} (default: all)",
+    )
+    names = parser.parse_args(arguments).parts or list(PARTS)
+    for name in names:
+        if name not in PARTS:
+            raise SpecError(unknown("part", name, PARTS))
+    for name in names:
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -29,9 +29,7 @@ def benchmark_serving() -> None:
     """Prints latencies, rates and real-time factors of what is in `saved_models`."""
     names = exported_models(SAVED_MODELS)
     if not names:
-        print(
-            f"\nServing: no model in {SAVED_MODELS}; python -m tfspeech.export RUN_DIR"
-        )
+        print(f"\nServing: no model in {SAVED_MODELS}; tfspeech export RUN_DIR")
     for name in names:
         version = latest_version(SAVED_MODELS / name)
         rows = {"first request": f"{_first_request_ms(version, warm=False):8.1f} ms"}

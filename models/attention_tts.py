@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -22,6 +23,7 @@ from models.layers import (
     mask_frames,
 )
 from models.layers.text_encoder import ENCODERS
+from models.model import SpeechModel
 
 ATTENTIONS: dict[str, Callable[..., Attention]] = {
     "additive": lambda c, **k: AdditiveAttention(
@@ -131,7 +133,8 @@ class AttentionTtsConfig(Options):
             )
 
 
-class AttentionTts(keras.Model):
+@keras.saving.register_keras_serializable(package="tfspeech")
+class AttentionTts(SpeechModel):
     """Predicts the acoustic frames of a padded batch of symbol sequences.
 
     Args of the constructor:
@@ -145,10 +148,10 @@ class AttentionTts(keras.Model):
         config: AttentionTtsConfig,
         num_symbols: int,
         frame_dim: int,
-        **kwargs: object,
+        name: str = "attention_tts",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(name="attention_tts", **kwargs)
-        self.config = config
+        super().__init__(config, name=name, **kwargs)
         self.num_symbols = num_symbols
         self.feature_dim = frame_dim
         policy = self.dtype_policy
@@ -204,6 +207,22 @@ class AttentionTts(keras.Model):
         self.decoder.build((None, None, self.config.encoder_units))
         if self.postnet is not None:
             self.postnet.build((None, None, self.feature_dim))
+
+    @property
+    def signature(self) -> dict[str, tf.TensorSpec]:
+        """The inputs of `call`: a text, and the recording that it follows."""
+        shape = [None, None, self.feature_dim]
+        return {
+            "symbols": tf.TensorSpec([None, None], tf.int32, "symbols"),
+            "symbol_lengths": tf.TensorSpec([None], tf.int32, "symbol_lengths"),
+            "frames": tf.TensorSpec(shape, tf.float32, "frames"),
+            "frame_lengths": tf.TensorSpec([None], tf.int32, "frame_lengths"),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, as JSON knows them."""
+        sizes = {"num_symbols": self.num_symbols, "frame_dim": self.feature_dim}
+        return super().get_config() | sizes
 
     def call(
         self, inputs: dict[str, tf.Tensor], training: bool = False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+Config = TypeVar("Config")
 
 _LARGEST = 3.4e38
 _LOG_RATIO = 10.0
@@ -163,6 +165,13 @@ class Options:
         if not valid:
             value = getattr(self, name)
             raise self.error(f"{name} must be {wanted}. Received: {name}={value!r}")
+
+
+def restored(config_class: type[Config], values: Mapping[str, Any]) -> Config:
+    """Builds a configuration from what JSON has of its fields, which has no tuples."""
+    return config_class(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    )
 
 
 def decade_around(value: float) -> Range:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from models.config import Options, option, sizes
 from models.layers import FeatureNormalization, mask_frames
+from models.model import SpeechModel
 
 # Percent of the training set below and above the range, and where that is.
 _TAIL, _RANGE = 0.5, 0.9
@@ -100,7 +102,8 @@ class DenseNet(keras.Model):
         return {"outputs": tf.cast(values, tf.float32)}
 
 
-class DenseSynthesis(keras.Model):
+@keras.saving.register_keras_serializable(package="tfspeech")
+class DenseSynthesis(SpeechModel):
     """Predicts durations from linguistic features, and acoustic frames from both.
 
     H. Zen, A. Senior, M. Schuster, "Statistical Parametric Speech Synthesis Using Deep
@@ -125,10 +128,10 @@ class DenseSynthesis(keras.Model):
         config: DenseSynthesisConfig,
         feature_dim: int,
         target_dim: int,
-        **kwargs: object,
+        name: str = "dense_synthesis",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(name="dense_synthesis", **kwargs)
-        self.config = config
+        super().__init__(config, name=name, **kwargs)
         self.feature_dim = feature_dim
         self.target_dim = target_dim
         activations = config.hidden_activation, config.output_activation
@@ -191,6 +194,22 @@ class DenseSynthesis(keras.Model):
             low = np.where(high > low, low, values.min(0))
             high = np.where(high > low, high, values.max(0))
             layer.set_statistics((low + high) / 2, (high - low) / (2 * _RANGE))
+
+    @property
+    def signature(self) -> dict[str, tf.TensorSpec]:
+        """The inputs of `call`: features of frames, and of segments."""
+        shape = [None, None, self.feature_dim]
+        return {
+            "frame_features": tf.TensorSpec(shape, tf.float32, "frame_features"),
+            "frame_lengths": tf.TensorSpec([None], tf.int32, "frame_lengths"),
+            "segment_features": tf.TensorSpec(shape, tf.float32, "segment_features"),
+            "segment_lengths": tf.TensorSpec([None], tf.int32, "segment_lengths"),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, as JSON knows them."""
+        sizes = {"feature_dim": self.feature_dim, "target_dim": self.target_dim}
+        return super().get_config() | sizes
 
     def call(
         self, inputs: dict[str, tf.Tensor], training: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -17,6 +18,7 @@ from models.layers import (
     MeanPooling,
     Recurrent,
 )
+from models.model import SpeechModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +49,8 @@ class RnnRecognizerConfig(Options):
     dropout: float = option(0.2, "dropout rate", BELOW_1, search=Range(0.0, 0.5))
 
 
-class RnnRecognizer(keras.Model):
+@keras.saving.register_keras_serializable(package="tfspeech")
+class RnnRecognizer(SpeechModel):
     """Classifier of padded batches of feature sequences into words.
 
     Args of the constructor:
@@ -57,7 +60,7 @@ class RnnRecognizer(keras.Model):
 
     Attributes:
         output_layers: The layers whose units are words.
-        activation_names: The keys of `activations`.
+        activation_names: The layers whose activations `call` returns on request.
     """
 
     def __init__(
@@ -65,10 +68,10 @@ class RnnRecognizer(keras.Model):
         config: RnnRecognizerConfig,
         feature_dim: int,
         num_classes: int,
-        **kwargs: object,
+        name: str = "rnn_recognizer",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(name="rnn_recognizer", **kwargs)
-        self.config = config
+        super().__init__(config, name=name, **kwargs)
         self.feature_dim = feature_dim
         self.num_classes = num_classes
         policy = self.dtype_policy
@@ -125,13 +128,30 @@ class RnnRecognizer(keras.Model):
         self(
             {
                 "features": tf.zeros([1, 1, feature_dim]),
-                "lengths": tf.ones([1], tf.int32),
+                "lengths": tf.ones([1], "int32"),
             }
         )
 
+    @property
+    def signature(self) -> dict[str, tf.TensorSpec]:
+        """The inputs of `call` in recognition."""
+        shape = [None, None, self.feature_dim]
+        return {
+            "features": tf.TensorSpec(shape, tf.float32, "features"),
+            "lengths": tf.TensorSpec([None], tf.int32, "lengths"),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, as JSON knows them."""
+        sizes = {"feature_dim": self.feature_dim, "num_classes": self.num_classes}
+        return super().get_config() | sizes
+
     def call(
-        self, inputs: dict[str, tf.Tensor], training: bool = False
-    ) -> dict[str, tf.Tensor]:
+        self,
+        inputs: dict[str, tf.Tensor],
+        training: bool = False,
+        with_activations: bool = False,
+    ) -> dict[str, Any]:
         """Scores a batch.
 
         Args:
@@ -139,11 +159,13 @@ class RnnRecognizer(keras.Model):
                 [batch], in frames; and `seeds` int64 [batch] of the dropout, drawn
                 where they are not given.
             training: Whether dropout is on.
+            with_activations: Whether activations are returned, too.
 
         Returns:
-            `logits`, float32 [batch, num_classes]; `activations`, the outputs of the
-            recurrent layers before dropout, within (-1, 1), by layer, [batch, frames,
-            units]; `activation_lengths`, by layer, int32 [batch], in frames.
+            `logits`, float32 [batch, num_classes]. On request `activations`, the
+            outputs of the recurrent layers before dropout, within (-1, 1), by layer,
+            [batch, frames, units]; and `activation_lengths`, by layer, int32 [batch],
+            in frames.
         """
         lengths, seeds = inputs["lengths"], inputs.get("seeds")
         frames = self.normalization(inputs["features"])
@@ -161,8 +183,8 @@ class RnnRecognizer(keras.Model):
             activations[recurrent.name] = frames
             frames = dropout(frames, seeds, training=training)
         pooled = self.pooling(frames, lengths)
-        return {
-            "logits": tf.cast(self.classifier(pooled), tf.float32),
-            "activations": activations,
-            "activation_lengths": dict.fromkeys(activations, lengths),
-        }
+        outputs = {"logits": tf.cast(self.classifier(pooled), tf.float32)}
+        if with_activations:
+            outputs["activations"] = activations
+            outputs["activation_lengths"] = dict.fromkeys(activations, lengths)
+        return outputs

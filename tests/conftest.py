@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-from small_flags import SMALL
+from small_flags import SMALL, TONES_HZ
 
 from tfspeech import console
 
@@ -30,9 +30,6 @@ def speech_data() -> Path:
 def _private_cache(tmp_path_factory):
     """Keeps what tests decode out of the user's cache."""
     os.environ["TFSPEECH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-
-
-TONES_HZ = {"low": 300.0, "middle": 700.0, "high": 1500.0}
 
 
 @pytest.fixture(scope="session")

@@ -160,7 +160,10 @@ def test_the_command_aligns_and_says_what_it_found(sentences, tmp_path, command)
     ("arguments", "message"),
     [
         (["reader"], "error: the following arguments are required: --output"),
-        (["nowhere", "--output=x"], "error: unknown corpus; the known ones are"),
+        (
+            ["nowhere", "--output=x"],
+            "error: unknown corpus 'nowhere'; the known ones",
+        ),
         (["reader", "--output=x", "--gaussians=3"], "error: gaussians must be a power"),
         (["reader", "--output=x", "--num-cepstra=0"], "error: num_cepstra must be"),
     ],

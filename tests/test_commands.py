@@ -63,7 +63,7 @@ def test_a_directory_without_a_run_is_one_clear_line(main, tmp_path, command):
     assert code == 2
     assert errors == [
         f"error: {tmp_path} holds no run (config.json is missing); train one with "
-        f"python -m tfspeech.train --run-dir {tmp_path}"
+        f"tfspeech train --run-dir {tmp_path}"
     ]
 
 

@@ -57,7 +57,7 @@ def test_help_has_defaults_units_and_choices(capsys):
 
 @pytest.mark.parametrize("arguments", [["--size=x"], ["--siz=1"], ["--deep=False"]])
 def test_what_argparse_refuses_is_an_error_with_the_way_to_help(arguments):
-    with pytest.raises(SpecError, match="python -m example --help"):
+    with pytest.raises(SpecError, match="tfspeech example --help"):
         parse(*arguments)
 
 

@@ -177,7 +177,7 @@ def test_export_says_how_to_speak_and_serve(
     monkeypatch.setattr(export, "read_description", lambda _: {"tflite": {}})
     code, out, _ = command(export.main, small_voice, "--output", tmp_path)
     assert code == 0
-    assert f'python -m tfspeech.synthesize {small_voice} "TEXT"' in out
+    assert f'tfspeech synthesize {small_voice} "TEXT"' in out
     assert f"{tmp_path}:/models tensorflow/serving" in out
     assert "--model_config_file=/models/models.config" in out
     assert "transcribe" not in out

@@ -51,7 +51,7 @@ def describe(results: Mapping[str, Any], output: Path) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Aligns a corpus, and prints how well."""
     parser = Parser(
-        "tfspeech.align",
+        "align",
         "Finds the times of the phonemes of a corpus by forced alignment with hidden "
         "Markov models, which are trained on the corpus itself.",
     )

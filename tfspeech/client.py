@@ -124,9 +124,7 @@ def _write_speech(
 
 
 def _parser() -> Parser:
-    parser = Parser(
-        "tfspeech.client", "Has a TF Serving transcribe files or speak texts."
-    )
+    parser = Parser("client", "Has a TF Serving transcribe files or speak texts.")
     parser.add_argument(
         "inputs",
         nargs="+",

@@ -160,9 +160,10 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
             raise SpecError(f"{name} must be a list. Received: {_cut(value)}")
         each = typing.get_args(hint)[0]
         return tuple(_convert(v, each, f"{name}[{i}]") for i, v in enumerate(value))
-    wanted, kinds = _TYPES[hint]
+    wanted, kinds = _TYPES.get(hint, ("", object))  # Models from outside have more.
     # In Python, a truth value is an integer.
-    if not isinstance(value, kinds) or (hint is not bool and isinstance(value, bool)):
+    is_number = hint in (int, float) and isinstance(value, bool)
+    if is_number or not isinstance(value, kinds):
         raise SpecError(f"{name} must be {wanted}. Received: {_cut(value)}")
     return value
 

@@ -12,6 +12,7 @@ import os
 import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from tqdm import tqdm
@@ -20,17 +21,24 @@ from tfspeech.errors import SpecError, TfspeechError
 
 USER_ERROR = 2
 
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are exceptions, and that knows `-v`.
 
     Flags that are not given leave no trace in the namespace, so that the defaults
     stay where they are declared.
+
+    Args of the constructor:
+        command: Its name after `tfspeech`.
+        description: What it does.
+        **kwargs: As of `argparse.ArgumentParser`.
     """
 
     def __init__(self, command: str, description: str, **kwargs: Any) -> None:
         super().__init__(
-            prog=f"python -m {command}",
+            prog=f"tfspeech {command}",
             description=description,
             argument_default=argparse.SUPPRESS,
             allow_abbrev=False,
@@ -45,6 +53,16 @@ class Parser(argparse.ArgumentParser):
         raise SpecError(f"{message} (see {self.prog} --help)")
 
 
+@contextlib.contextmanager
+def silence(silent: bool = True) -> Iterator[None]:
+    """Keeps bars and lines of progress from being shown while the block runs."""
+    token = _silent.set(silent)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
+
+
 def progress(total: int, description: str, unit: str = "it", initial: int = 0) -> tqdm:
     """A progress bar on a terminal, silent elsewhere; a context manager."""
     return tqdm(
@@ -54,13 +72,14 @@ def progress(total: int, description: str, unit: str = "it", initial: int = 0) -
         initial=initial,
         dynamic_ncols=True,
         leave=False,
-        disable=not sys.stderr.isatty(),
+        disable=_silent.get() or not sys.stderr.isatty(),
     )
 
 
 def say(text: str) -> None:
     """Prints a line of progress on standard error, above any progress bar."""
-    tqdm.write(text, file=sys.stderr)
+    if not _silent.get():
+        tqdm.write(text, file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def run(
 
 def main(arguments: Sequence[str]) -> None:
     """Prints the scores as text or as JSON."""
-    parser = Parser("tfspeech.evaluate", "Measures a trained model on a corpus.")
+    parser = Parser("evaluate", "Measures a trained model on a corpus.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
         "--data", metavar="CORPUS[:PATH]", help="corpus (default: that of the run)"

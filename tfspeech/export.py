@@ -61,7 +61,7 @@ def run(
     kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
     with locked(output, wait=True):
         listed_models(output)  # A list that is damaged is to fail before the work.
-        version = _export(config, task, output / config.model, kinds)
+        version = _export(config, task, output / config.name, kinds)
         write_settings(output)
     return version
 
@@ -96,15 +96,15 @@ def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> 
     tf.saved_model.save(server, str(folder), signatures=signatures)
     check_operations(folder)
     sizes = (1, MAX_BATCH_SIZE)
-    write_warmup(folder, config.model, signatures, server.examples, sizes)
+    write_warmup(folder, config.name, signatures, server.examples, sizes)
     lite = write_lite(folder, config, task, kinds) if kinds else {}
     metadata = {**server.metadata, "tflite": lite}
-    write_description(folder, config.model, signatures, metadata)
+    write_description(folder, config.name, signatures, metadata)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Exports, and says how the model is served."""
-    parser = Parser("tfspeech.export", "Writes a SavedModel that TF Serving loads.")
+    parser = Parser("export", "Writes a SavedModel that TF Serving loads.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
         "--output",
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str]) -> None:
     for each in lite.values():
         print(summarize(each))
     usage = load_config(given["run_dir"]).usage
-    print(f"try: python -m {usage.format(given['run_dir'])}")
+    print(f"try: {usage.format(given['run_dir'])}")
     print(
         f"serve: docker run -p 8500:8500 -p 8501:8501 -v "
         f"{model.parent.resolve()}:{SERVER_FOLDER} tensorflow/serving "

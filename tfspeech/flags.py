@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from tfspeech.config import add_flags, take_flags
 from tfspeech.console import Parser
-from tfspeech.tasks.registry import MODELS, default_config
+from tfspeech.spec import is_outside
+from tfspeech.tasks.registry import MODELS, default_config, find_model
 from tfspeech.tasks.task import RunConfig
 
 DEFAULT_MODEL = "rnn_recognizer"
@@ -25,12 +26,15 @@ def model_parser(
     """Returns a parser that knows MODEL and a flag per field of its configuration.
 
     Args:
-        command: The name of the module that is run.
+        command: Its name after `tfspeech`.
         description: Of the command.
         arguments: The command line, which names the model whose flags are to be known.
         add_own: Adds the flags that the command has besides.
         skip: Names of fields that get no flag.
         default: The model where the command line names none.
+
+    Raises:
+        SpecError: There is no such model.
     """
 
     def build(models: Collection[str], **options: object) -> Parser:
@@ -39,7 +43,9 @@ def model_parser(
             "model",
             nargs="?",
             metavar="MODEL",
-            help=f"one of {', '.join(MODELS)} (default: {DEFAULT_MODEL})",
+            help=f"one of {', '.join(MODELS)}, or package.module:Class for a model "
+            "outside the package; each has flags of its own: "
+            f"tfspeech {command} MODEL --help (default: {DEFAULT_MODEL})",
         )
         for model in models:
             for section in default_config(model).sections().values():
@@ -50,7 +56,10 @@ def model_parser(
     # With the flags of all models it is known which words are values of flags.
     every = build(MODELS, conflict_handler="resolve", add_help=False)
     model = getattr(every.parse_known_args(arguments)[0], "model", default)
-    return build([model if model in MODELS else default])
+    if model not in MODELS and not is_outside(model):
+        every.parse_args(arguments)  # Where a flag is wrong, that is the first to know.
+        find_model(model)
+    return build([model])
 
 
 def with_settings(config: RunConfig, settings: Sequence[tuple[str, str]]) -> RunConfig:
@@ -71,7 +80,7 @@ def with_settings(config: RunConfig, settings: Sequence[tuple[str, str]]) -> Run
             words.append(f"--{flag}" if value == "true" else f"--no-{flag}")
         else:
             words.append(f"--{flag}={value}")
-    parser = Parser("tfspeech.train", "")
+    parser = Parser("train", "")
     for section in config.sections().values():
         add_flags(parser, section)
     return with_flags(config, parser.parse_args(words))

@@ -61,7 +61,7 @@ def output_paths(output: Path, count: int) -> list[Path]:
 
 def main(arguments: Sequence[str]) -> None:
     """Writes wav files, or one to standard output."""
-    parser = Parser("tfspeech.synthesize", "Speaks texts with a trained model.")
+    parser = Parser("synthesize", "Speaks texts with a trained model.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="what is to be said")
     parser.add_argument(

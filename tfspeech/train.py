@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import SpecError
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
+from tfspeech.tasks.dry_run import describe, dry_run
 from tfspeech.tasks.registry import default_config
 from tfspeech.tasks.runs import check_same, has_run, load_config, read_config
 from tfspeech.tasks.task import RunConfig
+from tfspeech.tasks.training import absolute
 from tfspeech.tasks.training import train as run
 
+_JSON, _DRY_RUN, _PRINT_CONFIG = "json", "dry_run", "print_config"
 
-def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
-    """Returns configuration, run directory, whether to resume and to print JSON.
+
+def parse(
+    arguments: Sequence[str],
+) -> tuple[RunConfig, Path, bool, Collection[str]]:
+    """Returns configuration, run directory, whether to resume, and what else is asked.
+
+    That is some of `json`, `dry_run` and `print_config`.
 
     A run that is resumed keeps its configuration; flags and `--config` may repeat it.
 
@@ -26,7 +34,7 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
     """
     start = _start(arguments)
     parser = model_parser(
-        "tfspeech.train",
+        "train",
         "Trains a model, measures it and keeps the best.",
         arguments,
         _add_own,
@@ -34,9 +42,9 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
     )
     given = parser.parse_args(arguments)
     model = getattr(given, "model", start.model)
-    run_dir = getattr(given, "run_dir", Path("runs") / model)
-    resume = getattr(given, "resume", False)
     config = start if model == start.model else default_config(model)
+    run_dir = getattr(given, "run_dir", Path("runs") / config.name)
+    resume = getattr(given, "resume", False)
     if "config" in given:
         if model != start.model:
             raise SpecError(
@@ -46,7 +54,8 @@ def parse(arguments: Sequence[str]) -> tuple[RunConfig, Path, bool, bool]:
         config = load_config(run_dir)
         if "model" in given:
             check_same(run_dir, config, dataclasses.replace(config, model=model))
-    return with_flags(config, given), run_dir, resume, getattr(given, "json", False)
+    asked = {name for name in (_JSON, _DRY_RUN, _PRINT_CONFIG) if name in given}
+    return with_flags(config, given), run_dir, resume, asked
 
 
 def _add_own(parser: Parser) -> None:
@@ -64,7 +73,21 @@ def _add_own(parser: Parser) -> None:
         help="where everything about the run is kept (default: runs/MODEL)",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on where the run in DIR stopped"
+        "--resume",
+        action="store_true",
+        help="go on where the run in DIR stopped; with more --epochs also where it has "
+        "ended",
+    )
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print the configuration as JSON, for --config, and stop",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the data, build the model, measure some steps for what the run "
+        "would take in time and memory, and stop; only the cache is written",
     )
     parser.add_argument(
         "--json", action="store_true", help="print the scores as one JSON object"
@@ -77,7 +100,7 @@ def _start(arguments: Sequence[str]) -> RunConfig:
     Raises:
         RunError: The file or the run is missing or damaged.
     """
-    parser = Parser("tfspeech.train", "", add_help=False)
+    parser = Parser("train", "", add_help=False)
     _add_own(parser)
     given, _ = parser.parse_known_args(arguments)
     if "config" in given:
@@ -89,12 +112,17 @@ def _start(arguments: Sequence[str]) -> RunConfig:
 
 def main(arguments: Sequence[str]) -> None:
     """Trains, and prints the scores and what to do with the model."""
-    config, run_dir, resume, as_json = parse(arguments)
-    results = run(config, run_dir, resume)
-    if results:
+    config, run_dir, resume, asked = parse(arguments)
+    if _PRINT_CONFIG in asked:
+        print(absolute(config).to_json(), end="")
+        return
+    if _DRY_RUN in asked:
+        results = dry_run(config)
+        say(describe(results, config))
+    elif results := run(config, run_dir, resume):
         say(config.summarize(results))
-        say(f"export it for TF Serving: python -m tfspeech.export {run_dir}")
-    if as_json:
+        say(f"export it for TF Serving: tfspeech export {run_dir}")
+    if _JSON in asked:
         print_json(results)
 
 

@@ -47,7 +47,7 @@ def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 def main(arguments: Sequence[str]) -> None:
     """Prints a line per file, or all as JSON."""
-    parser = Parser("tfspeech.transcribe", "Says which words audio files hold.")
+    parser = Parser("transcribe", "Says which words audio files hold.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help=f"{FORMATS}, of any rate"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -111,7 +112,9 @@ def _train_in_process(
     """Exit code and standard output of a worker."""
     line = " ".join(config.to_json().splitlines()) + "\n"
     with subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "tuning.worker", str(run_dir), limits.to_json()],
+        # It finds what this process does, not what lies in the working directory.
+        [sys.executable, "-P", "-m", "tuning.worker", str(run_dir), limits.to_json()],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

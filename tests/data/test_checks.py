@@ -158,6 +158,16 @@ def test_count_splits():
     assert counts["test"]["hours"] == 0.5
 
 
+def test_spoken_utterances_are_counted_where_there_are_recordings_too():
+    spoken = [Utterance(SpokenText(x), x, "v", "train") for x in ("one", "two")]
+    recorded = Utterance(Path("a"), "one", "ann", "test")
+    measurements = np.zeros(3, MEASUREMENTS)
+    counts = count_splits(Corpus("c", (*spoken, recorded)), measurements)
+    assert [row["synthetic"] for row in counts.values()] == [2, 0, 0]
+    counts = count_splits(Corpus("c", tuple(spoken)), measurements[:2])
+    assert "synthetic" not in counts["train"]
+
+
 def spoken(text, seconds=1.0, split="train", **measurements):
     return text, split, {"seconds": seconds, **measurements}
 

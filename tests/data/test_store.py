@@ -63,6 +63,16 @@ def test_prepare_decodes_and_resamples(files):
     assert [each.kind for each in report.problems] == ["odd rate"]
 
 
+def test_decoding_says_how_far_it_is(files, monkeypatch, capsys):
+    monkeypatch.setattr(store_module, "_SECONDS_BETWEEN_LINES", -1.0)
+    prepare(corpus_of(files[0], SpokenText("one"), files[1]))
+    assert capsys.readouterr().err.splitlines() == [
+        "decoding utterances of small, once, to the cache: 2 recordings and 1 spoken "
+        "by eSpeak NG",
+        *(f"decoded {count} of 3" for count in (1, 2, 3)),
+    ]
+
+
 def test_batch_is_padded_with_zeros(files):
     store, _ = prepare(corpus_of(*files))
     waveforms, lengths = store.batch([1, 0])

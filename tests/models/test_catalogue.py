@@ -1,6 +1,7 @@
 """Requirements on every model in the registry."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 
 import keras
@@ -82,7 +83,10 @@ def parallel_loss(outputs, batch):
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """How models of a kind are built and fed."""
+    """How models of a kind are built and fed.
+
+    `keras_losses` has those of `fit`: output -> its target in a batch, and its loss.
+    """
 
     sizes: tuple[int, int]
     batch: Callable
@@ -90,17 +94,26 @@ class Kind:
     output: str
     dim: int
     learns_to: float
+    keras_losses: dict[str, tuple[str, object]]
 
 
 KINDS = {
     WordRecognitionRun: Kind(
-        (DIM, CHOICES), recognition_batch, recognition_loss, "logits", CHOICES, 0.3
+        *((DIM, CHOICES), recognition_batch, recognition_loss, "logits", CHOICES, 0.3),
+        {
+            "logits": (
+                "targets",
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            )
+        },
     ),
     ParallelTtsRun: Kind(
-        (DIM, CHOICES), parallel_batch, parallel_loss, "frames", CHOICES, 0.7
+        *((DIM, CHOICES), parallel_batch, parallel_loss, "frames", CHOICES, 0.7),
+        {name: (name, "mean_squared_error") for name in ("frames", "log_durations")},
     ),
     AttentionTtsRun: Kind(
-        (CHOICES, DIM), synthesis_batch, synthesis_loss, "frames_refined", DIM, 0.9
+        *((CHOICES, DIM), synthesis_batch, synthesis_loss, "frames_refined", DIM, 0.9),
+        {"frames_refined": ("frames", "mean_absolute_error")},
     ),
 }
 
@@ -280,3 +293,74 @@ def test_a_saved_model_has_its_results(name, tmp_path):
         inputs = batch(name, size, seed=size)
         result = loaded.apply({k: tf.constant(v) for k, v in inputs.items()})[key]
         np.testing.assert_allclose(result, output(name, model, inputs), atol=1e-5)
+
+
+def inputs_of(model, data):
+    return {key: data[key] for key in model.signature}
+
+
+def test_it_takes_its_signature_and_returns_tensors_that_are_not_nested(name):
+    model = build(name)
+    inputs = inputs_of(model, batch(name))
+    for key, spec in model.signature.items():
+        assert spec.name == key
+        assert spec.is_compatible_with(tf.constant(inputs[key]))
+    outputs = model(inputs, training=True)
+    assert all(isinstance(value, tf.Tensor) for value in outputs.values())
+
+
+def test_it_is_built_again_from_its_configuration(name):
+    entry = MODELS[name]
+    sizes = KINDS[entry.run].sizes
+    model = entry.model(entry.architecture(), *sizes, name="x", dtype="mixed_bfloat16")
+    config = json.loads(json.dumps(model.get_config()))
+    again = entry.model.from_config(config)
+    assert again.config == model.config
+    assert again.get_config() == model.get_config()
+    assert (again.name, again.dtype_policy.name) == ("x", "mixed_bfloat16")
+    assert [(w.path, w.shape) for w in again.weights] == [
+        (w.path, w.shape) for w in model.weights
+    ]
+
+
+def test_keras_fits_saves_and_loads_it(name, tmp_path):
+    kind, model, data = KINDS[MODELS[name].run], build(name), batch(name)
+    x = inputs_of(model, data)
+    y = {key: data[target] for key, (target, _) in kind.keras_losses.items()}
+    losses = {key: loss for key, (_, loss) in kind.keras_losses.items()}
+    model.compile(keras.optimizers.Adam(3e-3), loss=losses)
+    history = model.fit(x, y, batch_size=6, epochs=12, verbose=0).history["loss"]
+    assert history[-1] < 0.95 * history[0]
+    assert not model.jit_compile
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded) is type(model)
+    assert loaded.config == model.config
+    for weight, wanted in zip(loaded.weights, model.weights, strict=True):
+        assert weight.path == wanted.path
+        np.testing.assert_array_equal(weight, wanted)
+    slots = zip(loaded.optimizer.variables, model.optimizer.variables, strict=True)
+    for slot, wanted in slots:
+        np.testing.assert_array_equal(slot, wanted)
+    np.testing.assert_array_equal(output(name, loaded, x), output(name, model, x))
+    loaded.fit(x, y, batch_size=6, verbose=0)
+    assert loaded.optimizer.iterations == 13
+
+
+def test_keras_exports_it_for_any_batch_and_length(name, tmp_path):
+    model, key = build(name), KINDS[MODELS[name].run].output
+    model.export(tmp_path, verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path))
+    for size, length in ((1, 9), (4, 20)):
+        inputs = inputs_of(model, batch(name, size, length, seed=size))
+        result = loaded.serve({k: tf.constant(v) for k, v in inputs.items()})[key]
+        np.testing.assert_allclose(result, output(name, model, inputs), atol=1e-5)
+
+
+def test_keras_summarises_it(name):
+    model, lines = build(name), []
+    model.summary(print_fn=lines.append)
+    text = "\n".join(str(line) for line in lines)
+    assert f"Total params: {model.count_params():,}" in text
+    assert "unbuilt" not in text

@@ -128,7 +128,7 @@ def test_the_recogniser_shows_what_its_recurrent_layers_say(cell):
         "lengths": np.array([9, 5], np.int32),
     }
     with tf.GradientTape() as tape:
-        found = model(inputs, training=True)
+        found = model(inputs, training=True, with_activations=True)
         penalty = chain("kl_sparsity()", model).penalty(found, UPDATE)
     assert tuple(found["activations"]) == model.activation_names
     for name, activations in found["activations"].items():

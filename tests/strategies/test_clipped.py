@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tfspeech.errors import SpecError
+from tfspeech.spec import build_chain, build_spec, format_spec
 from tfspeech.strategies import (
     CLIPPINGS,
     Clipped,
@@ -21,7 +22,6 @@ from tfspeech.strategies import (
     parse_clipping,
 )
 from tfspeech.strategies.clipping.fixed import GlobalNorm, Value
-from tfspeech.strategies.spec import build_chain, build_spec, format_spec
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 3)).astype(np.float32)

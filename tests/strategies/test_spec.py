@@ -1,6 +1,7 @@
 import pytest
 
 from tfspeech.errors import SpecError
+from tfspeech.spec import usage
 from tfspeech.strategies import (
     CLIPPINGS,
     REGULARIZATIONS,
@@ -26,6 +27,11 @@ def test_every_regularization_has_defaults_and_is_documented(name):
     assert type(strategy).__doc__.strip()
 
 
+def test_what_has_no_arguments_needs_no_brackets():
+    assert parse_clipping(["value", " none "]) == parse_clipping(["value()", "none()"])
+    assert parse_regularization(["l2"]) == parse_regularization(["l2()"])
+
+
 def test_arguments_are_literals_by_place_or_by_name():
     table = {"pair": lambda a, b=2: (a, b)}
     assert build_spec("pair(1)", table, "pair") == (1, 2)
@@ -41,9 +47,12 @@ def test_arguments_are_literals_by_place_or_by_name():
         ("global_norm(True)", "above 0"),
         ("global_norm(1e400)", "above 0"),
         ("global_norm(nan)", "name\\(arguments\\)"),
-        ("eval(1)", "unknown clipping strategy 'eval'; known: none, value"),
+        ("globl_norm(1)", "'globl_norm' \\(did you mean global_norm\\?\\);"),
+        ("error_feedback(dekay=1)", "'dekay' \\(did you mean decay\\?\\)"),
+        ("value norm", "name\\(arguments\\)"),
+        ("value.c", "name\\(arguments\\)"),
+        ("eval(1)", "unknown clipping strategy 'eval'; the known ones are none, v"),
         ("__import__('os')", "unknown clipping strategy"),
-        ("global_norm", "name\\(arguments\\)"),
         ("global_norm(5", "name\\(arguments\\)"),
         ("os.system('x')", "name\\(arguments\\)"),
         ("global_norm(open('x'))", "name\\(arguments\\)"),
@@ -66,3 +75,8 @@ def test_what_does_not_parse_is_one_clear_error(spec, reason):
 def test_bad_regularization_is_refused(spec):
     with pytest.raises(SpecError):
         parse_regularization([spec])
+
+
+def test_usage_has_the_defaults_that_there_are():
+    assert usage(lambda a, b=2, *, c="x": None) == "a, b=2, c='x'"
+    assert usage(CLIPPINGS["global_norm"]) == "c=5.0, match=''"

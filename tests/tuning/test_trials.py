@@ -16,7 +16,7 @@ def trial(tmp_path, monkeypatch):
 
     def run(script):
         python = tmp_path / "python"
-        python.write_text(f"#!/bin/sh\necho $3 >> {tmp_path / 'starts'}\n{script}\n")
+        python.write_text(f"#!/bin/sh\necho $4 >> {tmp_path / 'starts'}\n{script}\n")
         python.chmod(0o755)
         monkeypatch.setattr(sys, "executable", str(python))
         return run_trial(default_config("rnn_recognizer"), tmp_path / "run")
@@ -52,6 +52,18 @@ def test_a_crash_is_an_outcome_and_the_run_is_tried_again(
         assert str(tmp_path / "run" / "log.txt") in outcome.reason
     assert ("ValueError: x" in outcome.reason) == ("ValueError" in script)
     assert len((tmp_path / "starts").read_text().splitlines()) == 2
+
+
+def test_a_worker_finds_the_modules_of_its_parent_and_none_besides(
+    trial, tmp_path, monkeypatch
+):
+    """A folder called models, where the command is given, is not taken for ours."""
+    monkeypatch.syspath_prepend("/somewhere")
+    trial(f"""echo $1 $PYTHONPATH > {tmp_path / "seen"}; echo '{{"status": "x"}}'""")
+    flag, path = (tmp_path / "seen").read_text().split()
+    assert flag == "-P"
+    assert path == ":".join(filter(None, sys.path))
+    assert path.startswith("/somewhere:")
 
 
 def test_what_the_user_has_to_mend_ends_the_comparison(trial):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tfspeech.console import Parser, print_json, run_command
-from tfspeech.data.checks import count_splits, has_sentences
+from tfspeech.data.checks import has_sentences
 from tfspeech.data.corpora import LAYOUTS, load_corpus
 from tfspeech.data.store import prepare
 
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str]) -> None:
     Raises:
         CorpusError: The corpus cannot be read, or some problems are fatal.
     """
-    parser = Parser("tfspeech.data", "Checks the audio and the texts of a corpus.")
+    parser = Parser("data", "Checks the audio and the texts of a corpus.")
     parser.add_argument("command", choices=["check"])
     parser.add_argument("corpus", help="one of " + ", ".join(LAYOUTS))
     parser.add_argument(
@@ -50,16 +50,11 @@ def main(arguments: Sequence[str]) -> None:
         sentences = options.texts == "sentences"
     store, report = prepare(corpus, options.sample_rate_hz, sentences=sentences)
     store.check()  # What is damaged is decoded again, and so reported here.
-    counts = count_splits(corpus, store.measurements, sentences)
     if options.json:
-        rate_hz = store.sample_rate_hz
-        print_json({**report.to_json(), "splits": counts, "sample_rate_hz": rate_hz})
+        print_json({**report.to_json(), "sample_rate_hz": store.sample_rate_hz})
     else:
         print(f"{corpus.name} at {store.sample_rate_hz} Hz")
-        columns = counts["train"]
-        print(f"{'split':12}" + "".join(f"{column:>12}" for column in columns))
-        for split, row in counts.items():
-            print(f"{split:12}" + "".join(f"{value:>12}" for value in row.values()))
+        print("\n".join(report.table()))
         print("\n".join(report.lines()) or "no problems found")
     report.raise_if_fatal()
 

@@ -75,15 +75,31 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """All problems of a corpus, in the order of `LEVELS`."""
+    """What is in a corpus, and all its problems.
+
+    Attributes:
+        corpus: Its name.
+        problems: In the order of `LEVELS`.
+        splits: What `count_splits` returns.
+    """
 
     corpus: str
     problems: tuple[Problem, ...]
+    splits: dict[str, dict[str, Any]]
 
     @property
     def fatal(self) -> tuple[Problem, ...]:
         """The problems with which no run may start."""
         return tuple(each for each in self.problems if each.level == "fatal")
+
+    def table(self) -> list[str]:
+        """Returns a heading and a line for each split."""
+        columns = self.splits["train"]
+        rows = {"split": columns} | {s: r.values() for s, r in self.splits.items()}
+        return [
+            f"{name:12}" + "".join(f"{value:>12}" for value in row)
+            for name, row in rows.items()
+        ]
 
     def lines(self) -> list[str]:
         """Returns a heading for each kind of problem and a line for each problem."""
@@ -100,6 +116,7 @@ class Report:
         """Returns the report as a JSON object."""
         return {
             "corpus": self.corpus,
+            "splits": self.splits,
             "problems": [
                 {"level": each.level, **dataclasses.asdict(each)}
                 for each in self.problems
@@ -115,7 +132,7 @@ class Report:
             f"{self.corpus} has fatal problems ("
             + ", ".join(f"{kind}: {count}" for kind, count in counts.items())
             + f"); the first is {self.fatal[0].path}: {self.fatal[0].message}; "
-            "`python -m tfspeech.data check` lists them all"
+            "`tfspeech data check` lists them all"
         )
 
 
@@ -170,7 +187,8 @@ def check(
     problems += _check_rates(heard)
     problems += _check_copies(heard)
     problems.sort(key=lambda each: list(LEVELS).index(each.kind))
-    return Report(corpus.name, tuple(problems))
+    splits = count_splits(corpus, measurements, sentences)
+    return Report(corpus.name, tuple(problems), splits)
 
 
 def has_sentences(corpus: Corpus) -> bool:
@@ -184,18 +202,24 @@ def count_splits(
 ) -> dict[str, dict[str, Any]]:
     """Returns utterances, known speakers, different texts and hours of each split.
 
+    Where there are both, it also counts the utterances that are not recorded, but
+    spoken by eSpeak NG, as `synthetic`.
+
     Args:
         corpus: The corpus.
         measurements: `MEASUREMENTS` [utterances].
         sentences: Texts are counted as sentences, not as labels.
     """
     texts = "sentences" if sentences else "labels"
+    spoken = [not isinstance(each.audio, Path) for each in corpus.utterances]
+    mixed = any(spoken) and not all(spoken)
     counts = {}
     for split in SPLITS:
         utterances = corpus.split(split)
         chosen = [each.split == split for each in corpus.utterances]
         counts[split] = {
             "utterances": len(utterances),
+            **({"synthetic": sum(map(min, spoken, chosen))} if mixed else {}),
             "speakers": len({each.speaker for each in utterances if each.speaker}),
             texts: len({each.text for each in utterances}),
             "hours": round(float(measurements["seconds"][chosen].sum()) / 3600, 3),

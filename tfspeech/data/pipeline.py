@@ -85,6 +85,8 @@ def planned_batches(
     def load_seeded(rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
         return load(rows, seeds) | {"seeds": seeds}
 
+    # AutoGraph would take seconds to read the sources.
+    load_seeded = tf.autograph.experimental.do_not_convert(load_seeded)
     epochs = tf.data.Dataset.range(first_batch // per_epoch, np.iinfo(np.int64).max)
     batches = epochs.flat_map(epoch_batches).skip(first_batch % per_epoch)
     batches = batches.map(load_seeded, num_parallel_calls=2, deterministic=True)
@@ -104,6 +106,7 @@ def ordered_rows(
     batches = ordered_batches(lengths, batch_size)
     ragged = tf.ragged.constant([rows.tolist() for rows in batches], dtype=tf.int64)
     rows = tf.data.Dataset.from_tensor_slices(ragged)
+    load = tf.autograph.experimental.do_not_convert(load)
     return rows.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
 
 

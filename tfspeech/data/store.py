@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import math
 import os
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ MAX_SECONDS = 30.0
 
 _FORMAT_VERSION = 3  # Of the cache; a change of decoding or resampling must raise it.
 _RATE_PROBES = 100
+_SECONDS_BETWEEN_LINES = 5.0
 _FULL_SCALE = 0.999
 _SAMPLES, _INDEX = "samples.f32", "index.npz"
 
@@ -153,7 +155,11 @@ def _fill(
     """Writes the cache of a corpus, and returns what could not be read."""
     measurements = np.zeros(len(corpus.utterances), MEASUREMENTS)
     found = set()
-    say(f"decoding {len(measurements)} utterances of {corpus.name} to the cache")
+    files = len(_file_indices(corpus))
+    kinds = {"recordings": files, "spoken by eSpeak NG": len(measurements) - files}
+    counts = " and ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n)
+    say(f"decoding utterances of {corpus.name}, once, to the cache: {counts}")
+    said = time.monotonic()
     with (
         (folder / _SAMPLES).open("wb") as file,
         progress(len(measurements), "Decoding", "file") as bar,
@@ -169,6 +175,9 @@ def _fill(
             file.write(contents)
             found.add(index)
             bar.update()
+            if bar.disable and time.monotonic() - said > _SECONDS_BETWEEN_LINES:
+                say(f"decoded {len(found):,} of {len(measurements):,}")
+                said = time.monotonic()
     np.savez(folder / _INDEX, measurements=measurements, rate_hz=rate_hz)
     return {
         index: _diagnose(each.audio)
@@ -231,10 +240,13 @@ def _read_files(corpus: Corpus, indices: Sequence[int]) -> tf.data.Dataset:
     """Returns index, waveform and rate of files, with an error for a broken one."""
     paths = [str(corpus.utterances[index].audio) for index in indices]
     files = tf.data.Dataset.from_tensor_slices((list(indices), paths))
-    return files.map(
-        lambda index, path: (index, *decode_audio(tf.io.read_file(path))),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
+
+    # AutoGraph would take a second to read the sources.
+    @tf.autograph.experimental.do_not_convert
+    def decode(index: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return index, *decode_audio(tf.io.read_file(path))
+
+    return files.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _measure(

@@ -48,7 +48,7 @@ def write_lite(
     found = {}
     for kind in kinds:
         model = unquantized if kind == "float32" else convert(lite, kind)
-        name = f"{config.model}_{kind}.tflite"
+        name = f"{config.name}_{kind}.tflite"
         (folder / name).write_bytes(model)
         with no_native_reports():
             runner = load_lite(model)

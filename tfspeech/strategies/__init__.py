@@ -1,5 +1,6 @@
 """Clipping and regularization, chosen by name and composed freely."""
 
+from tfspeech.spec import build_spec
 from tfspeech.strategies.clipping import (
     CLIPPINGS,
     Clipping,
@@ -17,7 +18,6 @@ from tfspeech.strategies.regularization import (
     parse_regularization,
 )
 from tfspeech.strategies.regularized_model import regularize
-from tfspeech.strategies.spec import build_spec
 from tfspeech.strategies.variables import VariableInfo, describe_variables
 
 __all__ = [

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfspeech.errors import SpecError
+from tfspeech.spec import Chain, build_chain, format_spec
 from tfspeech.strategies.clipping import (
     CLIPPINGS,
     Clipping,
@@ -17,7 +18,6 @@ from tfspeech.strategies.clipping import (
     parse_clipping,
 )
 from tfspeech.strategies.gradients import Gradients, Raw, densify
-from tfspeech.strategies.spec import Chain, build_chain, format_spec
 from tfspeech.strategies.variables import (
     VariableInfo,
     describe_lone_variables,

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfspeech.errors import SpecError
+from tfspeech.spec import Chain, build_chain
 from tfspeech.strategies.regularization import (
     ActivationPenalty,
     Regularization,
@@ -17,7 +18,6 @@ from tfspeech.strategies.regularization import (
     Update,
     parse_regularization,
 )
-from tfspeech.strategies.spec import Chain, build_chain
 from tfspeech.strategies.strategy import selected_indices
 from tfspeech.strategies.variables import VariableInfo, describe_variables
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import typing
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from models import (
 from tfspeech.console import say
 from tfspeech.errors import SpecError
 from tfspeech.files import parse_json
+from tfspeech.spec import is_outside, load_outside, unknown
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.task import VERSIONS, RunConfig, Task
@@ -75,17 +78,47 @@ MODELS = {
 """Name -> model."""
 
 
-def default_config(model: str) -> RunConfig:
-    """Returns the recipe of a model of the zoo.
+def find_model(name: str) -> Entry:
+    """Returns the row of a model.
+
+    Args:
+        name: Of the zoo, or `package.module:Class`, a Keras model outside the package.
+            That derives from a model of the zoo, or names in its attribute `trained_as`
+            the one whose task and recipe it takes. The annotation of the constructor's
+            `config` says what configures it, a dataclass as those in `models`; by
+            default it is that of the model of the zoo.
 
     Raises:
         SpecError: There is no such model.
     """
-    if model not in MODELS:
+    if name in MODELS:
+        return MODELS[name]
+    if not is_outside(name) or "(" in name:
+        raise SpecError(unknown("model", name, MODELS))
+    model = load_outside(name, "model", MODELS)
+    if not isinstance(model, type) or not issubclass(model, keras.Model):
+        raise SpecError(f"{name!r} is no model: it must derive from keras.Model")
+    bases = [row for row in MODELS.values() if issubclass(model, row.model)]
+    kin = getattr(model, "trained_as", "")
+    row = MODELS[kin] if kin in MODELS else next(iter(bases), None)
+    if row is None or (kin and kin not in MODELS):
         raise SpecError(
-            f"unknown model {model!r}; the known ones are {', '.join(MODELS)}"
+            f"{name!r} needs an attribute trained_as, the model of the zoo whose task "
+            f"and recipe it takes, one of {', '.join(MODELS)}. Received: {kin!r}"
         )
-    entry = MODELS[model]
+    config = typing.get_type_hints(model.__init__).get("config", row.architecture)
+    if not dataclasses.is_dataclass(config):
+        raise SpecError(f"{name!r}: the type of its config must be a dataclass")
+    return row._replace(model=model, architecture=config)
+
+
+def default_config(model: str) -> RunConfig:
+    """Returns the recipe of a model, whose name `find_model` knows.
+
+    Raises:
+        SpecError: There is no such model.
+    """
+    entry = find_model(model)
     return entry.run(
         model=model,
         architecture=entry.architecture(),
@@ -102,7 +135,7 @@ def parse_config(text: str | bytes) -> RunConfig:
     """
     values = parse_json(text)
     if not isinstance(values, dict) or not isinstance(values.get("model"), str):
-        raise SpecError("it is no configuration of a run, which names its model")
+        raise ValueError("it is no configuration of a run, which names its model")
     versions = values.get(VERSIONS)
     newer = is_newer(versions) and (
         f"made by tfspeech {versions['tfspeech']}, which is newer than this, "
@@ -110,7 +143,7 @@ def parse_config(text: str | bytes) -> RunConfig:
     )
     try:
         config = default_config(values["model"]).with_json(values)
-    except SpecError as error:
+    except ValueError as error:
         if not newer:
             raise
         raise SpecError(f"{error}. It was {newer}: install that version") from error
@@ -121,4 +154,4 @@ def parse_config(text: str | bytes) -> RunConfig:
 
 def build_task(config: RunConfig) -> Task:
     """Builds the untrained model of a resolved configuration, with its task."""
-    return config.build(MODELS[config.model].model)
+    return config.build(find_model(config.model).model)

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from tfspeech.config import differing, to_flag
-from tfspeech.errors import RunError
+from tfspeech.errors import RunError, SpecError
 from tfspeech.files import write_text
 from tfspeech.tasks.registry import build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
@@ -61,8 +61,10 @@ def find_state(run_dir: Path) -> RunState:
         if (run_dir / name).is_dir():
             raise RunError(f"{run_dir / name} must be a file: move the folder away")
     checkpoints = run_dir / CHECKPOINTS
-    written = [run_dir / name for name in (METRICS_FILE, TENSORBOARD, RESULTS_FILE)]
-    written.append(checkpoints / BEST_FILE)
+    written = (
+        *(run_dir / METRICS_FILE, run_dir / RESULTS_FILE),
+        checkpoints / BEST_FILE,
+    )
     # The first state is that of step 0, and may be incomplete.
     trained = any(saved_steps(checkpoints)) or any(path.exists() for path in written)
     if not has_run(run_dir):
@@ -89,7 +91,7 @@ def load_config(run_dir: Path) -> RunConfig:
     if not path.is_file():
         raise RunError(
             f"{run_dir} holds no run ({CONFIG_FILE} is missing); train one with "
-            f"python -m tfspeech.train --run-dir {run_dir}"
+            f"tfspeech train --run-dir {run_dir}"
         )
     return read_config(path)
 
@@ -98,12 +100,14 @@ def read_config(path: Path) -> RunConfig:
     """Reads a file that `RunConfig.to_json` has written.
 
     Raises:
-        RunError: It is damaged, or no configuration.
+        RunError: It is damaged, no configuration, or names what cannot be found.
         OSError: It cannot be read.
     """
     text = path.read_bytes()
     try:
         return parse_config(text)
+    except SpecError as error:
+        raise RunError(f"{path}: {error}") from error
     except ValueError as error:
         raise RunError(f"{path} is damaged or of another version: {error}") from error
 

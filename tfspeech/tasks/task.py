@@ -23,7 +23,6 @@ from tfspeech.data.checks import Report
 from tfspeech.data.config import DataConfig
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.pipeline import planned_batches
-from tfspeech.errors import SpecError
 from tfspeech.tasks.conditions import Condition
 from tfspeech.tasks.lite import LiteModel
 from tfspeech.training.callbacks import Monitor
@@ -126,7 +125,9 @@ class ModelTask(Task):
 
     def losses(self, group: str, batch: Batch, training: bool = True) -> Losses:
         """The terms of the loss, means over a batch; see `losses_of`."""
-        return self.losses_of(self.model(batch, training=training), batch)
+        asked = bool(getattr(self.model, "activation_names", ()))
+        options = {"with_activations": True} if asked else {}
+        return self.losses_of(self.model(batch, training=training, **options), batch)
 
     @abc.abstractmethod
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
@@ -210,12 +211,12 @@ class RunConfig(abc.ABC):
     """Everything that decides the outcome of a training run.
 
     Attributes:
-        model: A name in the registry.
+        model: A name that `registry.find_model` knows.
         architecture: That model's own configuration.
         data: The corpus.
         features: Of the audio; they have a `sample_rate_hz`.
         training: The loop.
-        usage: How a trained model is tried, after `python -m`; `{}` is its directory.
+        usage: How a trained model is tried; `{}` is its directory.
         panels: Of the plot of all validations; see `plot_validation`.
     """
 
@@ -226,6 +227,11 @@ class RunConfig(abc.ABC):
     data: DataConfig
     features: Any
     training: TrainingConfig
+
+    @property
+    def name(self) -> str:
+        """The name of the model in folders and on servers: without its module."""
+        return self.model.rpartition(":")[2]
 
     def sections(self) -> dict[str, Any]:
         """The configurations that this one is made of, by the name of the field."""
@@ -247,11 +253,12 @@ class RunConfig(abc.ABC):
             values: Of the JSON object.
 
         Raises:
-            SpecError: Something is missing, not known, of another type or out of range.
+            SpecError: Something is not known, of another type or out of range.
+            ValueError: Something is missing.
         """
         missing = {field.name for field in dataclasses.fields(self)} - set(values)
         if missing:
-            raise SpecError(f"{', '.join(sorted(missing))} is missing")
+            raise ValueError(f"{', '.join(sorted(missing))} is missing")
         values = {name: value for name, value in values.items() if name != VERSIONS}
         return from_json(self, values)
 

@@ -100,7 +100,7 @@ def train(
         KeyboardInterrupt: SIGINT or SIGTERM; the run can be resumed.
     """
     distribution = create_distribution(config.training.distribute)
-    config = _absolute(config)
+    config = absolute(config)
     if not distribution.is_chief:
         resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS)) is not None
         return _train_and_score(config, run_dir, distribution, resumed, is_over)
@@ -112,7 +112,7 @@ def train(
                     f"{run_dir} holds a run already: go on with it by --resume, or "
                     "choose another --run-dir"
                 )
-            check_same(run_dir, load_config(run_dir), config)
+            check_same(run_dir, _extended(load_config(run_dir), config), config)
         resumed = found is RunState.SAVED
         return _train_and_score(config, run_dir, distribution, resumed, is_over)
 
@@ -128,9 +128,7 @@ def _train_and_score(
     data = config.read_data()
     _report(data, run_dir if distribution.is_chief else None)
     resolved = config.resolved(data)
-    keras.utils.set_random_seed(config.training.seed)
-    with distribution.strategy.scope():
-        task = build_task(resolved)
+    task = build_seeded(resolved, distribution)
     # Before other weights are taken, which a resumed run does not take again.
     infos = describe_groups(task)
     if config.training.init_from and not resumed:
@@ -148,7 +146,7 @@ def _train_and_score(
         "split": split,
         "train_seconds": round(seconds, 1),
         "weights": _weights(task, infos),
-        "parameters": sum(model.count_params() for model in task.models.values()),
+        "parameters": count_parameters(task),
     }
     write_text(run_dir / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
     plots = run_dir / PLOTS
@@ -159,7 +157,7 @@ def _train_and_score(
     return results
 
 
-def _absolute(config: RunConfig) -> RunConfig:
+def absolute(config: RunConfig) -> RunConfig:
     """Names corpus and other runs so that they are found from everywhere."""
     data = dataclasses.replace(config.data, data=absolute_spec(config.data.data))
     training = config.training
@@ -167,6 +165,25 @@ def _absolute(config: RunConfig) -> RunConfig:
         start = str(Path(training.init_from).resolve())
         training = dataclasses.replace(training, init_from=start)
     return dataclasses.replace(config, data=data, training=training)
+
+
+def _extended(saved: RunConfig, wanted: RunConfig) -> RunConfig:
+    """A saved configuration with the epochs that are wanted, where these are more."""
+    epochs = max(saved.training.epochs, wanted.training.epochs)
+    training = dataclasses.replace(saved.training, epochs=epochs)
+    return dataclasses.replace(saved, training=training)
+
+
+def build_seeded(config: RunConfig, distribution: Distribution) -> Task:
+    """Builds the untrained model of a resolved configuration from its seed."""
+    keras.utils.set_random_seed(config.training.seed)
+    with distribution.strategy.scope():
+        return build_task(config)
+
+
+def count_parameters(task: Task) -> int:
+    """The parameters of all models of a task."""
+    return sum(model.count_params() for model in task.models.values())
 
 
 def _models(task: Task, spec: GroupSpec) -> list[keras.Model]:
@@ -204,11 +221,12 @@ def _take_weights(run_dir: Path, task: Task) -> None:
 
 
 def _report(data: Data, run_dir: Path | None) -> None:
-    """Keeps what is wrong with a corpus in the run directory, if there is one.
+    """Shows what is in a corpus, and keeps it with what is wrong in a run directory.
 
     Raises:
         CorpusError: It cannot be trained on.
     """
+    say("\n".join(data.report.table()))
     if run_dir is None:
         data.report.raise_if_fatal()
         return
@@ -258,13 +276,23 @@ def _train(
             check_best(folder)
         state.step = int(step.steps)
         state.stop = best.exhausted or is_over(state)
+        trained = load_config(run_dir).training.epochs
+        if trained < settings.epochs:
+            rates = [float(g.optimizer.learning_rate) for g in step.groups.values()]
+            say(
+                f"{settings.epochs} epochs instead of {trained}: schedules are those "
+                f"of {settings.epochs} from here on, the learning rate goes on at "
+                + ", ".join(f"{rate:.3g}" for rate in rates)
+            )
     else:
+        say("measuring the features of the training set, for their normalization")
         training.set_statistics()
-    parameters = sum(model.count_params() for model in task.models.values())
     say(
-        f"{config.model}: {parameters:,} parameters; "
+        f"{config.model}: {count_parameters(task):,} parameters; "
         f"{state.step} of {state.total_steps} steps done"
     )
+    if state.step < state.total_steps and not state.stop:
+        say("tracing the training step and reading the first batches")
     # From here on it is a run; what is wrong before leaves the directory free.
     more: Sequence[EpochCallback] = ()
     if chief:
@@ -294,7 +322,7 @@ def _train(
     if state.interrupted and state.step < state.total_steps:
         raise KeyboardInterrupt(
             f"interrupted after step {state.step} of {state.total_steps}; go on with "
-            f"python -m tfspeech.train --run-dir {run_dir} --resume"
+            f"tfspeech train --run-dir {run_dir} --resume"
         )
     best.check()
     return state.step, time.monotonic() - started

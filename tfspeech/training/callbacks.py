@@ -121,6 +121,22 @@ def _parse_record(line: bytes) -> dict[str, Any]:
     return record
 
 
+@contextlib.contextmanager
+def writing_events(folder: Path) -> Iterator[None]:
+    """Raises a `RunError` where the block cannot write events for TensorBoard.
+
+    Args:
+        folder: Of the events.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise RunError(
+            f"cannot write to {folder}: make room or mend its permissions, then go on "
+            f"with --resume. ({str(error).splitlines()[0]})"
+        ) from error
+
+
 class TensorBoard:
     """Writes the means over each call's steps, and epochs, for TensorBoard.
 
@@ -135,7 +151,7 @@ class TensorBoard:
         self, state: LoopState, metrics: Metrics, update_ratios: UpdateRatios
     ) -> None:
         """Writes the means over the steps of one call, and the update ratios."""
-        with self._writing(), self._writer.as_default(state.step):
+        with writing_events(self._folder), self._writer.as_default(state.step):
             for group, figures in metrics.items():
                 for name, values in figures.items():
                     measured = values[np.isfinite(values)]
@@ -147,7 +163,7 @@ class TensorBoard:
 
     def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
         """Writes the figures of an epoch and makes all visible."""
-        with self._writing(), self._writer.as_default(state.step):
+        with writing_events(self._folder), self._writer.as_default(state.step):
             tables = {"validation": record["validation"]}
             tables |= {f"weights/{g}": w for g, w in record["weights"].items()}
             for table, figures in tables.items():
@@ -158,18 +174,8 @@ class TensorBoard:
 
     def close(self) -> None:
         """Closes the events file."""
-        with self._writing():
+        with writing_events(self._folder):
             self._writer.close()
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except tf.errors.OpError as error:
-            raise RunError(
-                f"cannot write to {self._folder}: make room or mend its permissions, "
-                f"then go on with --resume. ({str(error).splitlines()[0]})"
-            ) from error
 
 
 class Progress:

@@ -189,7 +189,7 @@ def _read_best(folder: Path) -> dict[str, np.ndarray]:
     if not path.exists():
         raise RunError(
             f"{folder} has no checkpoint of a whole epoch yet: go on with "
-            f"python -m tfspeech.train --run-dir {folder.parent} --resume"
+            f"tfspeech train --run-dir {folder.parent} --resume"
         )
     try:
         return load_arrays(path)

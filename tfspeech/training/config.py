@@ -25,7 +25,7 @@ class OptimizationConfig(Options):
 
     optimizer: str = option(
         "adamw(0.02)",
-        "sgd(), adam(), adamw() or rmsprop(), with arguments",
+        "sgd, adam, adamw or rmsprop, with arguments or without",
         metavar="SPEC",
     )
     learning_rate: float = option(
@@ -33,7 +33,7 @@ class OptimizationConfig(Options):
     )
     schedule: str = option(
         "cosine()",
-        "constant(), cosine(final), exponential(rate, steps) or noam()",
+        "constant, cosine(final), exponential(rate, steps) or noam",
         metavar="SPEC",
     )
     warmup_steps: int = option(
@@ -41,11 +41,14 @@ class OptimizationConfig(Options):
     )
     clip: tuple[str, ...] = option(
         ("global_norm(5.0)",),
-        "clipping strategy; repeat it for a chain",
+        "clipping strategy, see tfspeech list strategies, or package.module:Class; "
+        "repeat it for a chain",
         metavar="SPEC",
     )
     regularize: tuple[str, ...] = option(
-        (), "regularization strategy; repeat it for a chain", metavar="SPEC"
+        (),
+        "regularization strategy, likewise; repeat it for a chain",
+        metavar="SPEC",
     )
     ema_momentum: float = option(
         0.99, "moving average of the weights, 0 for none", BELOW_1

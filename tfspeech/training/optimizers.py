@@ -15,8 +15,9 @@ from tfspeech.strategies import build_spec
 Builder = Callable[[Any], keras.optimizers.Optimizer]
 """Learning rate -> optimizer."""
 
-Shape = Callable[[tf.Tensor, float], tf.Tensor]
-"""(updates since warm-up, updates of the whole run after it) -> share of the peak."""
+Shape = Callable[[tf.Tensor, float, float], tf.Tensor]
+"""(updates since warm-up, updates of the whole run after it, updates of the warm-up) ->
+share of the peak."""
 
 
 def sgd(momentum: float = 0.0, nesterov: bool = False) -> Builder:
@@ -46,7 +47,7 @@ def adamw(
 
 
 def rmsprop(rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7) -> Builder:
-    """RMSprop."""
+    """RMSprop: the gradient over the root of a moving average of its square."""
     return partial(
         keras.optimizers.RMSprop, rho=rho, momentum=momentum, epsilon=epsilon
     )
@@ -57,7 +58,7 @@ OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw, "rmsprop": rmsprop}
 
 def constant() -> Shape:
     """The peak rate throughout."""
-    return lambda update, total: tf.ones_like(update)
+    return lambda update, total, warmup: tf.ones_like(update)
 
 
 def cosine(final: float = 0.0) -> Shape:
@@ -66,26 +67,37 @@ def cosine(final: float = 0.0) -> Shape:
     Source: Loshchilov, Hutter 2017, "SGDR" (arXiv 1608.03983), equation 5.
     """
     decay = keras.optimizers.schedules.CosineDecay
-    return lambda update, total: decay(1.0, total, alpha=final)(update)
+    return lambda update, total, warmup: decay(1.0, total, alpha=final)(update)
 
 
 def exponential(rate: float = 0.5, steps: int = 1000) -> Shape:
     """The peak times `rate` to the power of updates / `steps`."""
     decay = keras.optimizers.schedules.ExponentialDecay
-    return lambda update, total: decay(1.0, steps, rate)(update)
+    return lambda update, total, warmup: decay(1.0, steps, rate)(update)
 
 
-SHAPES = {"constant": constant, "cosine": cosine, "exponential": exponential}
-SCHEDULES = (*SHAPES, "noam")
+def noam() -> Shape:
+    """Inverse square root of the update, sqrt(warm-up / update).
+
+    Source: Vaswani et al. 2017, "Attention is all you need" (arXiv 1706.03762), section
+    5.3, with the peak given instead of derived.
+    """
+    return lambda update, total, warmup: tf.math.rsqrt(1.0 + update / max(warmup, 1.0))
+
+
+SCHEDULES = {
+    "constant": constant,
+    "cosine": cosine,
+    "exponential": exponential,
+    "noam": noam,
+}
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up to a peak learning rate, then a shape of decay.
 
     Args of the constructor:
-        spec: `constant()`, `cosine(final=0.0)`, `exponential(rate=0.5, steps=1000)`, or
-            `noam()`, which decays as sqrt(warm-up / update) (Vaswani et al. 2017, arXiv
-            1706.03762, section 5.3, with the peak given instead of derived).
+        spec: Of one of `SCHEDULES`, such as `cosine(final=0.1)`.
         peak: The highest learning rate.
         warmup_steps: Updates until the peak is reached.
         total_steps: Updates of the whole run.
@@ -97,12 +109,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self, spec: str, peak: float, warmup_steps: int, total_steps: int
     ) -> None:
-        def noam() -> Shape:
-            """Inverse square root of the update."""
-            start = float(max(warmup_steps, 1))
-            return lambda update, total: tf.math.rsqrt(1.0 + update / start)
-
-        self._shape = build_spec(spec, SHAPES | {"noam": noam}, "schedule")
+        self._shape = build_spec(spec, SCHEDULES, "schedule")
         self._peak = peak
         self._warmup = float(warmup_steps)
         self._decay_steps = float(max(total_steps - warmup_steps, 1))
@@ -111,8 +118,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         """The learning rate of the update after `step` others, a float32 scalar."""
         step = tf.cast(step, tf.float32)
         warm = tf.minimum(1.0, (step + 1.0) / (self._warmup + 1.0))
-        decayed = self._shape(tf.maximum(step - self._warmup, 0.0), self._decay_steps)
-        return self._peak * warm * decayed
+        update = tf.maximum(step - self._warmup, 0.0)
+        return self._peak * warm * self._shape(update, self._decay_steps, self._warmup)
 
 
 def parse_optimizer(spec: str) -> Builder:

@@ -120,15 +120,23 @@ class TrainingStep:
                 stack.enter_context(group.evaluation_weights())
             yield
 
-    @tf.function(reduce_retracing=True)
+    # AutoGraph would take longer to read the sources than all the rest of the tracing.
+    @tf.function(reduce_retracing=True, autograph=False)
     def _run(
         self, batches: Iterator[Batch], steps: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         rows = tf.TensorArray(tf.float32, steps, element_shape=[None])
         ratios = tf.zeros([sum(len(g.infos) for g in self.groups.values())])
-        for index in tf.range(steps):
+
+        def body(
+            index: tf.Tensor, rows: tf.TensorArray, ratios: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.TensorArray, tf.Tensor]:
             row, ratios = self._step(batches)
-            rows = rows.write(index, row)
+            return index + 1, rows.write(index, row), ratios
+
+        _, rows, ratios = tf.while_loop(
+            lambda index, *_: index < steps, body, (0, rows, ratios)
+        )
         return rows.stack(), ratios
 
     def _step(self, batches: Iterator[Batch]) -> tuple[tf.Tensor, tf.Tensor]:

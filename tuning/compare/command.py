@@ -138,7 +138,7 @@ def parse(arguments: Sequence[str]) -> tuple[Comparison, bool]:
         SpecError: A flag is unknown or its value is out of range.
     """
     parser = model_parser(
-        "tuning.compare",
+        "compare",
         "Trains a model with every combination of the given clipping and "
         "regularization strategies, and compares the results. The same command resumes "
         "an interrupted comparison.",

@@ -27,6 +27,7 @@ from tuning.settings import (
 from tuning.trials import RUNS
 
 SLUG_LENGTH = 60
+_COLON = "__colon__"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,13 +101,15 @@ def split_chain(text: str) -> tuple[str, ...]:
 
     Text that does not parse is returned as it is; the parser of the specs rejects it.
     """
+    # The colon of package.module:Name is no Python.
+    python = re.sub(r"(?<=\w):(?=[A-Za-z_])", _COLON, text.strip())
     try:
-        node = ast.parse(text.strip(), mode="eval").body
-        parts: list[str] = []
+        node = ast.parse(python, mode="eval").body
+        parts = []
         while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            parts.insert(0, ast.unparse(node.right))
+            parts.insert(0, node.right)
             node = node.left
-        return (ast.unparse(node), *parts)
+        return tuple(ast.unparse(n).replace(_COLON, ":") for n in (node, *parts))
     except (SyntaxError, ValueError, RecursionError):
         return (text,)
 
@@ -127,7 +130,7 @@ def build_candidates(
     settings = [_split_setting(text) for text in varied]
     chains = [split_chain(text) for text in clips]
     penalties = [
-        tuple(spec for spec in split_chain(text) if spec != "none()")
+        tuple(spec for spec in split_chain(text) if spec not in ("none", "none()"))
         for text in regularizations
     ]
     _check_distinct(chains, [parse_clipping(chain) for chain in chains], "--clip")

@@ -175,7 +175,7 @@ def parse(arguments: Sequence[str]) -> tuple[Search, Path | None, bool]:
         SpecError: A flag is unknown or its value is out of range.
     """
     parser = model_parser(
-        "tuning.search",
+        "search",
         "Searches the hyperparameters of a model with Keras Tuner. The same command "
         "resumes an interrupted search.",
         arguments,

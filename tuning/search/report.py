@@ -177,7 +177,7 @@ def _markdown(report: SearchReport) -> list[str]:
         "",
     ]
     if report.best:
-        lines += [f"`python -m tfspeech.train --config {BEST_FILE}` trains it.", ""]
+        lines += [f"`tfspeech train --config {BEST_FILE}` trains it.", ""]
     lines += ["## Best trials", "", *_table(report), ""]
     failed = [record for record in report.records if record.score is None]
     if failed:

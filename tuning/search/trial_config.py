@@ -102,7 +102,7 @@ def find_threshold(chain: Sequence[str]) -> tuple[int, str]:
     Raises:
         SpecError: There is none, or more than one.
     """
-    kinds = [spec.partition("(")[0].strip() for spec in chain]
+    kinds = [_kind(spec) for spec in chain]
     found = [(index, kind) for index, kind in enumerate(kinds) if kind in THRESHOLDS]
     if len(found) != 1:
         raise SpecError(
@@ -144,16 +144,20 @@ def _regularize(chain: tuple[str, ...], values: Mapping[str, Value]) -> tuple[st
     for name, value in values.items():
         if not name.endswith(LAMBDA):
             continue
-        own = f"{name.removesuffix(LAMBDA)}("
-        known = [spec for spec in chain if spec.startswith(own)] or [f"{own})"]
+        own = name.removesuffix(LAMBDA)
+        known = [spec for spec in chain if _kind(spec) == own] or [own]
         spec = _with_argument(known[0], REGULARIZATIONS, value)
-        chain = (*(other for other in chain if not other.startswith(own)), spec)
+        chain = (*(other for other in chain if _kind(other) != own), spec)
     return chain
+
+
+def _kind(spec: str) -> str:
+    """The name of a strategy, without arguments."""
+    return spec.partition("(")[0].strip()
 
 
 def _with_argument(spec: str, table: Mapping[str, Any], value: Value) -> str:
     """The spec of a strategy with another first argument, and the others it had."""
     strategy = build_spec(spec, table, "strategy")
     first = next(f.name for f in dataclasses.fields(strategy) if not f.kw_only)
-    name = spec.partition("(")[0].strip()
-    return f"{name}({format_arguments(strategy, first, to_text(value))})"
+    return f"{_kind(spec)}({format_arguments(strategy, first, to_text(value))})"

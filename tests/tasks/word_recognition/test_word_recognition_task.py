@@ -94,6 +94,19 @@ def test_the_loss_is_the_cross_entropy_with_smoothed_labels(config, smoothing):
     )
 
 
+def test_the_loss_has_what_penalties_on_activations_need(config):
+    data = RecognitionData(config, FeatureConfig())
+    task = build(data)
+    batch = {
+        "features": tf.ones([2, 9, data.features.feature_dim]),
+        "lengths": tf.constant([9, 5]),
+        "targets": tf.constant([0, 2]),
+    }
+    outputs = task.losses("model", batch).outputs
+    assert tuple(outputs["activations"]) == task.model.activation_names
+    assert tuple(outputs["activation_lengths"]) == task.model.activation_names
+
+
 def test_statistics_come_from_the_recordings_alone(config):
     data = RecognitionData(config, FeatureConfig())
     plain = RecognitionData(

@@ -17,6 +17,7 @@ from tfspeech.data.corpora import (
 )
 from tfspeech.data.manifest import Corpus, hold_out
 from tfspeech.errors import CorpusError, SpecError
+from tfspeech.spec import build_spec, is_outside, unknown
 
 # A layout is a function that returns a `Corpus`; where its spec has a colon, it is
 # given the path that follows.
@@ -42,7 +43,8 @@ def load_corpus(spec: str, test_speakers: Sequence[str] = ()) -> Corpus:
     split gets one from a tenth of its training utterances.
 
     Args:
-        spec: `NAME` or `NAME:PATH`, one of `LAYOUTS`.
+        spec: `NAME` or `NAME:PATH`, one of `LAYOUTS`; or `package.module:NAME`, with
+            arguments or without, a function outside the package that returns a corpus.
         test_speakers: The speakers that only the test split may contain.
 
     Returns:
@@ -63,8 +65,13 @@ def load_corpus(spec: str, test_speakers: Sequence[str] = ()) -> Corpus:
 
 
 def absolute_spec(spec: str) -> str:
-    """Returns a spec that means the same corpus from whatever folder it is read."""
+    """Returns a spec that means the same corpus from whatever folder it is read.
+
+    What is outside the package is left as it is.
+    """
     name, colon, path = spec.partition(":")
+    if is_outside(spec) and name not in _names():
+        return spec
     return name + colon + (os.path.abspath(Path(path).expanduser()) if path else "")
 
 
@@ -83,9 +90,14 @@ def _load(spec: str) -> Corpus:
                 f"{path} does not exist; check the path. Received: {spec!r}"
             )
         return load(path)
-    raise SpecError(
-        f"unknown corpus; the known ones are {', '.join(LAYOUTS)}. Received: {spec!r}"
-    )
+    if is_outside(spec):
+        return build_spec(spec, LAYOUTS, "corpus", Corpus)
+    raise SpecError(f"{unknown('corpus', name, LAYOUTS)}. Received: {spec!r}")
+
+
+def _names() -> list[str]:
+    """The names of the layouts, without what follows them."""
+    return [usage.partition(":")[0] for usage in LAYOUTS]
 
 
 def _with_test_speakers(corpus: Corpus, test_speakers: Sequence[str]) -> Corpus:

@@ -1,4 +1,7 @@
-"""The Free Spoken Digit Dataset, https://github.com/Jakobovski/free-spoken-digit-dataset."""
+"""The Free Spoken Digit Dataset: the ten digits by six speakers.
+
+https://github.com/Jakobovski/free-spoken-digit-dataset
+"""
 
 from __future__ import annotations
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+from scipy.io import wavfile
+
+from tfspeech.audio.samples import as_waveform
+from tfspeech.data.espeak import SpokenText
 from tfspeech.data.manifest import SPLITS, Corpus, Utterance, hold_out
-from tfspeech.errors import CorpusError
+from tfspeech.errors import AudioError, CorpusError
+from tfspeech.files import replacing, write_text
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON_LINES = ".jsonl"
@@ -46,6 +54,92 @@ def load(path: Path) -> Corpus:
         utterances = hold_out(utterances, "test", 1 / 10)
         utterances = hold_out(utterances, "validation", 1 / 9)
     return Corpus(f"manifest:{path}", utterances)
+
+
+class NewManifest(NamedTuple):
+    """A manifest of utterances that a program holds, which is not written yet.
+
+    Attributes:
+        text: JSON lines.
+        audio: Name of a file beside the manifest -> float32 [samples] and rate in Hz.
+    """
+
+    text: str
+    audio: Mapping[str, tuple[np.ndarray, int]]
+
+    def path(self, folder: Path) -> Path:
+        """The manifest's place in a folder: another one for other utterances."""
+        digest = hashlib.sha256(self.text.encode()).hexdigest()
+        return folder / digest[:16] / f"manifest{_JSON_LINES}"
+
+    def write(self, folder: Path) -> None:
+        """Writes audio and manifest, unless they are there already.
+
+        Raises:
+            OSError: They cannot be written.
+        """
+        path = self.path(folder)
+        if path.is_file():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for name, (waveform, rate_hz) in self.audio.items():
+            with replacing(path.parent / name) as partial:
+                wavfile.write(partial, rate_hz, waveform)
+        write_text(path, self.text)
+
+
+def new_manifest(utterances: Iterable[Utterance | Mapping[str, Any]]) -> NewManifest:
+    """Returns the manifest of utterances that a program holds.
+
+    Args:
+        utterances: `Utterance`s, or mappings with `audio` and `text` and optionally
+            `speaker` and `split`. `audio` is the path of a file, or a pair of samples
+            and their rate; see `as_waveform`.
+
+    Raises:
+        CorpusError: An utterance is something else, or lacks its audio or text.
+        SpecError: eSpeak NG lacks the voice of an utterance.
+    """
+    rows, audio = [], {}
+    for number, each in enumerate(utterances):
+        fields = dict(vars(each) if isinstance(each, Utterance) else _mapping(each))
+        try:
+            row = {"path": _stored(fields.pop("audio"), audio)}
+            row["text"] = str(fields.pop("text"))
+        except KeyError as error:
+            raise CorpusError(f"utterance {number} has no {error}") from error
+        except AudioError as error:
+            raise CorpusError(f"utterance {number}: {error}") from error
+        row |= {k: str(fields.pop(k)) for k in _OPTIONAL if fields.get(k) is not None}
+        if unknown := sorted(fields.keys() - set(_OPTIONAL)):
+            raise CorpusError(
+                f"utterance {number} has an unknown {unknown[0]!r}; known are audio, "
+                f"text, {', '.join(_OPTIONAL)}"
+            )
+        rows.append(json.dumps(row) + "\n")
+    return NewManifest("".join(rows), audio)
+
+
+def _mapping(utterance: Any) -> Mapping[str, Any]:
+    if isinstance(utterance, Mapping):
+        return utterance
+    raise CorpusError(
+        "an utterance is a mapping with audio and text, and optionally "
+        f"{' and '.join(_OPTIONAL)}. Received: {type(utterance).__name__}"
+    )
+
+
+def _stored(audio: Any, stored: dict[str, tuple[np.ndarray, int]]) -> str:
+    """The path of an audio file, or the name under which samples go to `stored`."""
+    if isinstance(audio, (str, os.PathLike)):
+        return os.path.abspath(Path(audio).expanduser())
+    if isinstance(audio, SpokenText):
+        audio = audio.render()
+    waveform, rate_hz = as_waveform(audio)
+    digest = hashlib.sha256(waveform.tobytes() + str(rate_hz).encode()).hexdigest()
+    name = f"{digest[:16]}.wav"
+    stored[name] = (waveform, rate_hz)
+    return name
 
 
 def _read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

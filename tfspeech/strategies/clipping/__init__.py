@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tfspeech.spec import build_spec
 from tfspeech.strategies.clipping.base import Clipping, ClippingChain
 from tfspeech.strategies.clipping.feedback import FEEDBACK
 from tfspeech.strategies.clipping.fixed import FIXED
 from tfspeech.strategies.clipping.history import HISTORY
-from tfspeech.strategies.spec import build_spec
 
 __all__ = ["CLIPPINGS", "Clipping", "ClippingChain", "parse_clipping"]
 
@@ -22,4 +22,5 @@ def parse_clipping(specs: Sequence[str]) -> list[Clipping]:
     Raises:
         SpecError: A spec does not parse.
     """
-    return [build_spec(spec, CLIPPINGS, "clipping strategy") for spec in specs]
+    noun = "clipping strategy"
+    return [build_spec(spec, CLIPPINGS, noun, Clipping) for spec in specs]

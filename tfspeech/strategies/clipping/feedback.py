@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from models.config import Bounds, argument
+from tfspeech.spec import build_spec
 from tfspeech.strategies.clipping.base import Clipping
 from tfspeech.strategies.clipping.fixed import FIXED
 from tfspeech.strategies.clipping.history import HISTORY
 from tfspeech.strategies.gradients import Gradients
-from tfspeech.strategies.spec import build_spec
 from tfspeech.strategies.strategy import State
 from tfspeech.strategies.variables import VariableInfo
 

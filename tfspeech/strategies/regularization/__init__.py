@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from tfspeech.spec import build_spec
 from tfspeech.strategies.regularization.base import (
     ActivationPenalty,
     Regularization,
@@ -39,7 +40,6 @@ from tfspeech.strategies.regularization.updates import (
     L1Prox,
     WeightDecay,
 )
-from tfspeech.strategies.spec import build_spec
 
 __all__ = [
     "REGULARIZATIONS",
@@ -89,4 +89,5 @@ def parse_regularization(specs: Sequence[str]) -> list[Regularization]:
     Raises:
         SpecError: A spec does not parse.
     """
-    return [build_spec(s, REGULARIZATIONS, "regularization strategy") for s in specs]
+    noun = "regularization strategy"
+    return [build_spec(spec, REGULARIZATIONS, noun, Regularization) for spec in specs]

@@ -91,9 +91,9 @@ class Regularization(Strategy):
 class ActivationPenalty(Regularization, abc.ABC):
     """Base of the penalties on activations; `match` selects layers, not variables.
 
-    A model names the layers in `activation_names`. It returns their outputs under
-    `activations`, by those names, and the lengths that go with them under
-    `activation_lengths`.
+    A model names the layers in `activation_names`. Called `with_activations`, it
+    returns their outputs under `activations`, by those names, and the lengths that go
+    with them under `activation_lengths`.
     """
 
     def selects_layer(self, name: str) -> bool:

@@ -38,7 +38,7 @@ class AttentionTtsRun(RunConfig):
         task: What the model is trained for.
     """
 
-    usage = 'tfspeech.synthesize {} "TEXT"'
+    usage = 'tfspeech synthesize {} "TEXT"'
     describe = staticmethod(describe_scores)
     panels = (
         ("Loss under teacher forcing", "loss", ("loss",)),

@@ -33,7 +33,7 @@ class ParallelTtsRun(RunConfig):
         task: What the model is trained for.
     """
 
-    usage = 'tfspeech.synthesize {} "TEXT"'
+    usage = 'tfspeech synthesize {} "TEXT"'
     describe = staticmethod(describe_scores)
     panels = (
         ("Loss", "squared error, normalised", ("loss",)),

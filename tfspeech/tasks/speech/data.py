@@ -26,7 +26,8 @@ class SentenceDataConfig(DataConfig):
 
     data: str = option(
         "reader",
-        "corpus: reader, ljspeech:PATH or manifest:FILE",
+        "corpus: reader, ljspeech:PATH, manifest:FILE, or "
+        "package.module:FUNCTION, which returns a corpus",
         metavar="CORPUS[:PATH]",
     )
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from models.config import BELOW_1, NOT_NEGATIVE, option
 from tfspeech.audio.features import FeatureConfig
+from tfspeech.console import say
 from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.manifest import Corpus
@@ -29,7 +30,8 @@ class RecognitionDataConfig(DataConfig):
 
     data: str = option(
         "spoken_digits",
-        "corpus: spoken_digits, fsdd:PATH, folder:PATH or manifest:FILE",
+        "corpus: spoken_digits, fsdd:PATH, folder:PATH, manifest:FILE, or "
+        "package.module:FUNCTION, which returns a corpus",
         metavar="CORPUS[:PATH]",
     )
     synthetic_per_label: int = option(
@@ -83,6 +85,12 @@ class RecognitionData:
         self.corpus = corpus
         self.synthetic = len(corpus.utterances) - own
         self.synthetic_share = data.synthetic_share
+        if self.synthetic and split is None:
+            say(
+                f"{self.synthetic:,} synthetic utterances (--synthetic-per-label "
+                f"{data.synthetic_per_label}) are mixed into training, "
+                f"{data.synthetic_share:.0%} of every epoch (--synthetic-share)"
+            )
         self.store, self.report = prepare(
             corpus,
             features.sample_rate_hz,

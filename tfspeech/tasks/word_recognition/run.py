@@ -33,7 +33,7 @@ class WordRecognitionRun(RunConfig):
         labels: The words the model tells apart; empty until the data were read.
     """
 
-    usage = "tfspeech.transcribe {} FILE.wav"
+    usage = "tfspeech transcribe {} FILE.wav"
     describe = staticmethod(describe_scores)
     panels = (
         ("Loss", "cross-entropy (nats)", ("loss",)),

@@ -1,0 +1,374 @@
+"""Training and using models from Python programs and notebooks.
+
+What the commands do, as functions: they take the names of the flags, return values
+instead of printing, and raise the exceptions of `tfspeech.errors`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from tfspeech import evaluate, export, train
+from tfspeech.audio.decode import read_audio
+from tfspeech.audio.samples import as_waveform
+from tfspeech.console import silence
+from tfspeech.data.corpora.manifest_file import new_manifest
+from tfspeech.data.manifest import Utterance
+from tfspeech.display import Audio, Plots, Table
+from tfspeech.errors import RunError, SpecError
+from tfspeech.tasks.registry import build_task
+from tfspeech.tasks.runs import has_run, load_config
+from tfspeech.tasks.task import RunConfig, Task
+from tfspeech.training.checkpoints import restore_best
+from tfspeech.training.paths import CHECKPOINTS, METRICS_FILE, PLOTS, RESULTS_FILE
+from tfspeech.training.plots import read_records
+
+_CORPORA = "corpora"
+
+Source = str | os.PathLike[str] | tuple[np.ndarray, int]
+"""An audio file, or samples [samples] and their rate in Hz."""
+
+Utterances = Iterable[Utterance | Mapping[str, Any]]
+"""A corpus in a program; see `new_manifest`."""
+
+
+class Transcript(NamedTuple):
+    """What a recogniser heard.
+
+    Attributes:
+        label: The word.
+        probability: How sure the model is of it, in [0, 1].
+        scores: Every word that it knows -> probability.
+    """
+
+    label: str
+    probability: float
+    scores: dict[str, float]
+
+
+class TrainingRun:
+    """A training run in its directory: its figures, and its best model to be used.
+
+    Args of the constructor:
+        directory: Where the run is kept.
+
+    Attributes:
+        directory: The same, absolute.
+        config: Everything that has decided the outcome of the run.
+
+    Raises:
+        RunError: The directory holds no run.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
+        self.directory = Path(directory).absolute()
+        self.config: RunConfig = load_config(self.directory)
+        self._tasks: dict[str | None, Task] = {}
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """The scores of the finished run, on its test split if it has one.
+
+        Raises:
+            RunError: The run has not ended yet.
+        """
+        path = self.directory / RESULTS_FILE
+        if not path.is_file():
+            raise RunError(
+                f"the run in {self.directory} has not ended yet; go on with it by "
+                "train_model(run_dir=..., resume=True)"
+            )
+        return json.loads(path.read_text())
+
+    @property
+    def metrics(self) -> Table:
+        """A row for every training step and group: losses, norms, what clipping did."""
+        groups, _ = read_records(self.directory / METRICS_FILE)
+        return Table(record for group in groups.values() for record in group)
+
+    @property
+    def validations(self) -> Table:
+        """A row for every epoch: scores of its validation, and the time of a step."""
+        _, epochs = read_records(self.directory / METRICS_FILE)
+        return Table(
+            {k: r[k] for k in ("epoch", "step", "step_ms")} | r["validation"]
+            for r in epochs
+        )
+
+    @property
+    def plots(self) -> Plots:
+        """The plots of the finished run."""
+        return Plots(sorted((self.directory / PLOTS).glob("*.png")))
+
+    @property
+    def models(self) -> dict[str, keras.Model]:
+        """The trained Keras models of the run by name, usually one called `model`."""
+        return self._task().models
+
+    def evaluate(
+        self,
+        data: str | os.PathLike[str] | Utterances | None = None,
+        split: str = "test",
+        test_speakers: str | None = None,
+    ) -> dict[str, Any]:
+        """Scores the best model on a corpus.
+
+        Args:
+            data: As of `train_model`; by default the corpus of the run.
+            split: Of the corpus.
+            test_speakers: Names joined by commas; by default those of the run where the
+                corpus is that of the run, else none.
+
+        Raises:
+            CorpusError: The corpus cannot be read, or is not for this model.
+        """
+        with silence(not sys.stderr.isatty()):
+            spec = None if data is None else _corpus(data, self.directory)
+            return evaluate.run(self.directory, spec, split, test_speakers)
+
+    def transcribe(self, audio: Source | list[Source]) -> Transcript | list[Transcript]:
+        """Recognises what is said.
+
+        Args:
+            audio: A file of any format and rate, or a pair of samples and their rate;
+                or a list of those.
+
+        Returns:
+            A transcript, for a list a list of them.
+
+        Raises:
+            RunError: The model recognises no speech.
+            AudioError: Audio cannot be decoded.
+        """
+        task = self._task()
+        if not task.recognizes:
+            raise RunError(
+                f"{self.directory} holds a run of {self.config.model}, which "
+                "recognises no speech"
+            )
+        sources = audio if isinstance(audio, list) else [audio]
+        transcripts = []
+        for samples, rate_hz in [_read(source) for source in sources]:
+            scores = task.transcribe(samples, rate_hz)
+            label = max(scores, key=scores.get)
+            transcripts.append(Transcript(label, scores[label], scores))
+        return transcripts if isinstance(audio, list) else transcripts[0]
+
+    def synthesize(
+        self, text: str | list[str], *, vocoder: str | None = None, **conditions: float
+    ) -> Audio | list[Audio]:
+        """Speaks.
+
+        Args:
+            text: English; or a list of texts.
+            vocoder: Another one than that of the run, such as `griffin_lim(60)`.
+            **conditions: What the model can speak under, such as `rate=1.5` and
+                `semitones=2`.
+
+        Returns:
+            Samples and their rate, for a list a list of them.
+
+        Raises:
+            RunError: The model does not speak.
+            SpecError: It lacks a condition or vocoder, or a value is out of range.
+            TextError: A text has a symbol that is unknown, or none at all.
+        """
+        task = self._task(vocoder)
+        if not task.speaks:
+            raise RunError(
+                f"{self.directory} holds a run of {self.config.model}, which does not "
+                "speak"
+            )
+        texts = text if isinstance(text, list) else [text]
+        rate_hz = task.features.sample_rate_hz
+        spoken = [
+            Audio(task.waveform(speech.frames), rate_hz)
+            for speech in task.speak(texts, **conditions)
+        ]
+        return spoken if isinstance(text, list) else spoken[0]
+
+    def export(
+        self,
+        output: str | os.PathLike[str] = "saved_models",
+        tflite: bool = False,
+        quantize: str | None = None,
+    ) -> Path:
+        """Exports the best model for TF Serving as the next version of its model.
+
+        Args:
+            output: Where `<model>/<version>/` is written.
+            tflite: Whether a TFLite model of 32-bit weights goes with it.
+            quantize: A quantization, for a TFLite model of smaller weights.
+
+        Returns:
+            The folder of the new version.
+
+        Raises:
+            RunError: There is no trained model, or it cannot be exported.
+        """
+        with silence(not sys.stderr.isatty()):
+            return export.run(self.directory, Path(output), tflite, quantize)
+
+    def _task(self, vocoder: str | None = None) -> Task:
+        """The task with the best models, loaded once for every vocoder."""
+        if vocoder not in self._tasks:
+            config = self.config
+            if vocoder is not None:
+                if not hasattr(getattr(config, "task", None), "vocoder"):
+                    raise SpecError(
+                        f"{config.model} has no vocoder that could be chosen; leave "
+                        "out vocoder"
+                    )
+                settings = dataclasses.replace(config.task, vocoder=vocoder)
+                config = dataclasses.replace(config, task=settings)
+            task = build_task(config)
+            restore_best(self.directory / CHECKPOINTS, task.models)
+            self._tasks[vocoder] = task
+        return self._tasks[vocoder]
+
+    def __repr__(self) -> str:
+        ended = (self.directory / RESULTS_FILE).is_file()
+        found = self.config.summarize(self.results) if ended else "not ended yet"
+        return f"<{self.config.model} in {self.directory}: {found}>"
+
+
+def load_run(directory: str | os.PathLike[str]) -> TrainingRun:
+    """Returns the run that a directory holds, whichever way it was trained.
+
+    Raises:
+        RunError: There is none.
+    """
+    return TrainingRun(directory)
+
+
+def train_model(
+    model: str | None = None,
+    *,
+    data: str | os.PathLike[str] | Utterances | None = None,
+    run_dir: str | os.PathLike[str] | None = None,
+    config: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+    **settings: Any,
+) -> TrainingRun:
+    """Trains a model, keeps everything in a directory, and scores the best model.
+
+    It does what `python -m tfspeech.train` does, with the same defaults.
+
+    Args:
+        model: One of the zoo, by default `rnn_recognizer`.
+        data: A corpus, such as `"fsdd:PATH"`; or a list of utterances, mappings with
+            `audio` (a path, or samples and their rate), `text`, and optionally
+            `speaker` and `split`, which are then kept in the run directory.
+        run_dir: Where the run is kept, by default `runs/MODEL`.
+        config: Start from the configuration in a file, such as a run's `config.json`.
+        resume: Go on where the run in `run_dir` stopped, if it holds one.
+        progress: Whether lines on standard error tell how far it is, by default where
+            that is a terminal.
+        **settings: Every other flag of the command, by its name with underscores. Its
+            value is a Python value or the text of the flag, in a list where the flag
+            can be repeated; None leaves the default.
+
+    Returns:
+        The run that ended.
+
+    Raises:
+        SpecError: A setting is unknown, or its value is out of range.
+        CorpusError: The corpus cannot be read or used.
+        RunError: `run_dir` holds another run, or one that is not to be resumed.
+        DivergenceError: Too many steps in a row were not finite, or no validation.
+        KeyboardInterrupt: The run was interrupted; it can be resumed.
+
+    Example:
+        >>> run = train_model(data="fsdd:recordings", clip="global_norm(5)")
+    """
+    if progress is None:
+        progress = sys.stderr.isatty()
+    with silence(not progress):
+        own = [] if model is None else [model]
+        for name, value in (("run_dir", run_dir), ("config", config)):
+            own += [] if value is None else _words(name, os.fspath(value))
+        own += ["--resume"] if resume else []
+        start, folder, *_ = train.parse(own)
+        if data is not None:
+            # The corpus of a run is there; one that is refused is to leave no trace.
+            settings["data"] = _corpus(data, folder, write=not has_run(folder))
+        given = {name: value for name, value in settings.items() if value is not None}
+        _check_settings(start, given)
+        words = [word for item in given.items() for word in _words(*item)]
+        wanted, folder, resume, *_ = train.parse([*own, *words])
+        train.run(_with_empty(wanted, given), folder, resume)
+    return TrainingRun(folder)
+
+
+def _check_settings(config: RunConfig, settings: Mapping[str, Any]) -> None:
+    """Raises a `SpecError` for a name that no flag has, or for too many values."""
+    known = {
+        field.name: getattr(section, field.name)
+        for section in config.sections().values()
+        for field in dataclasses.fields(section)
+    }
+    for name, value in settings.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known)
+            raise SpecError(
+                f"{config.model} has no setting {name!r}"
+                + (f"; the nearest are {', '.join(near)}" if near else "")
+                + f" (python -m tfspeech.train {config.model} --help lists all)"
+            )
+        if _is_several(value) and not isinstance(known[name], tuple):
+            raise SpecError(f"{name} has one value. Received: {name}={value!r}")
+
+
+def _words(name: str, value: Any) -> Sequence[str]:
+    """A setting as on the command line."""
+    flag = "--" + name.replace("_", "-")
+    if value in ("true", "false"):
+        value = value == "true"
+    if isinstance(value, bool):
+        return [flag if value else flag.replace("--", "--no-", 1)]
+    return [f"{flag}={each}" for each in (value if _is_several(value) else [value])]
+
+
+def _with_empty(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
+    """Empties what is given as an empty list: a flag can be repeated, but not never."""
+    empty = {n: v for n, v in settings.items() if _is_several(v) and not v}
+    sections = {
+        key: dataclasses.replace(
+            section, **{n: () for n in empty if hasattr(section, n)}
+        )
+        for key, section in config.sections().items()
+    }
+    return dataclasses.replace(config, **sections)
+
+
+def _is_several(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _corpus(
+    data: str | os.PathLike[str] | Utterances, run_dir: Path, write: bool = True
+) -> str:
+    """The spec of a corpus; that of utterances names a manifest in the directory."""
+    if isinstance(data, (str, os.PathLike)):
+        return os.fspath(data)
+    manifest, folder = new_manifest(data), run_dir / _CORPORA
+    if write:
+        manifest.write(folder)
+    return f"manifest:{manifest.path(folder)}"
+
+
+def _read(audio: Source) -> tuple[np.ndarray, int]:
+    if isinstance(audio, (str, os.PathLike)):
+        return read_audio(audio)
+    return as_waveform(audio)
