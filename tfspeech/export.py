@@ -83,8 +83,7 @@ def _export(config: RunConfig, task: Task, folder: Path, kinds: Sequence[str]) -
                 f"cannot write the model to {folder}: make room or choose another "
                 f"--output ({reason})"
             ) from error
-        versions = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
-        return partial.rename(folder / str(max(versions, default=0) + 1))
+        return _publish(partial, folder)
 
 
 def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> None:
@@ -100,6 +99,18 @@ def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> 
     lite = write_lite(folder, config, task, kinds) if kinds else {}
     metadata = {**server.metadata, "tflite": lite}
     write_description(folder, config.name, signatures, metadata)
+
+
+def _publish(partial: Path, folder: Path) -> Path:
+    """Renames a complete model to the next free version, also when others export."""
+    while True:
+        versions = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
+        target = folder / str(max(versions, default=0) + 1)
+        try:
+            return partial.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
 
 
 def main(arguments: Sequence[str]) -> None:
