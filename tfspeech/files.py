@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import tomllib
 import uuid
 import zipfile
@@ -69,13 +70,14 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     process, also with one that is killed. The file stays and says who was the last.
 
     Args:
-        folder: Made where it is missing.
+        folder: Made where it is missing, and removed if the block leaves it empty.
         wait: Wait for a process that works there, and say so.
 
     Raises:
         RunError: Another process works there, and `wait` is not set.
         OSError: The folder cannot be written.
     """
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK_FILE
     lock = FileLock(path)
@@ -94,6 +96,9 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
         path.write_text(f"process {os.getpid()} on {platform.node()}")
         yield
     finally:
+        # Nothing has come of it, such as by a wrong flag.
+        if is_new and [path.name for path in folder.glob("*")] == [LOCK_FILE]:
+            shutil.rmtree(folder)
         lock.release()
 
 

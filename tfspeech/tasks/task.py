@@ -243,7 +243,7 @@ class RunConfig(abc.ABC):
 
     def to_json(self) -> str:
         """Everything as JSON, a section per configuration, and who wrote it."""
-        values = {VERSIONS: current_versions(), **dataclasses.asdict(self)}
+        values = {**dataclasses.asdict(self), VERSIONS: current_versions()}
         return json.dumps(values, indent=2) + "\n"
 
     def with_json(self, values: dict[str, Any]) -> Self:
