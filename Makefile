@@ -12,10 +12,12 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 
 # What `make test` runs, all tests if empty.
 TESTS ?=
+# How long `make fuzz` looks for input that breaks something.
+MINUTES ?= 10
 # Of the slow tests, those with this mark.
 MARK ?= slow
 
-.PHONY: train test test-slow lint bench
+.PHONY: train test test-slow fuzz lint bench
 
 train: $(STAMP)
 	$(BIN)/python -m tfspeech.train rnn_recognizer --run-dir $(RUN_DIR) --resume
@@ -27,6 +29,14 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m $(MARK) -n 2 --dist worksteal
+
+fuzz: $(STAMP)
+	@end=$$(( $$(date +%s) + 60 * $(MINUTES) )); \
+	while [ $$(date +%s) -lt $$end ]; do \
+	    seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); \
+	    FUZZ_EXAMPLES=500 $(BIN)/python -m pytest -q -x tests/fuzz --hypothesis-seed=$$seed \
+	        || { echo "seed $$seed: FUZZ_EXAMPLES=500 $(BIN)/python -m pytest -x tests/fuzz --hypothesis-seed=$$seed" >&2; exit 1; }; \
+	done
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 Config = TypeVar("Config")
 
 _LARGEST = 3.4e38
+_LARGEST_WHOLE = 2**31 - 1
 _LOG_RATIO = 10.0
 
 
@@ -131,9 +132,9 @@ def _usual_bounds(default: Any) -> Bounds | None:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Base of dataclasses whose fields are checked against `choices` and `within`.
+    """Base of dataclasses whose fields are checked: type, `choices` and `within`.
 
-    A value may be None where that is the default.
+    A value may be None where that is the default. Whole numbers are those of int32.
 
     Attributes:
         error: The class of the error for a value that is refused.
@@ -150,9 +151,12 @@ class Options:
                     value in choices, field.name, f"one of {', '.join(choices)}"
                 )
             elif within and not (value is field.default is None):
-                values = value if isinstance(value, tuple) else (value,)
+                several = isinstance(field.default, tuple) and isinstance(value, tuple)
+                values = value if several else (value,)
                 valid = all(is_number(x) and within.hold(x) for x in values)
                 self.require(valid, field.name, within.wanted)
+            if kind := _TYPES.get(str(field.type)):
+                self.require(kind.hold(value), field.name, kind.wanted)
 
     def require(self, valid: bool, name: str, wanted: str) -> None:
         """Raises `error` unless the value of a field is valid.
@@ -165,6 +169,26 @@ class Options:
         if not valid:
             value = getattr(self, name)
             raise self.error(f"{name} must be {wanted}. Received: {name}={value!r}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and abs(value) <= _LARGEST_WHOLE
+
+
+# How annotations are written -> what their values must be.
+_TYPES = {
+    "int": Bounds(f"a whole number up to {_LARGEST_WHOLE}", _is_whole),
+    "tuple[int, ...]": Bounds(
+        f"whole numbers up to {_LARGEST_WHOLE}",
+        lambda x: isinstance(x, tuple) and all(map(_is_whole, x)),
+    ),
+    "bool": Bounds("true or false", lambda x: isinstance(x, bool)),
+    "str": Bounds("a text", lambda x: isinstance(x, str)),
+    "tuple[str, ...]": Bounds(
+        "texts",
+        lambda x: isinstance(x, tuple) and all(isinstance(each, str) for each in x),
+    ),
+}
 
 
 def restored(config_class: type[Config], values: Mapping[str, Any]) -> Config:

@@ -10,9 +10,11 @@ from typing import Any
 
 from tfspeech.audio.decode import FORMATS
 from tfspeech.audio.encode import write_wav
+from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import ServerError, SpecError
 from tfspeech.serving.client import RemoteModel, Speech, wav_contents
+from tfspeech.serving.client.model import RETRIES, TIMEOUT_S, VERSION
 from tfspeech.synthesize import output_paths
 from tfspeech.tasks.conditions import CONDITIONS, add_conditions, given_conditions
 
@@ -73,6 +75,7 @@ def synthesize(
 def main(arguments: Sequence[str]) -> None:
     """Prints a line per file, or writes wav files."""
     given = _parser().parse_args(arguments)
+    conditions = given_conditions(given)
     settings = {
         name: getattr(given, name)
         for name in ("version", "timeout_s", "retries")
@@ -80,16 +83,17 @@ def main(arguments: Sequence[str]) -> None:
     }
     with RemoteModel(given.url, given.model, **settings) as model:
         answer = _print_words if model.recognizes else _write_speech
-        report = answer(model, given)
+        report = answer(model, given, **conditions)
     if "json" in given:
         print_json({"files": report})
 
 
-def _print_words(model: RemoteModel, given: argparse.Namespace) -> list[dict[str, Any]]:
-    flags = {condition.name: condition.flag for condition in CONDITIONS}
-    for name, flag in {"output": "output", **flags}.items():
-        if name in given:
-            raise SpecError(f"{model.name} does not speak: leave out --{flag}")
+def _print_words(
+    model: RemoteModel, given: argparse.Namespace, **conditions: float
+) -> list[dict[str, Any]]:
+    flags = [c.flag for c in CONDITIONS if c.name in conditions]
+    for flag in ["output"] * ("output" in given) + flags:
+        raise SpecError(f"{model.name} does not speak: leave out --{flag}")
     report = []
     for each in transcribe(model, [Path(name) for name in given.inputs]):
         report.append(each)
@@ -99,11 +103,11 @@ def _print_words(model: RemoteModel, given: argparse.Namespace) -> list[dict[str
 
 
 def _write_speech(
-    model: RemoteModel, given: argparse.Namespace
+    model: RemoteModel, given: argparse.Namespace, **conditions: float
 ) -> list[dict[str, Any]]:
     output = getattr(given, "output", Path("speech.wav"))
     paths = output_paths(output, len(given.inputs))
-    answers = synthesize(model, given.inputs, **given_conditions(given))
+    answers = synthesize(model, given.inputs, **conditions)
     report = []
     for path, text, (speech, seconds) in zip(paths, given.inputs, answers, strict=True):
         write_wav(path, speech.waveform, speech.sample_rate_hz)
@@ -142,20 +146,20 @@ def _parser() -> Parser:
     parser.add_argument(
         "--model-version",
         dest="version",
-        type=int,
+        type=number(int, VERSION),
         metavar="N",
         help="one of several versions that are served (default: the server's choice)",
     )
     parser.add_argument(
         "--timeout",
         dest="timeout_s",
-        type=float,
+        type=number(float, TIMEOUT_S),
         metavar="SECONDS",
         help="how long a request may take (default: 60)",
     )
     parser.add_argument(
         "--retries",
-        type=int,
+        type=number(int, RETRIES),
         metavar="N",
         help="how often a request is sent again while the server is unavailable, after "
         "waits that double from 0.1 s on (default: 4)",

@@ -7,9 +7,10 @@ import dataclasses
 import functools
 import json
 import typing
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
+from models.config import Bounds, is_number
 from tfspeech.errors import SpecError
 
 Config = TypeVar("Config")
@@ -61,6 +62,23 @@ def add_flags(
                 else options["type"].__name__.upper()
             )
         group.add_argument(flag, **options)
+
+
+def number(kind: type[int | float], within: Bounds) -> Callable[[str], int | float]:
+    """Returns the `type` of an argument of `argparse`: a number in a range."""
+
+    def read(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if not is_number(value) or not within.hold(value):
+            raise argparse.ArgumentTypeError(
+                f"must be {within.wanted}. Received: {text}"
+            )
+        return value
+
+    return read
 
 
 def take_flags(config: Config, given: argparse.Namespace) -> Config:

@@ -21,6 +21,8 @@ from tfspeech.errors import SpecError, TfspeechError
 
 USER_ERROR = 2
 
+_LONGEST_LINE = 2000
+
 _silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 
@@ -117,6 +119,9 @@ def run_command(
 ) -> typing.NoReturn:
     """Runs a command and exits: 0, or 2 with one line that names error and cure."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files need not be text.
+        stream.reconfigure(errors="backslashreplace")
     if not {"-v", "--verbose"} & set(arguments):
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         logging.getLogger("absl").setLevel(logging.ERROR)
@@ -141,6 +146,14 @@ def _describe(error: OSError) -> str:
     )
 
 
+def one_line(text: str) -> str:
+    """Returns a text as one line that has no control characters and is not too long."""
+    words = " ".join(text.split())
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+    half = _LONGEST_LINE // 2
+    return line if len(line) <= _LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
+
+
 def _fail(message: str) -> typing.NoReturn:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     raise SystemExit(USER_ERROR)

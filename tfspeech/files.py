@@ -1,15 +1,18 @@
 """Files that are written whole or not at all, whatever stops the program.
 
-And folders that one process works in at a time, and files of data, which are read.
+And folders that one process works in at a time, and files that are read: those that
+users name, and data that a package ships.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import platform
 import shutil
+import stat
 import tomllib
 import uuid
 import zipfile
@@ -131,6 +134,22 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         *(zipfile.BadZipFile, zlib.error),
     ) as error:
         raise ValueError(f"it is damaged ({error})") from error
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Reads a file that a user names.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file: a pipe or a device may keep
+            its reader waiting for ever, or never end.
+    """
+    try:
+        is_regular = stat.S_ISREG(os.stat(path).st_mode)
+    except ValueError as error:  # A NUL, or what no file system can encode.
+        raise OSError(errno.EINVAL, str(error), path) from error
+    if not is_regular:
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return Path(path).read_bytes()
 
 
 def read_toml(package: str, name: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ Chain = str | Product | Sequence[str | Product]
 
 _OUTSIDE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)\s*(\(.*\))?", re.DOTALL)
 _SIMILAR = 0.7
+_LONGEST = 10_000
 
 
 def build_spec(
@@ -145,19 +146,34 @@ def _meant(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(near)}?)" if near else ""
 
 
+def parse_expression(text: str) -> ast.expr:
+    """Parses a Python expression, but does not evaluate it.
+
+    Raises:
+        ValueError: It is none, or so long or so deep that Python's own parser might
+            overflow its stack.
+    """
+    if len(text) > _LONGEST:
+        raise ValueError(f"more than {_LONGEST} characters")
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError(str(error)) from error
+
+
 def _parse(
     call: str, noun: str, text: str
 ) -> tuple[str, list[object], dict[str, object]]:
     """The name, the arguments by place and those by name of a call."""
     try:
-        node = ast.parse(call.strip(), mode="eval").body
+        node = parse_expression(call)
         if isinstance(node, ast.Name):
             return node.id, [], {}
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             raise ValueError("not a call")
         positional = [ast.literal_eval(argument) for argument in node.args]
         named = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(
             f"a {noun} is written as name(arguments) or name alone, the arguments "
             f"numbers or quoted text, such as 'name(5.0)'. Received: {text!r}"
@@ -199,8 +215,8 @@ def _split(chain: str) -> list[str]:
     """The specs that `+` joins."""
     text = chain.strip()
     try:
-        node = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError):
+        node = parse_expression(text)
+    except ValueError:
         return [chain]  # Whoever parses it says what is wrong.
     parts = []
     while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):

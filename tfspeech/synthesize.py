@@ -9,6 +9,7 @@ from pathlib import Path
 from tfspeech.audio.encode import encode_wav
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import RunError, SpecError, TextError
+from tfspeech.files import read_file
 from tfspeech.tasks.conditions import add_conditions, given_conditions
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.speech.speaking import Spoken, speak_texts
@@ -41,7 +42,7 @@ def read_texts(path: Path) -> list[str]:
         OSError: The file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_file(path).decode().splitlines()
     except UnicodeDecodeError as error:
         raise TextError(f"{path} is no UTF-8 text: {error}") from error
     texts = [line.strip() for line in lines if line.strip()]
@@ -76,6 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     add_conditions(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
+    conditions = given_conditions(given)
     texts = list(getattr(given, "texts", ()))
     if ("file" in given) == bool(texts):
         raise SpecError("give either TEXT or --file")
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str]) -> None:
     if output == "-" and (len(texts) > 1 or "json" in given):
         raise SpecError("--output - takes one text, and no --json")
     paths = output_paths(Path(output), len(texts))
-    speech = run(given.run_dir, texts, **given_conditions(given))
+    speech = run(given.run_dir, texts, **conditions)
     report = []
     for path, spoken in zip(paths, speech, strict=True):
         contents = encode_wav(spoken.waveform, spoken.sample_rate_hz)

@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001 -- Typographic signs look like others.
 
 import re
+import time
 
 import hypothesis
 import pytest
@@ -125,6 +126,18 @@ def test_any_text_becomes_words_and_stays_so(text):
     assert re.fullmatch(r"[a-z.,?!;:' -]*", spoken.replace("$", "").replace("°", ""))
     assert "  " not in spoken
     assert normalize(spoken) == spoken
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["1", "123,", "1 ", "1.0", "\t", "M%M ", "-", "'", " -", "A.", "II ", "$1", "1/2 "],
+)
+def test_time_grows_with_the_text_alone(part):
+    """Where it grew with the square, this took minutes, or 10 s at least."""
+    text = part * (60_000 // len(part))
+    started = time.process_time()
+    normalize(text)
+    assert time.process_time() - started < 5
 
 
 def test_it_agrees_with_what_the_reader_of_lj_speech_said(speech_data):

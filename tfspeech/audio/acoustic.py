@@ -6,7 +6,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from models.config import NOT_NEGATIVE, POSITIVE, between, option
+from models.config import POSITIVE, between, option
 from tfspeech.audio.features import (
     FeatureConfig,
     FrameOptions,
@@ -15,6 +15,7 @@ from tfspeech.audio.features import (
 )
 from tfspeech.audio.lpc import lpc_parameters, pitch_adaptive_power
 from tfspeech.audio.pitch import log_pitch_and_voicing, track_pitch
+from tfspeech.audio.resample import RATES_HZ
 from tfspeech.errors import SpecError
 
 
@@ -29,7 +30,7 @@ class AcousticConfig(FrameOptions):
     sample_rate_hz: int = option(
         0,
         "rate of the audio; 0: the corpus's own, at most 22050",
-        NOT_NEGATIVE,
+        RATES_HZ,
         unit="Hz",
     )
     frame_length_ms: float = option(

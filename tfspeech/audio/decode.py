@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +27,7 @@ from tfspeech.audio.framing import (
     with_xing_frame,
 )
 from tfspeech.errors import AudioError
+from tfspeech.files import read_file
 
 FORMATS = "wav, flac, ogg (Vorbis) or mp3"
 
@@ -67,6 +67,7 @@ def decode_wav(contents: tf.Tensor) -> Decoded:
     with tf.control_dependencies(checks):
         format_start, data_header = _find_wav_chunks(contents)
     found = (format_start > 0) & (_text(contents, data_header, 4) == b"data")
+    found &= data_header + 8 <= _size(contents)
     checks = [_require(found, "no format and data chunks are in it")]
     with tf.control_dependencies(checks):
         layout = _bytes(contents, format_start, 40)
@@ -134,7 +135,7 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
             if it holds no samples or samples that are not finite.
     """
     try:
-        contents = Path(path).read_bytes()
+        contents = read_file(path)
     except OSError as error:
         raise AudioError(f"{path}: cannot be read: {error.strerror}.") from error
     if not contents:
@@ -206,7 +207,7 @@ def _wav_samples(
     ]
     with tf.control_dependencies(checks):
         frames = data_bytes // tf.maximum(frame_bytes, 1)
-        data = tf.strings.substr(contents, start, frames * frame_bytes)
+        data = _text(contents, start, frames * frame_bytes)
     convert = [lambda c=c: c(data) for c in _WAV_SAMPLES.values()]
     samples = tf.switch_case(tf.argmax(is_kind, output_type=tf.int32), convert)
     return tf.reshape(samples, [-1, channels])

@@ -20,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.signal import savgol_coeffs
 
-from models.config import NOT_NEGATIVE, POSITIVE, SHARE, Bounds, Options, option
+from models.config import POSITIVE, SHARE, Bounds, Options, option
+from tfspeech.audio.resample import RATES_HZ
 from tfspeech.errors import SpecError
 
 
@@ -57,7 +58,7 @@ class FeatureConfig(FrameOptions):
     sample_rate_hz: int = option(
         0,
         "rate of the audio; 0: 8000 for a corpus recorded at that, else 16000",
-        NOT_NEGATIVE,
+        RATES_HZ,
         unit="Hz",
     )
     features: str = option(

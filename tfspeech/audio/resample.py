@@ -13,6 +13,11 @@ import math
 
 import tensorflow as tf
 
+from models.config import Bounds
+
+RATES_HZ = Bounds("0, or from 1000 to 384000", lambda x: x == 0 or 1e3 <= x <= 384e3)
+"""The rates in Hz that can be chosen; 0 is that of the recordings."""
+
 # The filter: 64 zero crossings to either side under a Kaiser window with beta 9 leave
 # aliases below -90 dB, and its pass band reaches 91 % of the lower Nyquist frequency.
 _ZERO_CROSSINGS = 64

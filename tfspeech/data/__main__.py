@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tfspeech.audio.resample import RATES_HZ
+from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.data.checks import has_sentences
 from tfspeech.data.corpora import LAYOUTS, load_corpus
@@ -28,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--sample-rate-hz",
         default=0,
-        type=int,
+        type=number(int, RATES_HZ),
         metavar="INT",
         help="the rate of the decoded audio (default: 8000 Hz for a corpus recorded at "
         "that, else 16000 Hz)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,12 +28,27 @@ class Utterance:
         text: What is said; the label of an isolated word.
         speaker: Who says it; empty where that is unknown.
         split: One of `SPLITS`.
+
+    Raises:
+        CorpusError: No file can have that path, or a text is none in Unicode.
     """
 
     audio: Path | SpokenText
     text: str
     speaker: str
     split: str
+
+    def __post_init__(self) -> None:
+        try:
+            if isinstance(self.audio, Path) and b"\0" in os.fsencode(self.audio):
+                raise ValueError("a NUL")
+            (self.text + self.speaker).encode()
+        except ValueError as error:
+            raise CorpusError(
+                f"path, text and speaker must be text that UTF-8 can encode, without "
+                f"NUL in the path ({error}). Received: {self.audio!r}, {self.text!r}, "
+                f"{self.speaker!r}"
+            ) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,4 +130,4 @@ def _short_name(utterance: Utterance) -> str:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(text)).hexdigest()

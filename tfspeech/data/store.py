@@ -204,9 +204,10 @@ def _decode(
         files = files.ignore_errors().prefetch(tf.data.AUTOTUNE)
         for index, audio in files.as_numpy_iterator():
             yield int(index), audio
-    for index in sorted(set(range(len(corpus.utterances))) - set(indices)):
-        audio = measure(*corpus.utterances[index].audio.render())
-        yield index, {name: value.numpy() for name, value in audio.items()}
+    for index, each in enumerate(corpus.utterances):
+        if not isinstance(each.audio, Path):
+            audio = measure(*each.audio.render())
+            yield index, {name: value.numpy() for name, value in audio.items()}
 
 
 def _decode_one(
@@ -229,16 +230,17 @@ def _decode_one(
 
 
 def _file_indices(corpus: Corpus) -> list[int]:
+    """The utterances with a file; a pipe or a device might never come to an end."""
     return [
         index
         for index, each in enumerate(corpus.utterances)
-        if isinstance(each.audio, Path)
+        if isinstance(each.audio, Path) and each.audio.is_file()
     ]
 
 
 def _read_files(corpus: Corpus, indices: Sequence[int]) -> tf.data.Dataset:
     """Returns index, waveform and rate of files, with an error for a broken one."""
-    paths = [str(corpus.utterances[index].audio) for index in indices]
+    paths = [os.fsencode(corpus.utterances[index].audio) for index in indices]
     files = tf.data.Dataset.from_tensor_slices((list(indices), paths))
 
     # AutoGraph would take a second to read the sources.

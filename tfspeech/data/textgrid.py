@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfspeech.errors import CorpusError
+from tfspeech.files import read_file
 
 _INTERVALS, _POINTS = "IntervalTier", "TextTier"
 _TOKEN = re.compile(
@@ -136,7 +137,7 @@ class _Tokens:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            data = path.read_bytes()
+            data = read_file(path)
             self._text = data.decode(_ENCODINGS.get(data[:2], "utf-8-sig"))
         except OSError as error:
             raise CorpusError(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from typing import Any, Self
 
+import re2
 import tensorflow as tf
 
 from models.config import Bounds, Options
@@ -20,32 +20,47 @@ COUNT_OR_0 = Bounds("a whole number, 0 or more", lambda x: x >= 0 and x == int(x
 
 State = dict[str, tf.Variable]
 
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+_LONGEST_PATTERN = 1000
+
 
 @dataclasses.dataclass(frozen=True)
 class Strategy(Options):
     """Hyperparameters of a strategy and its mathematics, without state of its own.
 
     Attributes:
-        match: Regular expression; the strategy acts on the variables whose path it is
-            found in. Empty for the strategy's own default.
+        match: Regular expression, with the syntax of RE2; the strategy acts on the
+            variables whose path it is found in. Empty for the strategy's own default.
     """
 
     match: str = dataclasses.field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.require(
+            len(self.match) <= _LONGEST_PATTERN,
+            "match",
+            f"of {_LONGEST_PATTERN} characters at most",
+        )
         try:
-            re.compile(self.match)
-        except re.error as error:
+            self.is_found_in("")
+        except (re2.error, UnicodeEncodeError) as error:
+            reason = error.args[0]
+            reason = reason.decode() if isinstance(reason, bytes) else error
             raise ValueError(
-                f"match is no regular expression: {error}. Received: "
+                f"match is no regular expression: {reason}. Received: "
                 f"match={self.match!r}"
             ) from error
+
+    def is_found_in(self, name: str) -> bool:
+        """Whether `match` is found in a name, in time that grows with both alone."""
+        return re2.search(self.match, name, _QUIET) is not None
 
     def selects(self, info: VariableInfo) -> bool:
         """Whether the strategy acts on a variable."""
         if self.match:
-            return re.search(self.match, info.path) is not None
+            return self.is_found_in(info.path)
         return self.selects_by_default(info)
 
     def selects_by_default(self, info: VariableInfo) -> bool:

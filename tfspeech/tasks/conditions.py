@@ -87,9 +87,15 @@ def add_conditions(parser: argparse.ArgumentParser) -> None:
 
 
 def given_conditions(given: argparse.Namespace) -> dict[str, float]:
-    """The conditions that a command line names, by name."""
-    names = (condition.name for condition in CONDITIONS)
-    return {name: getattr(given, name) for name in names if name in given}
+    """The conditions that a command line names, by name.
+
+    Raises:
+        SpecError: One is out of range.
+    """
+    chosen = [condition for condition in CONDITIONS if condition.name in given]
+    for condition in chosen:
+        condition.check(getattr(given, condition.name))
+    return {condition.name: getattr(given, condition.name) for condition in chosen}
 
 
 def complete_conditions(

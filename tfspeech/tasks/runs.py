@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tfspeech.config import differing, to_flag
 from tfspeech.errors import RunError, SpecError
-from tfspeech.files import write_text
+from tfspeech.files import read_file, write_text
 from tfspeech.tasks.registry import build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.training.callbacks import read_metrics
@@ -103,9 +103,9 @@ def read_config(path: Path) -> RunConfig:
         RunError: It is damaged, no configuration, or names what cannot be found.
         OSError: It cannot be read.
     """
-    text = path.read_bytes()
+    contents = read_file(path)
     try:
-        return parse_config(text)
+        return parse_config(contents.decode())
     except SpecError as error:
         raise RunError(f"{path}: {error}") from error
     except ValueError as error:

@@ -8,6 +8,7 @@ it is, for `TextFrontEnd` to name.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -48,7 +49,8 @@ def _any(words: Iterable[str]) -> str:
     return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
 
 
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
+# What repeats has a bound, or starts in one place only: time grows with the text alone.
+_NUMBER = r"(?:\d{1,3}(?:,\d{3}){1,20}|\d+)"
 _DAY = r"(0?[1-9]|[12]\d|3[01])"
 _YEAR = r"(\d{4})"
 _HOUR = r"([01]?\d|2[0-3])"
@@ -106,10 +108,16 @@ def _initials(match: re.Match) -> str:
 
 def _capitals(match: re.Match) -> str:
     """Spells words in capitals that cannot be pronounced, and some others."""
-    letters, shouted = match[1], match.string.isupper()
+    letters = match[1]
     sayable = re.search("[AEIOUY]", letters)
-    spelled = not sayable or (letters in SPELLED and not shouted)
+    spelled = not sayable or (letters in SPELLED and not _is_shouted(match.string))
     return " ".join(letters) + ("'s" if match[2] else "") if spelled else match[0]
+
+
+@functools.lru_cache(maxsize=1)
+def _is_shouted(text: str) -> bool:
+    """Whether a text is in capitals, which is asked at each of its words."""
+    return text.isupper()
 
 
 def _date(month: str, day: str, year: str | None) -> str:
@@ -194,7 +202,7 @@ _RULES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         # Dashes, addresses.
-        (r"\s*--+\s*|\s[-–]\s|(?<!\w)–|–(?!\w)", ", "),
+        (r"(?<!\s)\s*--+\s*|\s[-–]\s|(?<!\w)–|–(?!\w)", ", "),
         (r"–", "-"),
         (r"https?://", ""),
         (r"\bwww\.", "w w w dot "),
@@ -229,7 +237,7 @@ _RULES = [
             _money,
         ),
         (r"\b(?:(\d+) )?(\d{1,2})/(\d{1,3})\b(?!/)", _fraction),
-        (rf"({_NUMBER}(?:\.\d+)?)\s?({_any(UNITS)})(?![\w/])", _unit),
+        (rf"(?<!\d)({_NUMBER}(?:\.\d+)?)\s?({_any(UNITS)})(?![\w/])", _unit),
         (r"\b(\d{3}0)'?s\b", lambda match: say.plural(say.year(match[1]))),
         (r"'?\b(\d0)'?s\b", lambda match: say.plural(say.cardinal(match[1]))),
         (

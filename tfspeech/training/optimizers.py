@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
+from models.config import (
+    AT_LEAST_1,
+    BELOW_1,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Options,
+    argument,
+)
 from tfspeech.errors import SpecError
 from tfspeech.strategies import build_spec
 
@@ -20,40 +29,63 @@ Shape = Callable[[tf.Tensor, float, float], tf.Tensor]
 share of the peak."""
 
 
-def sgd(momentum: float = 0.0, nesterov: bool = False) -> Builder:
+@dataclasses.dataclass(frozen=True)
+class _Optimizer(Options):
+    """Base of the arguments of an optimizer: a `Builder`."""
+
+    kind: ClassVar[type[keras.optimizers.Optimizer]]
+
+    def __call__(self, learning_rate: Any) -> keras.optimizers.Optimizer:
+        """Builds the optimizer."""
+        # Keras takes no whole number for most of them.
+        given = {
+            name: value if isinstance(value, bool) else float(value)
+            for name, value in dataclasses.asdict(self).items()
+        }
+        return self.kind(learning_rate, **given)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sgd(_Optimizer):
     """Gradient descent, with momentum if wanted."""
-    return partial(keras.optimizers.SGD, momentum=momentum, nesterov=nesterov)
+
+    kind = keras.optimizers.SGD
+    momentum: float = argument(0.0, BELOW_1)
+    nesterov: bool = False
 
 
-def adam(beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7) -> Builder:
+@dataclasses.dataclass(frozen=True)
+class Adam(_Optimizer):
     """Adam (Kingma, Ba 2015, arXiv 1412.6980)."""
-    return partial(keras.optimizers.Adam, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+    kind = keras.optimizers.Adam
+    beta_1: float = argument(0.9, BELOW_1)
+    beta_2: float = argument(0.999, BELOW_1)
+    epsilon: float = argument(1e-7, POSITIVE)
 
 
-def adamw(
-    weight_decay: float = 0.01,
-    beta_1: float = 0.9,
-    beta_2: float = 0.999,
-    epsilon: float = 1e-7,
-) -> Builder:
+@dataclasses.dataclass(frozen=True)
+class AdamW(_Optimizer):
     """Adam with decoupled weight decay; the step leaves biases and norms out of it."""
-    return partial(
-        keras.optimizers.AdamW,
-        weight_decay=weight_decay,
-        beta_1=beta_1,
-        beta_2=beta_2,
-        epsilon=epsilon,
-    )
+
+    kind = keras.optimizers.AdamW
+    weight_decay: float = argument(0.01, NOT_NEGATIVE)
+    beta_1: float = argument(0.9, BELOW_1)
+    beta_2: float = argument(0.999, BELOW_1)
+    epsilon: float = argument(1e-7, POSITIVE)
 
 
-def rmsprop(rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7) -> Builder:
+@dataclasses.dataclass(frozen=True)
+class RmsProp(_Optimizer):
     """RMSprop: the gradient over the root of a moving average of its square."""
-    return partial(
-        keras.optimizers.RMSprop, rho=rho, momentum=momentum, epsilon=epsilon
-    )
+
+    kind = keras.optimizers.RMSprop
+    rho: float = argument(0.9, BELOW_1)
+    momentum: float = argument(0.0, BELOW_1)
+    epsilon: float = argument(1e-7, POSITIVE)
 
 
-OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw, "rmsprop": rmsprop}
+OPTIMIZERS = {"sgd": Sgd, "adam": Adam, "adamw": AdamW, "rmsprop": RmsProp}
 
 
 def constant() -> Shape:
@@ -61,19 +93,32 @@ def constant() -> Shape:
     return lambda update, total, warmup: tf.ones_like(update)
 
 
-def cosine(final: float = 0.0) -> Shape:
+@dataclasses.dataclass(frozen=True)
+class Cosine(Options):
     """Half a cosine from the peak to the share `final` of it at the end of the run.
 
     Source: Loshchilov, Hutter 2017, "SGDR" (arXiv 1608.03983), equation 5.
     """
-    decay = keras.optimizers.schedules.CosineDecay
-    return lambda update, total, warmup: decay(1.0, total, alpha=final)(update)
+
+    final: float = argument(0.0, SHARE)
+
+    def __call__(self, update: tf.Tensor, total: float, warmup: float) -> tf.Tensor:
+        """The share of the peak; see `Shape`."""
+        decay = keras.optimizers.schedules.CosineDecay
+        return decay(1.0, total, alpha=self.final)(update)
 
 
-def exponential(rate: float = 0.5, steps: int = 1000) -> Shape:
+@dataclasses.dataclass(frozen=True)
+class Exponential(Options):
     """The peak times `rate` to the power of updates / `steps`."""
-    decay = keras.optimizers.schedules.ExponentialDecay
-    return lambda update, total, warmup: decay(1.0, steps, rate)(update)
+
+    rate: float = argument(0.5, POSITIVE)
+    steps: int = argument(1000, AT_LEAST_1)
+
+    def __call__(self, update: tf.Tensor, total: float, warmup: float) -> tf.Tensor:
+        """The share of the peak; see `Shape`."""
+        decay = keras.optimizers.schedules.ExponentialDecay
+        return decay(1.0, self.steps, self.rate)(update)
 
 
 def noam() -> Shape:
@@ -87,8 +132,8 @@ def noam() -> Shape:
 
 SCHEDULES = {
     "constant": constant,
-    "cosine": cosine,
-    "exponential": exponential,
+    "cosine": Cosine,
+    "exponential": Exponential,
     "noam": noam,
 }
 

@@ -14,6 +14,7 @@ from typing import Any
 from models.config import is_number
 from tfspeech.errors import SpecError
 from tfspeech.flags import with_settings
+from tfspeech.spec import parse_expression
 from tfspeech.strategies import parse_clipping, parse_regularization
 from tfspeech.strategies.strategy import Strategy
 from tfspeech.tasks.task import RunConfig
@@ -27,6 +28,7 @@ from tuning.settings import (
 from tuning.trials import RUNS
 
 SLUG_LENGTH = 60
+_MAX_SEEDS = 1000
 _COLON = "__colon__"
 
 
@@ -104,13 +106,13 @@ def split_chain(text: str) -> tuple[str, ...]:
     # The colon of package.module:Name is no Python.
     python = re.sub(r"(?<=\w):(?=[A-Za-z_])", _COLON, text.strip())
     try:
-        node = ast.parse(python, mode="eval").body
+        node = parse_expression(python)
         parts = []
         while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             parts.insert(0, node.right)
             node = node.left
         return tuple(ast.unparse(n).replace(_COLON, ":") for n in (node, *parts))
-    except (SyntaxError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return (text,)
 
 
@@ -185,6 +187,8 @@ def build_combinations(
     """
     if seeds < 1:
         raise SpecError(f"--seeds must be at least 1. Received: {seeds}")
+    if seeds > _MAX_SEEDS:
+        raise SpecError(f"--seeds must be at most {_MAX_SEEDS}. Received: {seeds}")
     first = config.training.seed
     return [
         Combination(

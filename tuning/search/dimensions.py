@@ -154,7 +154,7 @@ def option_ranges(config: RunConfig) -> dict[str, Values]:
     ranges = {}
     for section in reversed(config.sections().values()):
         for field in dataclasses.fields(section):
-            search = field.metadata["search"]
+            search = field.metadata.get("search")
             if callable(search):
                 search = search(getattr(section, field.name))
             if search is not None:

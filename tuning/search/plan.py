@@ -30,6 +30,7 @@ from tuning.trials import CRASHED, RUNS, run_trial, write_json
 PLAN_FILE = "plan.json"
 SECONDS_TO_WAIT = 3600.0
 _QUANTILES = (0.1, 0.99)
+_MOST = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,11 @@ class Search:
         if min(self.max_trials, self.seeds) < 1:
             raise SpecError(
                 "--max-trials and --seeds must be at least 1. Received: "
+                f"{self.max_trials}, {self.seeds}"
+            )
+        if max(self.max_trials, self.seeds) > _MOST:
+            raise SpecError(
+                f"--max-trials and --seeds must be at most {_MOST}. Received: "
                 f"{self.max_trials}, {self.seeds}"
             )
         if self.engine not in ORACLES:

@@ -72,7 +72,7 @@ def absolute_spec(spec: str) -> str:
     name, colon, path = spec.partition(":")
     if is_outside(spec) and name not in _names():
         return spec
-    return name + colon + (os.path.abspath(Path(path).expanduser()) if path else "")
+    return name + colon + (os.path.abspath(_expanded(path)) if path else "")
 
 
 def _load(spec: str) -> Corpus:
@@ -84,7 +84,7 @@ def _load(spec: str) -> Corpus:
             raise SpecError(f"the corpus {name} is named {usage}. Received: {spec!r}")
         if not argument:
             return load()
-        path = Path(argument).expanduser()
+        path = _expanded(argument)
         if not path.exists():
             raise CorpusError(
                 f"{path} does not exist; check the path. Received: {spec!r}"
@@ -98,6 +98,13 @@ def _load(spec: str) -> Corpus:
 def _names() -> list[str]:
     """The names of the layouts, without what follows them."""
     return [usage.partition(":")[0] for usage in LAYOUTS]
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise CorpusError(f"{path} has no home directory: {error}") from error
 
 
 def _with_test_speakers(corpus: Corpus, test_speakers: Sequence[str]) -> Corpus:

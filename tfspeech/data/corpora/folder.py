@@ -7,11 +7,13 @@ https://arxiv.org/abs/1804.03209.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from tfspeech.data.corpora.files import AUDIO_SUFFIXES, audio_files
 from tfspeech.data.manifest import Corpus, Utterance, hold_out
 from tfspeech.errors import CorpusError
+from tfspeech.files import read_file
 
 _LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 _NOISE_FOLDER = "_background_noise_"
@@ -30,7 +32,7 @@ def load(path: Path) -> Corpus:
         path: The folder that holds the folders.
 
     Raises:
-        CorpusError: There is no audio file in any folder.
+        CorpusError: There is no audio file in any folder, or a list is no text.
     """
     folders = sorted(path.iterdir()) if path.is_dir() else []
     words = [
@@ -61,12 +63,16 @@ def load(path: Path) -> Corpus:
 
 def _read_lists(path: Path) -> dict[str, str]:
     """Returns the split of each listed `WORD/FILE`; empty where there is no list."""
-    return {
-        line.strip(): split
-        for split, name in _LISTS.items()
-        if (path / name).is_file()
-        for line in (path / name).read_text(encoding="utf-8").splitlines()
-    }
+    listed = {}
+    for split, name in _LISTS.items():
+        if not (path / name).exists():
+            continue
+        try:
+            lines = read_file(path / name).decode().splitlines()
+        except UnicodeDecodeError as error:
+            raise CorpusError(f"{path / name} is no text in UTF-8: {error}") from error
+        listed.update((line.strip(), split) for line in lines)
+    return listed
 
 
 def _utterance(file: Path, listed: dict[str, str]) -> Utterance:
@@ -82,7 +88,7 @@ def _utterance(file: Path, listed: dict[str, str]) -> Utterance:
 def _hashed_split(name: str) -> str:
     """The rule in the README of Speech Commands, at 10 % for either split."""
     buckets = 2**27 - 1
-    digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
+    digest = hashlib.sha1(os.fsencode(name), usedforsecurity=False).hexdigest()
     percent = int(digest, 16) % (buckets + 1) * (100.0 / buckets)
     if percent < 10.0:
         return "validation"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfspeech.data.manifest import Corpus, Utterance, hold_out
+from tfspeech.data.manifest import SPLITS, Corpus, Utterance, hold_out
 from tfspeech.errors import CorpusError
+from tfspeech.files import read_file
 
 _SPEAKER = "LJ"
 _MAX_HELD_OUT = 100
@@ -22,12 +23,12 @@ def load(path: Path) -> Corpus:
         path: The folder with `metadata.csv`.
 
     Raises:
-        CorpusError: The table is missing, is not in UTF-8, is empty, or a line of it
-            has no text.
+        CorpusError: The table is missing, is not in UTF-8, lists less than three clips,
+            or a line of it has no text.
     """
     table = path / "metadata.csv"
     try:
-        lines = table.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_file(table).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(
             f"{table} cannot be read: {error}; give the folder of the data set, which "
@@ -36,8 +37,11 @@ def load(path: Path) -> Corpus:
     utterances = tuple(
         _utterance(table, number, line) for number, line in enumerate(lines, 1) if line
     )
-    if not utterances:
-        raise CorpusError(f"{table} lists no clips; add a line for each")
+    if len(utterances) < len(SPLITS):
+        raise CorpusError(
+            f"{table} lists {len(utterances) or 'no'} clips; add lines, so that each "
+            f"of {', '.join(SPLITS)} gets one"
+        )
     for split in ("validation", "test"):
         left = sum(each.split == "train" for each in utterances)
         count = min(_MAX_HELD_OUT, _MAX_HELD_OUT_SHARE * len(utterances))

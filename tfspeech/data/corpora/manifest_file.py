@@ -180,7 +180,7 @@ def _json_objects(path: Path, file: Any) -> Iterator[tuple[int, dict[str, Any]]]
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(f"{path}, line {number} is not JSON: {error}") from error
         if not isinstance(row, dict):
             raise CorpusError(f"{path}, line {number} is not a JSON object")
@@ -208,4 +208,7 @@ def _utterance(path: Path, number: int, row: dict[str, str]) -> Utterance:
             f"Received: {split!r}"
         )
     audio = path.parent / row["path"]
-    return Utterance(audio, row["text"], row.get("speaker", ""), split)
+    try:
+        return Utterance(audio, row["text"], row.get("speaker", ""), split)
+    except CorpusError as error:
+        raise CorpusError(f"{path}, line {number}: {error}") from error

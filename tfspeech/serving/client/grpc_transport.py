@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import urllib.parse
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -19,36 +21,42 @@ from tfspeech.serving.client.transport import (
     Inputs,
     Signature,
     StatusError,
+    reading_answer,
     to_signatures,
 )
 
 Answer = TypeVar("Answer")
 
 _OPTIONS = [
-    # Batches of speech are longer than the 4 MiB that gRPC receives by default.
-    ("grpc.max_receive_message_length", -1),
     # Who retries is the caller, who must meet a new connection then.
     ("grpc.enable_retries", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
+_NO_SERVER = "what answers is no gRPC of TF Serving, whose port is 8500 by default"
 
 
 class GrpcTransport:
     """Talks to `PredictionService`: see `Transport`.
 
     Args of the constructor:
-        address: `host:port`.
+        url: `grpc://host:port`.
         model: The model's name.
         version: None for the one that the server prefers, the latest by default.
+        max_answer_bytes: The longest answer that is read.
     """
 
-    def __init__(self, address: str, model: str, version: int | None) -> None:
+    def __init__(
+        self, url: str, model: str, version: int | None, max_answer_bytes: int
+    ) -> None:
         self._spec = model_pb2.ModelSpec(name=model)
         if version is not None:
             self._spec.version.value = version
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._max_bytes = max_answer_bytes
+        address = urllib.parse.urlsplit(url).netloc
+        limit = ("grpc.max_receive_message_length", max_answer_bytes)
+        self._channel = grpc.insecure_channel(address, options=[*_OPTIONS, limit])
         self._service = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def signatures(self, timeout_s: float) -> dict[str, Signature]:
@@ -58,8 +66,10 @@ class GrpcTransport:
         )
         answer = _call(self._service.GetModelMetadata, request, timeout_s)
         served = get_model_metadata_pb2.SignatureDefMap()
-        answer.metadata["signature_def"].Unpack(served)
-        return to_signatures(served)
+        with reading_answer(_NO_SERVER):
+            if not answer.metadata["signature_def"].Unpack(served):
+                raise ValueError("it names no signatures")
+            return to_signatures(served)
 
     def predict(
         self,
@@ -74,10 +84,13 @@ class GrpcTransport:
         )
         request.model_spec.signature_name = signature.name
         for name, value in inputs.items():
-            proto = tf.make_tensor_proto(value, signature.inputs[name])
-            request.inputs[name].CopyFrom(proto)
+            request.inputs[name].CopyFrom(_to_proto(name, value, signature))
         answer = _call(self._service.Predict, request, timeout_s)
-        return {name: _to_array(proto) for name, proto in answer.outputs.items()}
+        with reading_answer(_NO_SERVER):
+            return {
+                name: _to_array(answer.outputs[name], self._max_bytes)
+                for name in outputs
+            }
 
     def close(self) -> None:
         """Ends the connection."""
@@ -93,7 +106,29 @@ def _call(method: Callable[..., Answer], request: object, timeout_s: float) -> A
         ) from error
 
 
-def _to_array(proto: tf.compat.v1.TensorProto) -> np.ndarray:
+def _to_proto(
+    name: str, value: object, signature: Signature
+) -> tf.compat.v1.TensorProto:
+    dtype = signature.inputs[name]
+    try:
+        return tf.make_tensor_proto(value, dtype)
+    except (TypeError, ValueError) as error:
+        raise StatusError(
+            "INVALID_ARGUMENT", f"{signature.name} takes {dtype.name} as {name}"
+        ) from error
+
+
+def _to_array(proto: tf.compat.v1.TensorProto, max_bytes: int) -> np.ndarray:
+    """Reads a tensor.
+
+    Raises:
+        ValueError: It claims to be larger than an answer may be: one value can stand
+            for all; or it is damaged.
+    """
+    shape = [dimension.size for dimension in proto.tensor_shape.dim]
+    itemsize = np.dtype(tf.dtypes.as_dtype(proto.dtype).as_numpy_dtype).itemsize
+    if min(shape, default=0) < 0 or math.prod(shape) * itemsize > max_bytes:
+        raise ValueError(f"a tensor of shape {shape}, where {max_bytes} bytes fit")
     array = tf.make_ndarray(proto)
     if array.dtype != object:
         return array

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import random
@@ -16,9 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from models.config import Bounds, between, is_number
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.encode import encode_wav
 from tfspeech.errors import ServerError, SpecError
+from tfspeech.files import read_file
 from tfspeech.serving.client.grpc_transport import GrpcTransport
 from tfspeech.serving.client.rest_transport import RestTransport
 from tfspeech.serving.client.transport import (
@@ -36,6 +37,11 @@ from tfspeech.text.normalize import normalize
 
 Answer = TypeVar("Answer")
 
+TIMEOUT_S = between(0.001, 86400)
+RETRIES = Bounds("a whole number up to 100", lambda x: 0 <= x <= 100 and x == int(x))
+VERSION = Bounds("a whole number below 2^63", lambda x: 0 <= x < 2**63 and x == int(x))
+MAX_ANSWER_BYTES = 2**27
+
 _FIRST_WAIT_S = 0.1
 _SHORTEST_S = 0.001  # A wait may last longer than it was told to.
 # How the operation Assert reports: a reason, and from `tf.debugging` a condition.
@@ -44,6 +50,18 @@ _CONDITION = re.compile("Condition .* did not hold")
 _TRANSCRIBE = "transcribe_bytes"
 _SYNTHESIZE, _PHONEMES = "synthesize", "synthesize_phonemes"
 _SYMBOL_TABLE = "symbol_table"
+# Of the outputs that are read here, NumPy's kinds of type, and the number of axes.
+_FORMS = {
+    "label": ("O", 1),
+    "labels": ("O", 2),
+    "scores": ("f", 2),
+    "waveform": ("f", 2),
+    "waveform_length": ("iu", 1),
+    "sample_rate_hz": ("iu", 1),
+    "stopped": ("b", 1),
+    "symbol_names": ("O", 2),
+}
+_MAX_RATE_HZ = 384000
 
 
 class Word(NamedTuple):
@@ -90,9 +108,10 @@ class RemoteModel:
             `grpc://host:8500` for gRPC.
         name: The model's on the server.
         version: None for the one that the server prefers, the latest by default.
-        timeout_s: How long a call may take with all that is sent again. Over REST, how
-            long nothing may come.
+        timeout_s: How long a call may take with all that is sent again.
         retries: How often a request is sent again at most.
+        max_answer_bytes: The longest answer that is read. Over REST an utterance of a
+            second has about 1 MB, over gRPC a tenth.
 
     Raises:
         SpecError: The URL is none of these, or a number is out of its range.
@@ -105,14 +124,22 @@ class RemoteModel:
         version: int | None = None,
         timeout_s: float = 60.0,
         retries: int = 4,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        if timeout_s <= 0:
-            raise SpecError(f"the timeout must be above 0 s. Received: {timeout_s}")
-        if retries < 0:
-            raise SpecError(f"retries must not be negative. Received: {retries}")
+        for what, value, within in (
+            ("timeout in seconds", timeout_s, TIMEOUT_S),
+            ("number of retries", retries, RETRIES),
+            ("version", 0 if version is None else version, VERSION),
+        ):
+            if not (is_number(value) and within.hold(value)):
+                raise SpecError(
+                    f"the {what} must be {within.wanted}. Received: {value}"
+                )
+        if not name or not name.isprintable():
+            raise SpecError(f"a model's name must be printable. Received: {name!r}")
         self.url = url
         self.name = name
-        self._transport = _connect(url, name, version)
+        self._transport = _connect(url)(url, name, version, max_answer_bytes)
         self._timeout_s = timeout_s
         self._retries = retries
 
@@ -138,7 +165,8 @@ class RemoteModel:
         Raises:
             ServerError: There is no answer, or the model has no `symbol_table`.
         """
-        answer = self.predict(_SYMBOL_TABLE, {"row": np.zeros(1, np.int32)})
+        row = {"row": np.zeros(1, np.int32)}
+        answer = self._predict_known(_SYMBOL_TABLE, row, ("symbol_names",))
         return {name: number for number, name in enumerate(answer["symbol_names"][0])}
 
     @property
@@ -164,14 +192,22 @@ class RemoteModel:
 
         Raises:
             SpecError: The inputs are not those of the signature, or differ in rows.
-            ServerError: There is no such signature, no answer, or the model refuses
-                the inputs.
+            ServerError: There is no such signature or output, no answer, or none that
+                can be read, or the model refuses the inputs.
         """
         signature = self._signature(signature_name)
-        _check_inputs(signature, inputs)
+        rows = _count_rows(signature, inputs)
         wanted = tuple(outputs) or tuple(signature.outputs)
+        missing = [name for name in wanted if name not in signature.outputs]
+        if missing:
+            raise ServerError(
+                f"{self._full_name}: {signature_name} has no output {missing[0]}"
+            )
         predict = functools.partial(self._transport.predict, signature, inputs, wanted)
-        return self._call(predict)
+        answer = self._call(predict)
+        for name, array in answer.items():
+            self._require(array.shape[:1] == (rows,), f"{name} for each of {rows} rows")
+        return answer
 
     def transcribe(self, contents: Sequence[bytes]) -> list[Word]:
         """Recognises one word per wav file, in one request.
@@ -182,14 +218,16 @@ class RemoteModel:
         Raises:
             ServerError: See `predict`.
         """
-        answer = self.predict(
+        answer = self._predict_known(
             _TRANSCRIBE, {"audio_bytes": contents}, ("label", "labels", "scores")
         )
+        label, labels, scores = answer["label"], answer["labels"], answer["scores"]
+        self._require(labels.shape == scores.shape, "as many scores as labels")
+        self._require((label[:, np.newaxis] == labels).any(1).all(), "a known label")
+        self._require(np.isfinite(scores).all(), "finite scores")
         return [
-            Word(label, dict(zip(labels, scores.tolist(), strict=True)))
-            for label, labels, scores in zip(
-                answer["label"], answer["labels"], answer["scores"], strict=True
-            )
+            Word(each, dict(zip(names, values.tolist(), strict=True)))
+            for each, names, values in zip(label, labels, scores, strict=True)
         ]
 
     def synthesize(self, texts: Sequence[str], **conditions: float) -> list[Speech]:
@@ -224,13 +262,42 @@ class RemoteModel:
         else:
             inputs["text"] = [normalize(text) for text in texts]
         wanted = ("waveform", "waveform_length", "sample_rate_hz", "stopped")
-        known = [key for key in wanted if key in signature.outputs]
-        answer = {"stopped": [True] * len(texts)} | self.predict(name, inputs, known)
+        known = [key for key in wanted if key in (*signature.outputs, *wanted[:3])]
+        answer = {"stopped": [True] * len(texts)}
+        answer |= self._predict_known(name, inputs, known)
+        lengths, rates_hz = answer["waveform_length"], answer["sample_rate_hz"]
+        samples = answer["waveform"].shape[1]
+        self._require(
+            ((lengths >= 0) & (lengths <= samples)).all(), f"a length up to {samples}"
+        )
+        self._require(
+            ((rates_hz > 0) & (rates_hz <= _MAX_RATE_HZ)).all(),
+            f"a rate up to {_MAX_RATE_HZ} Hz",
+        )
+        self._require(np.isfinite(answer["waveform"]).all(), "finite samples")
         rows = zip(*(answer[key] for key in wanted), strict=True)
         return [
             Speech(waveform[:length], int(rate_hz), bool(stopped))
             for waveform, length, rate_hz, stopped in rows
         ]
+
+    def _predict_known(
+        self, signature_name: str, inputs: Inputs, outputs: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Calls a signature for outputs in `_FORMS`, which are to have their form."""
+        answer = self.predict(signature_name, inputs, outputs)
+        for name, array in answer.items():
+            kinds, axes = _FORMS[name]
+            valid = array.dtype.kind in kinds and array.ndim == axes
+            self._require(valid, f"{name} of another type or shape")
+        return answer
+
+    def _require(self, valid: bool, wanted: str) -> None:
+        if not valid:
+            raise ServerError(
+                f"{self._full_name} sent an answer that makes no sense: it should have "
+                f"{wanted}; check what is served there"
+            )
 
     def _encode_phonemes(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Returns the symbols of texts, by the model's table, and their numbers."""
@@ -301,13 +368,15 @@ class RemoteModel:
         return ServerError(f"{self._full_name}: {reason} ({error.code})")
 
 
-def _check_inputs(signature: Signature, inputs: Inputs) -> None:
+def _count_rows(signature: Signature, inputs: Inputs) -> int:
+    """Returns the rows of a batch, which is as the signature wants it."""
     wanted, given = ", ".join(sorted(signature.inputs)), ", ".join(sorted(inputs))
     if wanted != given:
         raise SpecError(f"{signature.name} takes {wanted}. Received: {given}")
     rows = {key: len(value) for key, value in inputs.items()}
     if len(set(rows.values())) > 1:
         raise SpecError(f"all inputs must have as many rows. Received: {rows}")
+    return next(iter(rows.values()), 0)
 
 
 def wav_contents(path: Path) -> bytes:
@@ -321,19 +390,25 @@ def wav_contents(path: Path) -> bytes:
         AudioError: It is no such file.
         OSError: It cannot be read.
     """
-    contents = path.read_bytes()
+    contents = read_file(path)
     if contents.startswith(b"RIFF"):
         return contents
     return encode_wav(*read_audio(path))
 
 
-def _connect(url: str, model: str, version: int | None) -> Transport:
-    with contextlib.suppress(ValueError):  # The port is no number.
+def _connect(url: str) -> Callable[[str, str, int | None, int], Transport]:
+    """Returns the transport of a URL's protocol."""
+    try:
         parts = urllib.parse.urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname:
-            return RestTransport(url, model, version)
-        if parts.scheme == "grpc" and parts.hostname and parts.port:
-            return GrpcTransport(parts.netloc, model, version)
+        plain = url.isascii() and url.isprintable() and " " not in url
+        if plain and parts.hostname and not set(url) & set("?#@\\"):
+            parts.hostname.encode("idna")
+            if parts.scheme in ("http", "https") and parts.port != 0:
+                return RestTransport
+            if parts.scheme == "grpc" and parts.port and parts.path in ("", "/"):
+                return GrpcTransport
+    except ValueError:
+        pass  # The port is no number, or the host no name.
     raise SpecError(
         f"the URL must be like http://host:8501 or grpc://host:8500. Received: {url!r}"
     )

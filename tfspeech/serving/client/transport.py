@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import json_format, message
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 UNAVAILABLE = "UNAVAILABLE"
 DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 NOT_FOUND = "NOT_FOUND"
+UNKNOWN = "UNKNOWN"
+
+# What readers of JSON, of protobuf and of arrays raise where a server sends nonsense.
+_MALFORMED = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError),
+    *(SystemError, TypeError, ValueError, message.Error, json_format.Error),
+)
+_EXCERPT = 200
 
 
 class StatusError(Exception):
@@ -73,6 +83,20 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Ends the connection."""
+
+
+@contextlib.contextmanager
+def reading_answer(no_server: str) -> Iterator[None]:
+    """Raises a `StatusError` for whatever a malformed answer raises in the block.
+
+    Args:
+        no_server: Says that what answers is no TF Serving.
+    """
+    try:
+        yield
+    except _MALFORMED as error:
+        reason = str(error).partition("\n")[0][:_EXCERPT] or type(error).__name__
+        raise StatusError(UNKNOWN, f"{no_server} ({reason})") from error
 
 
 def to_signatures(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -98,7 +97,7 @@ class ActivationPenalty(Regularization, abc.ABC):
 
     def selects_layer(self, name: str) -> bool:
         """Whether the strategy acts on a layer."""
-        return re.search(self.match, name) is not None
+        return self.is_found_in(name)
 
     def check(self, models: Sequence[keras.Model], run: Run) -> None:
         """Raises a `SpecError` for models none of which has such activations."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Sequence
 
 import keras
@@ -44,7 +43,7 @@ class Budget(Regularization):
             variable
             for model in models
             for variable in model.trainable_variables
-            if re.search(self.match, variable.path)
+            if self.is_found_in(variable.path)
         ]
         found = {
             "layers": len({v.path.rpartition("/")[0] for v in counted}),
