@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 import tfspeech
-from tfspeech.files import read_toml, replacing, write_bytes, write_text
+from tfspeech.files import (
+    LOCK_FILE,
+    locked,
+    read_toml,
+    replacing,
+    write_bytes,
+    write_text,
+)
 
 
 def test_files_have_what_was_written_and_nothing_is_left_beside_them(tmp_path):
@@ -49,3 +56,15 @@ def test_tables_are_read_and_installed():
     tables = [path for path in root.rglob("*") if path.suffix not in (".py", ".pyc")]
     for path in filter(Path.is_file, tables):
         assert any(path.match(pattern) for pattern in shipped), path
+
+
+def test_a_lock_leaves_no_folder_in_which_nothing_was_written(tmp_path):
+    with locked(tmp_path / "new" / "run"):
+        assert (tmp_path / "new" / "run" / LOCK_FILE).exists()
+    assert not (tmp_path / "new" / "run").exists()
+    with locked(tmp_path / "run"):
+        (tmp_path / "run" / "results").touch()
+    with locked(tmp_path / "new"):
+        pass
+    assert (tmp_path / "run").exists()
+    assert (tmp_path / "new").exists()

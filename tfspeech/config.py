@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
+import json
 import typing
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -12,6 +14,11 @@ from models.config import Bounds, is_number
 from tfspeech.errors import SpecError
 
 Config = TypeVar("Config")
+
+_MAX_SHOWN = 60
+
+# It evaluates all annotations of a class.
+_type_hints = functools.cache(typing.get_type_hints)
 
 
 def add_flags(
@@ -28,7 +35,7 @@ def add_flags(
     """
     title = (config.__doc__ or "").splitlines()[0].rstrip(".")
     group = parser.add_argument_group(title)
-    hints = typing.get_type_hints(type(config))
+    hints = _type_hints(type(config))
     for field in dataclasses.fields(config):
         if field.name in skip:
             continue
@@ -114,3 +121,74 @@ def differing(config: Any, other: Any, skip: Collection[str] = ()) -> dict[str, 
         if field.name not in skip
         and getattr(config, field.name) != getattr(other, field.name)
     }
+
+
+def from_json(config: Config, values: Any, name: str = "") -> Config:
+    """Builds a configuration from what JSON has of it.
+
+    Every field is checked against its annotation, those that are configurations
+    themselves by their own fields.
+
+    Args:
+        config: The defaults, for fields that JSON does not have.
+        values: Of a JSON object.
+        name: Of the configuration, for errors.
+
+    Raises:
+        SpecError: A field is not known, or its value is of another type or out of its
+            range.
+    """
+    if not isinstance(values, dict):
+        raise SpecError(f"{name or 'it'} must be an object. Received: {_cut(values)}")
+    prefix = name and f"{name}."
+    hints = _type_hints(type(config))
+    fields = {field.name for field in dataclasses.fields(config)}
+    checked = {}
+    for key, value in values.items():
+        if key not in fields:
+            raise SpecError(f"{_cut(prefix + key)[1:-1]} is not known")
+        default = getattr(config, key)
+        if dataclasses.is_dataclass(default):
+            checked[key] = from_json(default, value, prefix + key)
+        else:
+            checked[key] = _convert(value, hints[key], prefix + key)
+    try:
+        return dataclasses.replace(config, **checked)
+    except ValueError as error:
+        raise SpecError(f"{name}: {error}" if name else str(error)) from error
+
+
+_TYPES = {
+    bool: ("true or false", bool),
+    int: ("an integer", int),
+    float: ("a number", (int, float)),
+    str: ("text", str),
+}
+"""Type of a field -> what its values are called, and their types in JSON."""
+
+
+def _convert(value: Any, hint: Any, name: str) -> Any:
+    """A value of JSON as one of the type of a field.
+
+    Raises:
+        SpecError: It is of another type.
+    """
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise SpecError(f"{name} must be a list. Received: {_cut(value)}")
+        each = typing.get_args(hint)[0]
+        return tuple(_convert(v, each, f"{name}[{i}]") for i, v in enumerate(value))
+    wanted, kinds = _TYPES.get(hint, ("", object))  # Models from outside have more.
+    # In Python, a truth value is an integer.
+    is_number = hint in (int, float) and isinstance(value, bool)
+    if is_number or not isinstance(value, kinds):
+        raise SpecError(f"{name} must be {wanted}. Received: {_cut(value)}")
+    return value
+
+
+def _cut(value: Any) -> str:
+    """A value of JSON on one short line, however large it is."""
+    text = json.dumps(value)
+    if len(text) <= _MAX_SHOWN:
+        return text
+    return f"{text[: _MAX_SHOWN // 2]}...{text[-_MAX_SHOWN // 2 :]}"

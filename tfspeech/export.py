@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import tensorflow as tf
 from tfspeech.config import add_flags
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError, SpecError
+from tfspeech.files import locked
 from tfspeech.serving.description import read_description, write_description
 from tfspeech.serving.graph import check_operations, check_signatures, guarded
 from tfspeech.serving.lite import QUANTIZATIONS, summarize, write_lite
@@ -28,6 +30,8 @@ from tfspeech.tasks.limits import Limits, RecognitionLimits, SpeechLimits
 from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.tasks.task import RunConfig, Task
 
+_PARTIAL = "partial-"
+
 
 def run(
     run_dir: Path,
@@ -40,7 +44,8 @@ def run(
 
     The version appears under its name when it is complete: a server that watches the
     folder never sees half a model. The settings of a server of all models in `output`
-    are written beside them; see `write_settings`.
+    are written beside them; see `write_settings`. Exports to one folder wait for one
+    another, and remove what killed ones have left.
 
     Args:
         run_dir: The run.
@@ -62,12 +67,21 @@ def run(
     """
     config, task = load_task(run_dir)
     task.limits = _with_limits(config.name, task.limits, limits)
-    folder = output / config.name
     kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
-    listed_models(output)  # A list that is damaged is to fail before the work.
-    folder.mkdir(parents=True, exist_ok=True)
+    with locked(output, wait=True):
+        listed_models(output)  # A list that is damaged is to fail before the work.
+        version = _export(config, task, output / config.name, kinds)
+        write_settings(output)
+    return version
+
+
+def _export(config: RunConfig, task: Task, folder: Path, kinds: Sequence[str]) -> Path:
+    """Writes a version into the folder of its model, which nobody else writes to."""
+    folder.mkdir(exist_ok=True)
+    for leftover in folder.glob(f"{_PARTIAL}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     # No server takes the name of the partial folder for a version.
-    with tempfile.TemporaryDirectory(prefix="partial-", dir=folder) as name:
+    with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=folder) as name:
         partial = Path(name)
         partial.chmod(0o755)  # A server may run as another user.
         try:
@@ -78,9 +92,7 @@ def run(
                 f"cannot write the model to {folder}: make room or choose another "
                 f"--output ({reason})"
             ) from error
-        version = _publish(partial, folder)
-    write_settings(output)
-    return version
+        return _publish(partial, folder)
 
 
 def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> None:

@@ -1,20 +1,34 @@
 """Files that are written whole or not at all, whatever stops the program.
 
-And files that are read: those that users name, and data that a package ships.
+And folders that one process works in at a time, and files that are read: those that
+users name, and data that a package ships.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
+import platform
+import shutil
 import stat
 import tomllib
 import uuid
+import zipfile
+import zlib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from tfspeech.console import say
+from tfspeech.errors import RunError
+
+LOCK_FILE = ".lock"
 
 
 @contextlib.contextmanager
@@ -49,6 +63,77 @@ def write_bytes(path: Path, contents: bytes) -> None:
     """Writes a binary file whole or not at all; see `replacing`."""
     with replacing(path) as partial:
         partial.write_bytes(contents)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Keeps other processes that ask for it out of a folder while the block runs.
+
+    The lock is the system's own, on the file `.lock` in the folder: it ends with the
+    process, also with one that is killed. The file stays and says who was the last.
+
+    Args:
+        folder: Made where it is missing, and removed if the block leaves it empty.
+        wait: Wait for a process that works there, and say so.
+
+    Raises:
+        RunError: Another process works there, and `wait` is not set.
+        OSError: The folder cannot be written.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK_FILE
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        holder = path.read_text(errors="replace") or "unknown"
+        if not wait:
+            raise RunError(
+                f"{folder} is in use by another command ({holder}): wait for its end "
+                "or choose another folder"
+            ) from error
+        say(f"waiting for another command in {folder} ({holder})")
+        lock.acquire()
+    try:
+        path.write_text(f"process {os.getpid()} on {platform.node()}")
+        yield
+    finally:
+        # Nothing has come of it, such as by a wrong flag.
+        if is_new and [path.name for path in folder.glob("*")] == [LOCK_FILE]:
+            shutil.rmtree(folder)
+        lock.release()
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parses JSON, whatever it is.
+
+    Raises:
+        ValueError: It is no JSON, no UTF-8, or nested too deep.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Loads all arrays of a `.npz` file, whose checksums are looked at.
+
+    Raises:
+        ValueError: It is damaged.
+        OSError: It cannot be read.
+    """
+    try:
+        # NumPy leaves a file open that is no zip file.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    # A flipped bit may look like encryption, which is a RuntimeError.
+    except (
+        *(EOFError, KeyError, RuntimeError, ValueError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
+        raise ValueError(f"it is damaged ({error})") from error
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:

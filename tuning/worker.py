@@ -23,6 +23,7 @@ from tfspeech.console import print_json, run_command
 from tfspeech.errors import DivergenceError
 from tfspeech.tasks.registry import default_config, parse_config
 from tfspeech.tasks.task import RunConfig
+from tfspeech.training.callbacks import writing_events
 from tfspeech.training.paths import TENSORBOARD
 from tuning.limits import LimitRule, Limits
 from tuning.settings import format_chain
@@ -58,7 +59,8 @@ def log_hyperparameters(config: RunConfig, folder: Path) -> None:
     training = config.training
     values |= {"clip": format_chain(training.clip), "seed": training.seed}
     values |= {"regularize": format_chain(training.regularize)}
-    with tf.summary.create_file_writer(str(folder)).as_default(0):
+    writer = tf.summary.create_file_writer(str(folder))
+    with writing_events(folder), writer.as_default(0):
         hparams.hparams(values)
 
 

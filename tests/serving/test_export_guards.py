@@ -1,5 +1,6 @@
 """An export refuses what a server could not serve, and guards what it lets through."""
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from tfspeech import export
 from tfspeech.errors import CorpusError, RunError
+from tfspeech.files import locked
 from tfspeech.serving.lite import write_lite
 from tfspeech.tasks.limits import Limits
 
@@ -121,3 +123,26 @@ def test_tflite_models_are_not_measured_on_a_corpus_that_is_damaged(tmp_path):
     task = SimpleNamespace(lite=lambda: object())
     with pytest.raises(CorpusError, match="audio is missing"):
         write_lite(tmp_path, config, task, ["int8"])
+
+
+def test_an_export_removes_what_killed_ones_have_left_but_no_live_one(
+    tmp_path, monkeypatch, capsys
+):
+    """It waits for those that are at work in the same folder."""
+    monkeypatch.setattr(
+        export, "load_task", lambda _: (SimpleNamespace(name="stub"), None)
+    )
+    monkeypatch.setattr(export, "_fill", lambda partial, *_: (partial / "x").touch())
+    live = tmp_path / "stub" / "partial-live"
+    live.mkdir(parents=True)
+    (live / "saved_model.pb").touch()
+    other = threading.Thread(target=export.run, args=(tmp_path, tmp_path))
+    with locked(tmp_path):
+        other.start()
+        other.join(1.0)
+        assert other.is_alive()
+        assert live.exists()
+        assert "waiting for another command" in capsys.readouterr().err
+    other.join()
+    export.run(tmp_path, tmp_path)
+    assert sorted(path.name for path in (tmp_path / "stub").iterdir()) == ["1", "2"]

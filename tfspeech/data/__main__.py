@@ -51,6 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.texts:
         sentences = options.texts == "sentences"
     store, report = prepare(corpus, options.sample_rate_hz, sentences=sentences)
+    store.check()  # What is damaged is decoded again, and so reported here.
     if options.json:
         print_json({**report.to_json(), "sample_rate_hz": store.sample_rate_hz})
     else:

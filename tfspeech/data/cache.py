@@ -8,14 +8,19 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import platformdirs
 import tensorflow as tf
 
+from tfspeech.console import say
 from tfspeech.errors import CorpusError
+
+Entry = TypeVar("Entry")
 
 _LEFTOVER_AGE_S = 24 * 3600
 
@@ -48,7 +53,8 @@ class ArrayStore:
         self._starts = starts
         self._row_bytes = np.dtype(np.float32).itemsize * int(np.prod(row_shape))
         self._path = path
-        self._file = os.open(path, os.O_RDONLY)
+        mode = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY
+        self._file = os.open(path, mode)
         weakref.finalize(self, os.close, self._file)
 
     def __len__(self) -> int:
@@ -60,13 +66,26 @@ class ArrayStore:
         Raises:
             CorpusError: The file is shorter than it was.
         """
-        size = int(self.lengths[index]) * self._row_bytes
-        offset = int(self._starts[index]) * self._row_bytes
-        contents = os.pread(self._file, size, offset)
-        if len(contents) < size:
+        contents = self._read(index)
+        if len(contents) < self._size(index):
             raise CorpusError(
                 f"the cache is damaged: {self._path} is cut short; delete its folder"
             )
+        return self._array(contents)
+
+    def _size(self, index: int) -> int:
+        """The bytes of an array."""
+        return int(self.lengths[index]) * self._row_bytes
+
+    def _offset(self, index: int) -> int:
+        """The place of an array in the file, in bytes."""
+        return int(self._starts[index]) * self._row_bytes
+
+    def _read(self, index: int) -> bytes:
+        """The bytes of an array, fewer where the file is cut short."""
+        return os.pread(self._file, self._size(index), self._offset(index))
+
+    def _array(self, contents: bytes) -> np.ndarray:
         return np.frombuffer(contents, np.float32).reshape(-1, *self.row_shape)
 
     def batch(self, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -85,6 +104,86 @@ class ArrayStore:
         for row, index in enumerate(indices):
             arrays[row, : lengths[row]] = self[index]
         return arrays, lengths
+
+
+class CheckedStore(ArrayStore):
+    """The arrays of an entry of the cache, compared with checksums at their first use.
+
+    A damaged one is made again, and its entry is removed, so that the next command
+    makes all of it again.
+
+    Args of the constructor:
+        path, starts, lengths, row_shape: As of `ArrayStore`.
+        checksums: `checksum` of each array, integer [arrays].
+        make: Makes the array of an index again, float32 [rows, *row_shape].
+
+    Raises:
+        ValueError: The file has another size than all arrays together.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        starts: np.ndarray,
+        lengths: np.ndarray,
+        checksums: np.ndarray,
+        make: Callable[[int], np.ndarray],
+        row_shape: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__(path, starts, lengths, row_shape)
+        self._checksums = checksums
+        self._make = make
+        self._checked = np.zeros(len(lengths), bool)
+        self._damaged = False
+        wanted = int((starts + lengths).max(initial=0)) * self._row_bytes
+        size = os.fstat(self._file).st_size
+        if size != wanted:
+            raise ValueError(f"{path.name} has {size} bytes instead of {wanted}")
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Returns one array, float32 [rows, *row_shape], read-only.
+
+        Raises:
+            CorpusError: It is damaged, and cannot be made again as it was.
+        """
+        contents = self._read(index)
+        if len(contents) < self._size(index):
+            # Writing will fill the file up with zeros, where others were.
+            self._checked[:] = False
+            contents = self._make_again(index)
+        elif not self._checked[index]:
+            if checksum(contents) == self._checksums[index]:
+                self._checked[index] = True
+            else:
+                contents = self._make_again(index)
+        return self._array(contents)
+
+    def check(self) -> None:
+        """Compares all arrays that were not used yet with their checksums."""
+        for index in np.flatnonzero(~self._checked):
+            self[index]
+
+    def _make_again(self, index: int) -> bytes:
+        if not self._damaged:
+            self._damaged = True
+            say(f"{self._path.parent} in the cache is damaged; it is made again")
+            shutil.rmtree(self._path.parent, ignore_errors=True)
+        contents = np.asarray(self._make(index), np.float32).tobytes()
+        if len(contents) != self._size(index):
+            raise CorpusError(
+                f"{self._path.parent} in the cache is damaged, and its corpus has "
+                "changed meanwhile: start again"
+            )
+        # Where the file cannot be written, it is made again at every use.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file, contents, self._offset(index))
+            self._checked[index] = True
+        return contents
+
+
+def checksum(contents: bytes) -> int:
+    """The checksum of an array's bytes, CRC-32: it finds accidents, not forgeries."""
+    return zlib.crc32(contents)
 
 
 def read_arrays(store: ArrayStore, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -109,12 +208,39 @@ def cache_folder() -> Path:
     )
 
 
+def open_or_make(
+    folder: Path, open_entry: Callable[[Path], Entry], make: Callable[[Path], bool]
+) -> Entry:
+    """Opens an entry of the cache, or makes it where it is missing or damaged.
+
+    Args:
+        folder: Of the entry.
+        open_entry: Opens it in a folder, and raises what a damaged file raises.
+        make: Writes it to a folder, and says whether it is to be kept in the cache.
+
+    Raises:
+        CorpusError: The cache cannot be written.
+    """
+    try:
+        return open_entry(folder)
+    except (OSError, ValueError, LookupError) as error:
+        if folder.exists():
+            say(f"{folder} in the cache is damaged; it is made again ({error})")
+            shutil.rmtree(folder, ignore_errors=True)
+    with partial_folder(folder) as partial:
+        keep = make(partial)
+        entry = open_entry(partial)
+        if keep:
+            _publish(partial, folder)
+    return entry
+
+
 @contextlib.contextmanager
 def partial_folder(folder: Path) -> Iterator[Path]:
     """Makes a folder to be filled, and removes it and what killed runs have left.
 
     Args:
-        folder: Where `publish` is to put it.
+        folder: Where it is put when it is complete, if at all.
 
     Raises:
         CorpusError: The cache cannot be written.
@@ -136,10 +262,14 @@ def partial_folder(folder: Path) -> Iterator[Path]:
         ) from error
 
 
-def publish(partial: Path, folder: Path) -> None:
-    """Gives a filled folder its name, unless another process was faster."""
+def _publish(partial: Path, folder: Path) -> None:
+    """Gives a filled folder its name.
+
+    Nothing is to be done where another process was faster, or has removed the cache:
+    what is open stays open.
+    """
     try:
         partial.rename(folder)
     except OSError:
-        if not folder.is_dir():
+        if partial.exists() and not folder.is_dir():
             raise

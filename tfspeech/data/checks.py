@@ -34,6 +34,7 @@ MEASUREMENTS = np.dtype(
     [
         ("offset", np.int64),  # Of the first sample in the cache.
         ("length", np.int64),  # In samples at the cache's rate.
+        ("checksum", np.uint32),  # Of the samples in the cache.
         ("rate_hz", np.int32),
         ("seconds", np.float64),
         ("peak", np.float32),  # The largest absolute sample; NaN: not all are finite.

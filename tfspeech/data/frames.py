@@ -16,18 +16,20 @@ from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
 from tfspeech.console import progress, say
 from tfspeech.data.cache import (
     ArrayStore,
+    CheckedStore,
     cache_folder,
-    partial_folder,
-    publish,
+    checksum,
+    open_or_make,
     read_arrays,
 )
 from tfspeech.data.pipeline import Batch, ordered_rows
 from tfspeech.data.store import AudioStore
+from tfspeech.files import load_arrays
 
-_FORMAT_VERSION = 1  # Of the cache; a change of the analysis must raise it.
+_FORMAT_VERSION = 2  # Of the cache; a change of the analysis must raise it.
 # More need more memory and, beyond the processor's cache, half as much time again.
 _ANALYSED_AT_ONCE = 4  # Their spectra are large, and more take no less time.
-_FRAMES, _ROWS = "frames.f32", "rows.npy"
+_FRAMES, _INDEX = "frames.f32", "index.npz"
 
 
 def frame_store(
@@ -47,14 +49,23 @@ def frame_store(
     Raises:
         CorpusError: The cache cannot be written.
     """
+
+    def open_entry(folder: Path) -> ArrayStore:
+        arrays = load_arrays(folder / _INDEX)
+        columns = [arrays[name] for name in ("starts", "lengths", "checksums")]
+        return CheckedStore(folder / _FRAMES, *columns, make, (config.frame_dim,))
+
+    def make(row: int) -> np.ndarray:
+        waveform = store[indices[row]]
+        frames, _ = acoustic_frames(waveform[np.newaxis], [waveform.size], config)
+        return frames[0].numpy()
+
+    def fill(folder: Path) -> bool:
+        _fill(folder, store, indices, config)
+        return True
+
     folder = cache_folder() / f"frames-{_fingerprint(store, indices, config)}"
-    if folder.is_dir():
-        return _open(folder, config.frame_dim)
-    with partial_folder(folder) as partial:
-        _fill(partial, store, indices, config)
-        frames = _open(partial, config.frame_dim)
-        publish(partial, folder)
-    return frames
+    return open_or_make(folder, open_entry, fill)
 
 
 def _fingerprint(store: AudioStore, indices: np.ndarray, config: AcousticConfig) -> str:
@@ -62,11 +73,6 @@ def _fingerprint(store: AudioStore, indices: np.ndarray, config: AcousticConfig)
     digest = hashlib.sha256(repr((_FORMAT_VERSION, store.fingerprint, config)).encode())
     digest.update(np.asarray(indices, np.int64).tobytes())
     return digest.hexdigest()[:32]
-
-
-def _open(folder: Path, dim: int) -> ArrayStore:
-    starts, lengths = np.load(folder / _ROWS)
-    return ArrayStore(folder / _FRAMES, starts, lengths, (dim,))
 
 
 def _fill(
@@ -80,7 +86,10 @@ def _fill(
         return {"rows": rows, "frames": frames, "lengths": lengths}
 
     say(f"analysing {len(indices)} utterances to the cache")
-    places = np.zeros([2, len(indices)], np.int64)
+    index = {
+        name: np.zeros(len(indices), np.int64)
+        for name in ("starts", "lengths", "checksums")
+    }
     batches = ordered_rows(store.lengths[indices], _ANALYSED_AT_ONCE, load)
     written = 0
     with (
@@ -89,8 +98,11 @@ def _fill(
     ):
         for batch in batches.as_numpy_iterator():
             for row, frames, length in zip(*batch.values(), strict=True):
-                places[:, row] = written, length
+                contents = frames[:length].tobytes()
+                index["starts"][row] = written
+                index["lengths"][row] = length
+                index["checksums"][row] = checksum(contents)
                 written += length
-                file.write(frames[:length].tobytes())
+                file.write(contents)
             bar.update(len(batch["rows"]))
-    np.save(folder / _ROWS, places)
+    np.savez(folder / _INDEX, **index)

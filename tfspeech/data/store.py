@@ -9,7 +9,7 @@ import importlib.metadata
 import math
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,29 +19,31 @@ from tfspeech.audio.codecs import load_codecs
 from tfspeech.audio.decode import decode_audio, read_audio
 from tfspeech.audio.resample import resample
 from tfspeech.console import progress, say
-from tfspeech.data.cache import ArrayStore, cache_folder, partial_folder, publish
+from tfspeech.data.cache import CheckedStore, cache_folder, checksum, open_or_make
 from tfspeech.data.checks import MEASUREMENTS, Problem, Report, check
 from tfspeech.data.manifest import Corpus
-from tfspeech.errors import AudioError
+from tfspeech.errors import AudioError, CorpusError
+from tfspeech.files import load_arrays
 from tfspeech.text.espeak import NATIVE_RATE_HZ
 
 TELEPHONE_RATE_HZ = 8000
 SPEECH_RATE_HZ = 16000
 MAX_SECONDS = 30.0
 
-_FORMAT_VERSION = 2  # Of the cache; a change of decoding or resampling must raise it.
+_FORMAT_VERSION = 3  # Of the cache; a change of decoding or resampling must raise it.
 _RATE_PROBES = 100
 _SECONDS_BETWEEN_LINES = 5.0
 _FULL_SCALE = 0.999
-_SAMPLES, _MEASUREMENTS, _RATE = "samples.f32", "measurements.npy", "rate_hz.txt"
+_SAMPLES, _INDEX = "samples.f32", "index.npz"
 
 
-class AudioStore(ArrayStore):
+class AudioStore(CheckedStore):
     """The waveforms of a corpus at one rate, in the order of its utterances.
 
     Args of the constructor:
         folder: Of the cache.
         fingerprint: Its name there.
+        make: Makes the waveform of an index again, float32 [samples].
 
     Attributes:
         fingerprint: Another one for other waveforms.
@@ -50,14 +52,15 @@ class AudioStore(ArrayStore):
         lengths: The samples of each waveform, int64 [utterances].
     """
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
+    def __init__(
+        self, folder: Path, fingerprint: str, make: Callable[[int], np.ndarray]
+    ) -> None:
         self.fingerprint = fingerprint
-        self.sample_rate_hz = int((folder / _RATE).read_text())
-        self.measurements = np.load(folder / _MEASUREMENTS)
-        super().__init__(
-            *(folder / _SAMPLES, self.measurements["offset"]),
-            self.measurements["length"],
-        )
+        arrays = load_arrays(folder / _INDEX)
+        self.sample_rate_hz = int(arrays["rate_hz"])
+        self.measurements = arrays["measurements"]
+        columns = (self.measurements[n] for n in ("offset", "length", "checksum"))
+        super().__init__(folder / _SAMPLES, *columns, make)
 
 
 def prepare(
@@ -94,16 +97,20 @@ def prepare(
     """
     rate_hz = sample_rate_hz or _suitable_rate_hz(corpus)
     fingerprint = _fingerprint(corpus, rate_hz, max_seconds)
-    folder = cache_folder() / fingerprint
     unread: dict[int, Problem] = {}
-    if folder.is_dir():
-        store = AudioStore(folder, fingerprint)
-    else:
-        with partial_folder(folder) as partial:
-            unread = _fill(partial, corpus, rate_hz, max_seconds)
-            store = AudioStore(partial, fingerprint)
-            if not unread:
-                publish(partial, folder)
+
+    def fill(folder: Path) -> bool:
+        unread.update(_fill(folder, corpus, rate_hz, max_seconds))
+        return not unread
+
+    def decode_again(index: int) -> np.ndarray:
+        return _decode_one(corpus, index, rate_hz, max_seconds)
+
+    store = open_or_make(
+        cache_folder() / fingerprint,
+        lambda folder: AudioStore(folder, fingerprint, decode_again),
+        fill,
+    )
     return store, check(
         *(corpus, store.measurements, unread, max_seconds, labels, split, sentences)
     )
@@ -163,14 +170,15 @@ def _fill(
                 measurements[index][name] = value
             measurements[index]["offset"] = file.tell() // samples.itemsize
             measurements[index]["length"] = len(samples)
-            file.write(samples.tobytes())
+            contents = samples.tobytes()
+            measurements[index]["checksum"] = checksum(contents)
+            file.write(contents)
             found.add(index)
             bar.update()
             if bar.disable and time.monotonic() - said > _SECONDS_BETWEEN_LINES:
                 say(f"decoded {len(found):,} of {len(measurements):,}")
                 said = time.monotonic()
-    np.save(folder / _MEASUREMENTS, measurements)
-    (folder / _RATE).write_text(str(rate_hz))
+    np.savez(folder / _INDEX, measurements=measurements, rate_hz=rate_hz)
     return {
         index: _diagnose(each.audio)
         for index, each in enumerate(corpus.utterances)
@@ -200,6 +208,25 @@ def _decode(
         if not isinstance(each.audio, Path):
             audio = measure(*each.audio.render())
             yield index, {name: value.numpy() for name, value in audio.items()}
+
+
+def _decode_one(
+    corpus: Corpus, index: int, rate_hz: int, max_seconds: float
+) -> np.ndarray:
+    """The waveform of one utterance, as `_decode` yields it.
+
+    Raises:
+        CorpusError: Its audio cannot be read any more.
+    """
+    audio = corpus.utterances[index].audio
+    try:
+        decoded = read_audio(audio) if isinstance(audio, Path) else audio.render()
+    except (AudioError, OSError) as error:
+        raise CorpusError(
+            f"the cache is damaged, and {audio} cannot be decoded again: {error}"
+        ) from error
+    waveform, original_hz = map(tf.constant, decoded)
+    return _measure(waveform, original_hz, rate_hz, max_seconds)["samples"].numpy()
 
 
 def _file_indices(corpus: Corpus) -> list[int]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-import tfspeech
 from tfspeech.serving.tensors import meaning
+from tfspeech.versions import current_versions
 
 DESCRIPTION_FILE = Path("assets.extra", "description.json")
 LABELS_FILE = Path("assets.extra", "labels.txt")
@@ -33,8 +33,7 @@ def write_description(
     """
     description = {
         "model": model,
-        "tfspeech": tfspeech.__version__,
-        "tensorflow": tf.__version__,
+        **current_versions(),
         **metadata,
         "signatures": {
             name: {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import typing
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
 
+import tfspeech
 from models import (
     AttentionTts,
     AttentionTtsConfig,
@@ -18,13 +18,16 @@ from models import (
     RnnRecognizer,
     RnnRecognizerConfig,
 )
+from tfspeech.console import say
 from tfspeech.errors import SpecError
+from tfspeech.files import parse_json
 from tfspeech.spec import is_outside, load_outside, unknown
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
-from tfspeech.tasks.task import RunConfig, Task
+from tfspeech.tasks.task import VERSIONS, RunConfig, Task
 from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.config import TrainingConfig
+from tfspeech.versions import is_newer
 
 
 class Entry(NamedTuple):
@@ -123,15 +126,30 @@ def default_config(model: str) -> RunConfig:
     )
 
 
-def parse_config(text: str) -> RunConfig:
+def parse_config(text: str | bytes) -> RunConfig:
     """Reads what `RunConfig.to_json` has written.
 
     Raises:
-        ValueError: The text is no JSON, or a value is out of range.
-        KeyError: Something is missing.
-        TypeError: Something is of another type, or not known.
+        ValueError: The text is no such JSON, or a value is of another type, not known
+            or out of range.
     """
-    return default_config(json.loads(text)["model"]).with_json(text)
+    values = parse_json(text)
+    if not isinstance(values, dict) or not isinstance(values.get("model"), str):
+        raise ValueError("it is no configuration of a run, which names its model")
+    versions = values.get(VERSIONS)
+    newer = is_newer(versions) and (
+        f"made by tfspeech {versions['tfspeech']}, which is newer than this, "
+        f"{tfspeech.__version__}"
+    )
+    try:
+        config = default_config(values["model"]).with_json(values)
+    except ValueError as error:
+        if not newer:
+            raise
+        raise SpecError(f"{error}. It was {newer}: install that version") from error
+    if newer:
+        say(f"the configuration was {newer}; all that it says is known here")
+    return config
 
 
 def build_task(config: RunConfig) -> Task:

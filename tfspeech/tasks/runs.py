@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import shlex
 from pathlib import Path
 
@@ -11,13 +12,73 @@ from tfspeech.errors import RunError, SpecError
 from tfspeech.files import read_file, write_text
 from tfspeech.tasks.registry import build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
-from tfspeech.training.checkpoints import restore_best
-from tfspeech.training.paths import CHECKPOINTS, CONFIG_FILE
+from tfspeech.training.callbacks import read_metrics
+from tfspeech.training.checkpoints import (
+    BEST_FILE,
+    POINTER_FILE,
+    find_last,
+    restore_best,
+    saved_steps,
+)
+from tfspeech.training.paths import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    METRICS_FILE,
+    PLOTS,
+    REPORT_FILE,
+    RESULTS_FILE,
+    SAMPLES,
+    TENSORBOARD,
+)
+
+
+class RunState(enum.Enum):
+    """What a directory holds of a run."""
+
+    NONE = "nothing"
+    BEGUN = "its configuration, but no state"
+    SAVED = "all it needs to go on"
 
 
 def has_run(run_dir: Path) -> bool:
     """Whether a directory holds a run."""
     return (run_dir / CONFIG_FILE).is_file()
+
+
+def find_state(run_dir: Path) -> RunState:
+    """Says what a directory holds of a run.
+
+    Training writes its configuration, then its first state, and only then anything
+    else; from then on both are always there. So what is missing was lost.
+
+    Raises:
+        RunError: What is there is damaged, or only a part of a run.
+    """
+    for name in (CHECKPOINTS, TENSORBOARD, PLOTS, SAMPLES):
+        if (run_dir / name).exists() and not (run_dir / name).is_dir():
+            raise RunError(f"{run_dir / name} must be a folder: move the file away")
+    for name in (CONFIG_FILE, METRICS_FILE, RESULTS_FILE, REPORT_FILE):
+        if (run_dir / name).is_dir():
+            raise RunError(f"{run_dir / name} must be a file: move the folder away")
+    checkpoints = run_dir / CHECKPOINTS
+    written = (
+        *(run_dir / METRICS_FILE, run_dir / RESULTS_FILE),
+        checkpoints / BEST_FILE,
+    )
+    # The first state is that of step 0, and may be incomplete.
+    trained = any(saved_steps(checkpoints)) or any(path.exists() for path in written)
+    if not has_run(run_dir):
+        if not trained:
+            return RunState.NONE
+        raise RunError(
+            f"{run_dir} holds a run whose {CONFIG_FILE} is missing: put it back from a "
+            "copy, or choose another --run-dir"
+        )
+    if not trained and not (checkpoints / POINTER_FILE).exists():
+        return RunState.BEGUN
+    find_last(checkpoints)
+    read_metrics(run_dir / METRICS_FILE)
+    return RunState.SAVED
 
 
 def load_config(run_dir: Path) -> RunConfig:
@@ -47,7 +108,7 @@ def read_config(path: Path) -> RunConfig:
         return parse_config(contents.decode())
     except SpecError as error:
         raise RunError(f"{path}: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise RunError(f"{path} is damaged or of another version: {error}") from error
 
 

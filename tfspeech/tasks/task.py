@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import restored
+from tfspeech.config import from_json
 from tfspeech.data.batches import BatchPlan
 from tfspeech.data.checks import Report
 from tfspeech.data.config import DataConfig
@@ -31,6 +31,10 @@ from tfspeech.training.config import OptimizationConfig, TrainingConfig
 from tfspeech.training.loop import EpochCallback
 from tfspeech.training.plots import Panel, plot_validation
 from tfspeech.training.step import Batch, Losses
+from tfspeech.versions import current_versions
+
+VERSIONS = "versions"
+"""The key of the versions of the programs that wrote a configuration."""
 
 
 class Data(Protocol):
@@ -241,30 +245,25 @@ class RunConfig(abc.ABC):
         }
 
     def to_json(self) -> str:
-        """Everything as JSON, a section per configuration."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        """Everything as JSON, a section per configuration, and who wrote it."""
+        values = {**dataclasses.asdict(self), VERSIONS: current_versions()}
+        return json.dumps(values, indent=2) + "\n"
 
-    def with_json(self, text: str) -> Self:
+    def with_json(self, values: dict[str, Any]) -> Self:
         """Returns the configuration that `to_json` has written.
 
+        Args:
+            values: Of the JSON object.
+
         Raises:
-            ValueError: The text is no JSON, or a value is out of range.
-            KeyError: Something is missing.
-            TypeError: Something is of another type, or not known.
+            SpecError: Something is not known, of another type or out of range.
+            ValueError: Something is missing.
         """
-        values = json.loads(text)
-        sections = self.sections()
-        fields = {
-            name: restored(type(sections[name]), value)
-            if name in sections
-            else tuple(value)
-            for name, value in values.items()
-            if name != "model"
-        }
         missing = {field.name for field in dataclasses.fields(self)} - set(values)
         if missing:
-            raise KeyError(", ".join(sorted(missing)))
-        return dataclasses.replace(self, **fields)
+            raise ValueError(f"{', '.join(sorted(missing))} is missing")
+        values = {name: value for name, value in values.items() if name != VERSIONS}
+        return from_json(self, values)
 
     @staticmethod
     @abc.abstractmethod

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfspeech.console import say
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError, SpecError
-from tfspeech.files import write_text
+from tfspeech.files import locked, write_text
 from tfspeech.strategies import (
     Run,
     VariableInfo,
@@ -25,7 +25,13 @@ from tfspeech.strategies import (
     parse_regularization,
 )
 from tfspeech.tasks.registry import build_task
-from tfspeech.tasks.runs import check_same, has_run, load_config, save_config
+from tfspeech.tasks.runs import (
+    RunState,
+    check_same,
+    find_state,
+    load_config,
+    save_config,
+)
 from tfspeech.tasks.task import Data, GroupSpec, RunConfig, Task
 from tfspeech.training.callbacks import (
     JsonLines,
@@ -36,6 +42,7 @@ from tfspeech.training.callbacks import (
 )
 from tfspeech.training.checkpoints import (
     LastCheckpoint,
+    check_best,
     restore_best,
     save_best,
     take_best,
@@ -87,29 +94,48 @@ def train(
 
     Raises:
         CorpusError: The corpus cannot be read or used.
-        RunError: `run_dir` holds another run, or cannot be written.
+        RunError: `run_dir` holds another run, a damaged one or one that is being
+            trained, or cannot be written.
         DivergenceError: Too many steps in a row were not finite, or no validation.
         KeyboardInterrupt: SIGINT or SIGTERM; the run can be resumed.
     """
     distribution = create_distribution(config.training.distribute)
     config = absolute(config)
-    if has_run(run_dir) and distribution.is_chief:
-        if not resume:
-            raise RunError(
-                f"{run_dir} holds a run already: go on with it by --resume, or choose "
-                "another --run-dir"
-            )
-        check_same(run_dir, _extended(load_config(run_dir), config), config)
+    if not distribution.is_chief:
+        resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS)) is not None
+        return _train_and_score(config, run_dir, distribution, resumed, is_over)
+    with locked(run_dir):
+        found = find_state(run_dir)
+        if found is not RunState.NONE:
+            if not resume:
+                raise RunError(
+                    f"{run_dir} holds a run already: go on with it by --resume, or "
+                    "choose another --run-dir"
+                )
+            check_same(run_dir, _extended(load_config(run_dir), config), config)
+        resumed = found is RunState.SAVED
+        return _train_and_score(config, run_dir, distribution, resumed, is_over)
+
+
+def _train_and_score(
+    config: RunConfig,
+    run_dir: Path,
+    distribution: Distribution,
+    resumed: bool,
+    is_over: StopRule,
+) -> dict[str, Any]:
+    """Does what `train` does, in a directory that nobody else writes to."""
     data = config.read_data()
     _report(data, run_dir if distribution.is_chief else None)
     resolved = config.resolved(data)
     task = build_seeded(resolved, distribution)
     # Before other weights are taken, which a resumed run does not take again.
     infos = describe_groups(task)
-    resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS))
     if config.training.init_from and not resumed:
         _take_weights(Path(config.training.init_from), task)
-    done, seconds = _train(resolved, run_dir, task, infos, data, distribution, is_over)
+    done, seconds = _train(
+        resolved, run_dir, task, infos, data, distribution, resumed, is_over
+    )
     if not distribution.is_chief:
         return {}
     restore_best(run_dir / CHECKPOINTS, task.models)
@@ -222,6 +248,7 @@ def _train(
     infos: Infos,
     data: Data,
     distribution: Distribution,
+    resumed: bool,
     is_over: StopRule,
 ) -> tuple[int, float]:
     """Trains from the start or from the last checkpoint.
@@ -230,7 +257,6 @@ def _train(
         The number of steps done, and the seconds taken.
     """
     settings = config.training
-    trained = load_config(run_dir).training.epochs if has_run(run_dir) else 0
     training = config.read_training(task, data)
     state = LoopState(training.steps_per_epoch, settings.epochs)
     run = Run(state.total_steps, training.examples, settings.seed)
@@ -244,9 +270,13 @@ def _train(
         step.settled_after,
     )
     last = LastCheckpoint(folder, step.variables | _frozen(task) | best.variables)
-    if last.restore():
+    if resumed:
+        last.restore()
+        if best.found and chief:
+            check_best(folder)
         state.step = int(step.steps)
         state.stop = best.exhausted or is_over(state)
+        trained = load_config(run_dir).training.epochs
         if trained < settings.epochs:
             rates = [float(g.optimizer.learning_rate) for g in step.groups.values()]
             say(
@@ -267,6 +297,8 @@ def _train(
     more: Sequence[EpochCallback] = ()
     if chief:
         save_config(run_dir, config)
+        if not resumed:
+            last.save(0)  # Whatever else is written has a state beside it.
         more = config.callbacks(task, training, run_dir)
     guard = SkipGuard(settings.max_skipped_steps)
 

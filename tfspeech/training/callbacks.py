@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.console import progress, say
-from tfspeech.errors import DivergenceError
+from tfspeech.errors import DivergenceError, RunError
+from tfspeech.files import parse_json, write_text
 from tfspeech.training.loop import LoopState
 from tfspeech.training.step import Metrics, UpdateRatios
 
@@ -41,11 +43,17 @@ class JsonLines:
     """Writes `metrics.jsonl`: a line per step and group, and one per epoch.
 
     Lines beyond the step at which a run resumes are dropped: they are written again.
+
+    Raises:
+        RunError: The file that is there is damaged; it stays as it is.
     """
 
     def __init__(self, path: Path, resume_step: int = 0) -> None:
         kept = [r for r in read_metrics(path) if r["step"] <= resume_step]
-        path.write_text("".join(json.dumps(r) + "\n" for r in kept))
+        last = kept[-1]["step"] if kept else 0
+        if last < resume_step:
+            say(f"{path} lacks steps {last + 1} to {resume_step}, which are done")
+        write_text(path, "".join(json.dumps(r) + "\n" for r in kept))
         self._file = path.open("a", buffering=1)
 
     def on_steps(
@@ -85,27 +93,65 @@ def _number(value: float) -> float | None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Reads `metrics.jsonl`; a last line cut off by a crash is left out."""
+    """Reads `metrics.jsonl`; a last line cut off by a crash is left out.
+
+    Raises:
+        RunError: Another line is damaged.
+    """
+    *lines, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
     records = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for number, line in enumerate(lines, start=1):
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            records.append(_parse_record(line))
+        except ValueError as error:
+            raise RunError(
+                f"line {number} of {path} is damaged: mend it, or delete it to go on "
+                f"without its figures. ({error})"
+            ) from error
+    if rest:
+        with contextlib.suppress(ValueError):
+            records.append(_parse_record(rest))
     return records
 
 
+def _parse_record(line: bytes) -> dict[str, Any]:
+    record = parse_json(line)
+    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+        raise ValueError("it is no record of a step")
+    return record
+
+
+@contextlib.contextmanager
+def writing_events(folder: Path) -> Iterator[None]:
+    """Raises a `RunError` where the block cannot write events for TensorBoard.
+
+    Args:
+        folder: Of the events.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise RunError(
+            f"cannot write to {folder}: make room or mend its permissions, then go on "
+            f"with --resume. ({str(error).splitlines()[0]})"
+        ) from error
+
+
 class TensorBoard:
-    """Writes the means over each call's steps, and epochs, for TensorBoard."""
+    """Writes the means over each call's steps, and epochs, for TensorBoard.
+
+    Its methods raise a `RunError` where the disk is full or cannot be written.
+    """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._writer = tf.summary.create_file_writer(str(folder))
 
     def on_steps(
         self, state: LoopState, metrics: Metrics, update_ratios: UpdateRatios
     ) -> None:
         """Writes the means over the steps of one call, and the update ratios."""
-        with self._writer.as_default(state.step):
+        with writing_events(self._folder), self._writer.as_default(state.step):
             for group, figures in metrics.items():
                 for name, values in figures.items():
                     measured = values[np.isfinite(values)]
@@ -117,18 +163,19 @@ class TensorBoard:
 
     def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
         """Writes the figures of an epoch and makes all visible."""
-        with self._writer.as_default(state.step):
+        with writing_events(self._folder), self._writer.as_default(state.step):
             tables = {"validation": record["validation"]}
             tables |= {f"weights/{g}": w for g, w in record["weights"].items()}
             for table, figures in tables.items():
                 for name, value in figures.items():
                     if isinstance(value, (int, float)):
                         tf.summary.scalar(f"{table}/{name}", value)
-        self._writer.flush()
+            self._writer.flush()
 
     def close(self) -> None:
         """Closes the events file."""
-        self._writer.close()
+        with writing_events(self._folder):
+            self._writer.close()
 
 
 class Progress:
@@ -247,6 +294,11 @@ class KeepBest:
         self.variables = {"best/value": self._best, "best/since": self._epochs_since}
 
     @property
+    def found(self) -> bool:
+        """Whether any model has been kept."""
+        return not np.isneginf(float(self._best))
+
+    @property
     def exhausted(self) -> bool:
         """Whether the metric has not become better for `patience` epochs."""
         return 0 < self._patience <= int(self._epochs_since)
@@ -270,7 +322,7 @@ class KeepBest:
 
     def check(self) -> None:
         """Raises a DivergenceError where the metric of a finished run never was one."""
-        if np.isneginf(float(self._best)):
+        if not self.found:
             raise DivergenceError(
                 f"the validation {self._monitor.name} was not a number after any "
                 "epoch, so that no model could be kept: lower --learning-rate, or clip "

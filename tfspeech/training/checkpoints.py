@@ -6,9 +6,7 @@ can still go on.
 
 from __future__ import annotations
 
-import contextlib
 import io
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,9 +15,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.errors import RunError
-from tfspeech.files import write_bytes
+from tfspeech.files import load_arrays, write_bytes
 
 BEST_FILE = "best.npz"
+LAST = "last"
+"""The name of the files of the last state, before the number of its step."""
+POINTER_FILE = "checkpoint"
+"""Names the last state that was saved completely; written by TensorFlow."""
 
 Models = Mapping[str, keras.Model]
 """Models of a task by name."""
@@ -38,7 +40,7 @@ class LastCheckpoint:
             tf.train.Checkpoint(variables=dict(variables)),
             str(folder),
             max_to_keep=1,
-            checkpoint_name="last",
+            checkpoint_name=LAST,
         )
 
     def save(self, step: int) -> None:
@@ -52,15 +54,13 @@ class LastCheckpoint:
         except (tf.errors.OpError, OSError) as error:
             raise _cannot_write(Path(self._manager.directory), error) from error
 
-    def restore(self) -> bool:
-        """Restores the last state, if there is one; returns whether there is.
+    def restore(self) -> None:
+        """Restores the last state.
 
         Raises:
-            RunError: The checkpoint is damaged or of another run.
+            RunError: It is missing, damaged or of another run.
         """
-        latest = self._manager.latest_checkpoint
-        if latest is None:
-            return False
+        latest = find_last(Path(self._manager.directory))
         try:
             status = self._manager.checkpoint.restore(latest)
             status.assert_existing_objects_matched().assert_consumed()
@@ -69,7 +69,50 @@ class LastCheckpoint:
                 f"checkpoint {latest} is damaged or belongs to other settings; train "
                 f"in a new run directory. ({str(error).splitlines()[0]})"
             ) from error
-        return True
+
+
+def find_last(folder: Path) -> str:
+    """Finds the last state of a run, and returns what its files' names begin with.
+
+    Raises:
+        RunError: It is missing, or nothing says which of the files are complete.
+    """
+    try:
+        state = tf.train.get_checkpoint_state(str(folder))
+    except (tf.errors.OpError, ValueError):
+        state = None
+    if state and Path(f"{state.model_checkpoint_path}.index").is_file():
+        return state.model_checkpoint_path
+    pointer = folder / POINTER_FILE
+    if state:
+        damage = f"{state.model_checkpoint_path}.index, the last state, is missing"
+    else:
+        damage = f"{pointer}, which names the last state, is missing or damaged"
+    if saved := saved_steps(folder):
+        cure = (
+            f"write this line to {pointer} to go on with what is left: "
+            f'model_checkpoint_path: "{LAST}-{saved[-1]}"'
+        )
+    else:
+        cure = "put it back from a copy, or train in a new run directory"
+    raise RunError(f"{damage}: {cure}")
+
+
+def saved_steps(folder: Path) -> list[int]:
+    """The steps of all states in a folder, perhaps one that is incomplete."""
+    steps = (path.stem.removeprefix(f"{LAST}-") for path in folder.glob("*.index"))
+    return sorted(int(step) for step in steps if step.isdecimal())
+
+
+def check_best(folder: Path) -> None:
+    """Raises a `RunError` where the best weights of a run are missing or damaged."""
+    try:
+        _read_best(folder)
+    except RunError as error:
+        raise RunError(
+            f"{folder / BEST_FILE}, the best weights so far, is missing or damaged: "
+            f"put it back from a copy, or train in a new run directory. ({error})"
+        ) from error
 
 
 def save_best(folder: Path, models: Models) -> None:
@@ -94,9 +137,14 @@ def restore_best(folder: Path, models: Models) -> None:
     Raises:
         RunError: There are none yet, or they are damaged or of other models.
     """
-    with _best_arrays(folder) as arrays:
+    arrays = _read_best(folder)
+    try:
         for key, weight in _weights(models):
             weight.assign(arrays[key])
+    except (KeyError, ValueError) as error:
+        raise RunError(
+            f"checkpoint {folder / BEST_FILE} is of another model: {error}"
+        ) from error
 
 
 def take_best(folder: Path, models: Models) -> list[str]:
@@ -113,15 +161,15 @@ def take_best(folder: Path, models: Models) -> list[str]:
         RunError: There are none yet, or they are damaged.
     """
     left = []
-    with _best_arrays(folder) as arrays:
-        for key, weight in _weights(models):
-            if key not in arrays:
-                left.append(f"{weight.path}: the other model has no such weight")
-            elif arrays[key].shape != tuple(weight.shape):
-                shapes = arrays[key].shape, tuple(weight.shape)
-                left.append(f"{weight.path}: {shapes[0]} there, {shapes[1]} here")
-            else:
-                weight.assign(arrays[key])
+    arrays = _read_best(folder)
+    for key, weight in _weights(models):
+        if key not in arrays:
+            left.append(f"{weight.path}: the other model has no such weight")
+        elif arrays[key].shape != tuple(weight.shape):
+            shapes = arrays[key].shape, tuple(weight.shape)
+            left.append(f"{weight.path}: {shapes[0]} there, {shapes[1]} here")
+        else:
+            weight.assign(arrays[key])
     return left
 
 
@@ -131,21 +179,22 @@ def _weights(models: Models) -> Iterator[tuple[str, keras.Variable]]:
         yield from ((f"{name}:{weight.path}", weight) for weight in model.weights)
 
 
-@contextlib.contextmanager
-def _best_arrays(folder: Path) -> Iterator[Mapping[str, np.ndarray]]:
+def _read_best(folder: Path) -> dict[str, np.ndarray]:
+    """The best weights of a run, by the names of `_weights`.
+
+    Raises:
+        RunError: There are none yet, or they are damaged.
+    """
     path = folder / BEST_FILE
-    if not path.is_file():
+    if not path.exists():
         raise RunError(
             f"{folder} has no checkpoint of a whole epoch yet: go on with "
             f"tfspeech train --run-dir {folder.parent} --resume"
         )
     try:
-        with np.load(path) as arrays:
-            yield arrays
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(
-            f"checkpoint {path} is damaged or of another model: {error}"
-        ) from error
+        return load_arrays(path)
+    except (OSError, ValueError) as error:
+        raise RunError(f"checkpoint {path} is damaged: {error}") from error
 
 
 def _cannot_write(folder: Path, error: Exception) -> RunError:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from tfspeech.training.callbacks import read_metrics
+from tfspeech.training.callbacks import read_metrics, writing_events
 from tfspeech.training.diagnostics import SMALL_WEIGHT
 
 SMOOTHING_STEPS = 25
@@ -186,11 +186,11 @@ def log_images(plots: Path, tensorboard: Path, step: int) -> None:
         step: The number of the last step.
     """
     writer = tf.summary.create_file_writer(str(tensorboard))
-    with writer.as_default(step):
+    with writing_events(tensorboard), writer.as_default(step):
         for path in sorted(plots.glob("*.png")):
             picture = tf.io.decode_png(path.read_bytes(), channels=3)
             tf.summary.image(f"plots/{path.stem}", picture[tf.newaxis])
-    writer.close()
+        writer.close()
 
 
 def _turns(values: np.ndarray) -> np.ndarray:

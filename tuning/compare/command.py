@@ -11,6 +11,7 @@ from models.config import is_number
 from tfspeech.config import take_flags
 from tfspeech.console import Parser, print_json, say
 from tfspeech.errors import RunError, SpecError
+from tfspeech.files import locked
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.tasks.registry import build_task, default_config
 from tfspeech.tasks.runs import check_same, has_run, load_config
@@ -65,10 +66,16 @@ def run(comparison: Comparison) -> dict[str, Any]:
 
     Raises:
         SpecError: A candidate or a setting is wrong.
-        RunError: The directory holds a run with other settings, a run could not be
-            started, or all of them crashed.
+        RunError: The directory holds a run with other settings or is in use, a run
+            could not be started, or all of them crashed.
         KeyboardInterrupt: SIGINT; the same call resumes the comparison.
     """
+    with locked(comparison.directory):
+        return _run(comparison)
+
+
+def _run(comparison: Comparison) -> dict[str, Any]:
+    """Does what `run` does, in a directory that nobody else writes to."""
     config = with_absolute_data(comparison.config)
     candidates = build_candidates(
         comparison.clips, comparison.regularizations, comparison.varied

@@ -16,6 +16,7 @@ from tfspeech import export
 from tfspeech.config import add_flags, differing, take_flags, to_flag
 from tfspeech.console import Parser, print_json, say
 from tfspeech.errors import RunError, SpecError
+from tfspeech.files import locked
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.tasks.registry import default_config
 from tfspeech.training.paths import RESULTS_FILE
@@ -49,11 +50,19 @@ def run(search: Search) -> SearchReport | None:
 
     Raises:
         SpecError: A name, a value or a variable is wrong.
-        RunError: The directory holds another search, the baseline cannot be trained,
-            or another process is gone.
+        RunError: The directory holds another search or is in use, the baseline cannot
+            be trained, or another process is gone.
         KeyboardInterrupt: SIGINT; the same call resumes the search.
     """
     role = find_role()
+    if role == WORKER:  # Its chief has the directory.
+        return _run(search, role)
+    with locked(search.directory):
+        return _run(search, role)
+
+
+def _run(search: Search, role: str) -> SearchReport | None:
+    """Does what `run` does, in a directory that no other search writes to."""
     space = open_space(search)
     prepare = wait_for_plan if role == WORKER else make_plan
     trials = prepare(search, space)

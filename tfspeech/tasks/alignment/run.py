@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import json
 import time
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from tfspeech.data.phoneme_times import GRID_SUFFIX, PHONES
 from tfspeech.data.store import MAX_SECONDS, AudioStore, prepare
 from tfspeech.data.textgrid import read_textgrid, write_textgrid
 from tfspeech.errors import CorpusError, RunError, TextError
-from tfspeech.files import replacing, write_text
+from tfspeech.files import load_arrays, locked, replacing, write_text
 from tfspeech.tasks.alignment.aligner import (
     Aligner,
     AlignmentConfig,
@@ -97,10 +96,16 @@ def align_corpus(
 
     Raises:
         CorpusError: The corpus cannot be read or used.
-        RunError: The folder holds other alignments.
+        RunError: The folder holds other alignments, or is in use.
     """
     features = features or default_features()
-    job = _prepare(corpus, output, config or AlignmentConfig(), features)
+    with locked(output):
+        job = _prepare(corpus, output, config or AlignmentConfig(), features)
+        return _align(job, output)
+
+
+def _align(job: _Job, output: Path) -> dict[str, Any]:
+    """Does what `align_corpus` does, in a folder that nobody else writes to."""
     path = output / MODELS_FILE
     training = _load_training(path, job)
     is_new = training is None
@@ -252,14 +257,14 @@ def _load_training(path: Path, job: _Job) -> Training | None:
             )
         return None
     try:
-        with np.load(path) as arrays:
-            saved = str(arrays["settings"])
-            hmm = Hmm(*(tf.constant(arrays[name]) for name in Hmm._fields))
-            moments = (tf.constant(arrays[name]) for name in ("mean", "std"))
-            training = Training(
-                Models(hmm, *moments), tuple(arrays["log_likelihoods"].tolist())
-            )
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        arrays = load_arrays(path)
+        saved = str(arrays["settings"])
+        hmm = Hmm(*(tf.constant(arrays[name]) for name in Hmm._fields))
+        moments = (tf.constant(arrays[name]) for name in ("mean", "std"))
+        training = Training(
+            Models(hmm, *moments), tuple(arrays["log_likelihoods"].tolist())
+        )
+    except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{path} is damaged: {error}; delete its folder") from error
     if saved != job.settings:
         raise RunError(

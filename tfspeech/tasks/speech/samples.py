@@ -13,6 +13,7 @@ from tfspeech.audio.encode import write_wav
 from tfspeech.tasks.speech.plots import plot_speech
 from tfspeech.tasks.speech.task import SpeechTask
 from tfspeech.tasks.speech.training import SpeechTraining
+from tfspeech.training.callbacks import writing_events
 from tfspeech.training.loop import LoopState
 from tfspeech.training.paths import SAMPLES, TENSORBOARD
 
@@ -36,7 +37,8 @@ class SpeechSamples:
         self._folder = run_dir / SAMPLES
         self._task = task
         self._training = training
-        self._writer = tf.summary.create_file_writer(str(run_dir / TENSORBOARD))
+        self._events = run_dir / TENSORBOARD
+        self._writer = tf.summary.create_file_writer(str(self._events))
 
     def on_epoch(self, state: LoopState, record: dict[str, Any]) -> None:
         """Writes the samples of an epoch."""
@@ -57,7 +59,7 @@ class SpeechSamples:
                 self._task.features,
                 folder / f"sentence_{number}.png",
             )
-            with self._writer.as_default(state.step):
+            with writing_events(self._events), self._writer.as_default(state.step):
                 tf.summary.audio(
                     f"sentence_{number}",
                     waveform[np.newaxis, :, np.newaxis],
@@ -66,7 +68,8 @@ class SpeechSamples:
                 )
                 image = speech.alignment.T[np.newaxis, ::-1, :, np.newaxis]
                 tf.summary.image(f"alignment_{number}", image)
-        self._writer.flush()
+        with writing_events(self._events):
+            self._writer.flush()
 
     @functools.cached_property
     def _recordings(self) -> list[np.ndarray]:
