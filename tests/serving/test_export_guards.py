@@ -129,9 +129,8 @@ def test_an_export_removes_what_killed_ones_have_left_but_no_live_one(
     tmp_path, monkeypatch, capsys
 ):
     """It waits for those that are at work in the same folder."""
-    monkeypatch.setattr(
-        export, "load_task", lambda _: (SimpleNamespace(name="stub"), None)
-    )
+    run = SimpleNamespace(name="stub"), SimpleNamespace(limits=Limits())
+    monkeypatch.setattr(export, "load_task", lambda _: run)
     monkeypatch.setattr(export, "_fill", lambda partial, *_: (partial / "x").touch())
     live = tmp_path / "stub" / "partial-live"
     live.mkdir(parents=True)
