@@ -119,12 +119,14 @@ def test_what_the_page_adds_is_trained_evaluated_and_exported(project, corpora):
         run.name: json.loads((run / "results.json").read_text())
         for run in runs.iterdir()
     }
-    assert set(results) == {"cnn", "codes", "mnist", "strategies"}
+    assert set(results) == {"cnn", "codes", "mnist", "outside", "strategies"}
     assert results["cnn"]["accuracy"] > 0.5
     assert results["codes"]["loss"] < 1.0
     config = json.loads((runs / "strategies" / "config.json").read_text())
     assert config["training"]["clip"] == ["soft_value(0.01)"]
     assert config["training"]["regularize"] == ["log_sum(1e-5)"]
+    config = json.loads((runs / "outside" / "config.json").read_text())
+    assert config["training"]["clip"] == ["mine.clipping:SignOnly(0.01)"]
     exported = project / "saved_models"
     assert (exported / "cnn_recognizer" / "1" / "saved_model.pb").is_file()
     extra = exported / "frame_autoencoder" / "1" / "assets.extra"

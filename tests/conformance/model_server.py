@@ -13,6 +13,7 @@ prints one JSON object with the two ports, and serves until its standard input e
 from __future__ import annotations
 
 import http.server
+import inspect
 import json
 import re
 import struct
@@ -269,9 +270,12 @@ def _describe(models: Models, spec: model_pb2.ModelSpec) -> bytes:
     response = models.metadata(spec)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     response.metadata["signature_def"].Unpack(signatures)
+    # Protobuf 5 gave the argument another name.
+    known = inspect.signature(json_format.MessageToDict).parameters
+    names = ("always_print_fields_with_no_presence", "including_default_value_fields")
     as_dict = {
         "preserving_proto_field_name": True,
-        "including_default_value_fields": True,
+        next(name for name in names if name in known): True,
     }
     answer = {
         "model_spec": json_format.MessageToDict(response.model_spec, **as_dict),

@@ -213,8 +213,8 @@ def test_layouts_refuse_a_wrong_argument(name):
 
 
 def test_bad_specs_are_refused(tmp_path):
-    with pytest.raises(SpecError, match=r"known ones are .*manifest:FILE.*'x:y'"):
-        load_corpus("x:y")
+    with pytest.raises(SpecError, match=r"known ones are .*manifest:FILE.*'xy'"):
+        load_corpus("xy")
     for layout in ("fsdd", "folder", "manifest"):
         with pytest.raises(CorpusError, match="nowhere does not exist"):
             load_corpus(f"{layout}:{tmp_path}/nowhere")
