@@ -55,6 +55,6 @@ def export_phoneme_models(folder):
             "lacking": phoneme_model(tuple(s for s in symbols if s != LACKING)),
             "tableless": phoneme_model(symbols, WithoutTable),
         }.items():
-            config = SimpleNamespace(model=name)
+            config = SimpleNamespace(model=name, name=name)
             patch.setattr(export, "load_task", lambda _, c=config, t=task: (c, t))
             export.run(folder, folder)
