@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfspeech import export
 from tfspeech.errors import CorpusError, RunError
 from tfspeech.serving.lite import write_lite
+from tfspeech.tasks.limits import Limits
 
 TEXT = tf.TensorSpec([None], tf.string, "text")
 
@@ -52,7 +53,8 @@ def without_rows(text):
 @pytest.fixture
 def export_of(monkeypatch, tmp_path):
     def run(*server):
-        config, task = SimpleNamespace(model="stub"), SimpleNamespace()
+        config = SimpleNamespace(name="stub")
+        task = SimpleNamespace(limits=Limits())
         task.server = lambda: Server(*server)
         monkeypatch.setattr(export, "load_task", lambda _: (config, task))
         return export.run(tmp_path, tmp_path)
