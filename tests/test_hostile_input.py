@@ -28,6 +28,7 @@ from tfspeech.strategies import parse_clipping
 from tfspeech.strategies.variables import VariableInfo
 from tfspeech.synthesize import read_texts
 from tfspeech.tasks.alignment.aligner import AlignmentConfig
+from tfspeech.tasks.limits import RecognitionLimits, SpeechLimits
 from tfspeech.tasks.registry import MODELS, default_config
 from tfspeech.tasks.runs import read_config
 from tfspeech.training.config import TrainingConfig
@@ -340,6 +341,7 @@ def test_every_number_on_a_command_line_is_tested(name, monkeypatch, command):
     monkeypatch.setattr(argparse._ActionsContainer, "add_argument", record)
     assert command(COMMANDS[name], "--help")[0] == 0
     sections = [AlignmentConfig(), align.default_features()]
+    sections += [RecognitionLimits(), SpeechLimits()]
     for model in MODELS:
         sections += default_config(model).sections().values()
     fields = {field.name for each in sections for field in dataclasses.fields(each)}

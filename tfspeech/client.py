@@ -90,11 +90,11 @@ def synthesize(
     max_bytes = model.limits.get("max_text_bytes", math.inf)
     for text in texts:
         pieces = split_text(text, max_bytes)
-        for number, piece in enumerate(pieces, 1):
+        for place, piece in enumerate(pieces, 1):
             started = time.perf_counter()
             (speech,) = model.synthesize([piece], **conditions)
             seconds = time.perf_counter() - started
-            yield Spoken(number == len(pieces), *speech, seconds)
+            yield Spoken(place == len(pieces), *speech, seconds)
 
 
 def main(arguments: Sequence[str]) -> None:
