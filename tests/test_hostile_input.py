@@ -23,10 +23,12 @@ from tfspeech.data.textgrid import read_textgrid
 from tfspeech.errors import AudioError, CorpusError, SpecError
 from tfspeech.files import read_file
 from tfspeech.serving.client import wav_contents
+from tfspeech.spec import parse_expression
 from tfspeech.strategies import parse_clipping
 from tfspeech.strategies.variables import VariableInfo
 from tfspeech.synthesize import read_texts
 from tfspeech.tasks.alignment.aligner import AlignmentConfig
+from tfspeech.tasks.limits import RecognitionLimits, SpeechLimits
 from tfspeech.tasks.registry import MODELS, default_config
 from tfspeech.tasks.runs import read_config
 from tfspeech.training.config import TrainingConfig
@@ -212,6 +214,8 @@ def test_arguments_of_schedules_have_ranges(spec, reason):
         ("adam(epsilon=0)", "epsilon must be above 0"),
         ("adamw(-1)", "weight_decay must be 0 or more"),
         ("sgd(momentum=2)", "momentum must be in"),
+        ("sgd(())", "momentum must be in"),
+        ("sgd((0.5, 0.5))", "momentum must be in"),
         ("sgd(nesterov=1)", "nesterov must be true or false"),
         ("rmsprop(rho=-1)", "rho must be in"),
     ],
@@ -232,6 +236,11 @@ def test_arguments_of_optimizers_have_ranges(spec, reason):
 def test_values_of_another_type_are_refused(name, value):
     with pytest.raises((ValueError, TypeError), match=name):
         restored(TrainingConfig, {name: value})
+
+
+def test_long_specs_do_not_reach_the_parser_of_python():
+    with pytest.raises(ValueError, match="more than 10000 characters"):
+        parse_expression("1" + "+1" * 5000)
 
 
 def test_chains_that_make_no_sense_are_left_to_the_parser_of_specs():
@@ -332,6 +341,7 @@ def test_every_number_on_a_command_line_is_tested(name, monkeypatch, command):
     monkeypatch.setattr(argparse._ActionsContainer, "add_argument", record)
     assert command(COMMANDS[name], "--help")[0] == 0
     sections = [AlignmentConfig(), align.default_features()]
+    sections += [RecognitionLimits(), SpeechLimits()]
     for model in MODELS:
         sections += default_config(model).sections().values()
     fields = {field.name for each in sections for field in dataclasses.fields(each)}

@@ -34,6 +34,7 @@ _OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
+_MAX_TEXTS = 2**20  # They take many times their bytes as Python's objects.
 _NO_SERVER = "what answers is no gRPC of TF Serving, whose port is 8500 by default"
 
 
@@ -129,6 +130,9 @@ def _to_array(proto: tf.compat.v1.TensorProto, max_bytes: int) -> np.ndarray:
     itemsize = np.dtype(tf.dtypes.as_dtype(proto.dtype).as_numpy_dtype).itemsize
     if min(shape, default=0) < 0 or math.prod(shape) * itemsize > max_bytes:
         raise ValueError(f"a tensor of shape {shape}, where {max_bytes} bytes fit")
+    is_text = proto.dtype == tf.string.as_datatype_enum
+    if max(len(proto.string_val), is_text and math.prod(shape)) > _MAX_TEXTS:
+        raise ValueError(f"more than {_MAX_TEXTS} texts")
     array = tf.make_ndarray(proto)
     if array.dtype != object:
         return array

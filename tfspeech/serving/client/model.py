@@ -182,8 +182,14 @@ class RemoteModel:
         if _LIMITS not in self.signatures:
             return {}
         answer = self.predict(_LIMITS, {"row": np.zeros(1, np.int32)})
-        valid = (a.ndim == 1 and a.dtype.kind in "iuf" for a in answer.values())
-        self._require(all(valid), "a number for each limit")
+        valid = (
+            a.ndim == 1
+            and a.dtype.kind in "iuf"
+            and np.isfinite(a).all()
+            and (a > 0).all()
+            for a in answer.values()
+        )
+        self._require(all(valid), "a number above 0 for each limit")
         return {name: value.item() for name, (value,) in answer.items()}
 
     @property

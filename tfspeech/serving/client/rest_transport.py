@@ -41,8 +41,8 @@ _CONNECTIONS = {
     "http": http.client.HTTPConnection,
     "https": http.client.HTTPSConnection,
 }
-# Python's objects take many times the bytes of a list or an object without contents.
-_MAX_LISTS = 2**20
+# Of lists, objects and texts, which take many times their bytes as Python's objects.
+_MAX_OBJECTS = 2**20
 _NO_SERVER = "what answers is no REST of TF Serving, whose port is 8501 by default"
 
 
@@ -179,8 +179,8 @@ def _to_array(rows: list[Any], dtype: tf.DType) -> np.ndarray:
 
 
 def _from_json(body: bytes) -> Any:
-    if body.count(b"[") + body.count(b"{") > _MAX_LISTS:
-        raise ValueError(f"more than {_MAX_LISTS} lists and objects")
+    if body.count(b"[") + body.count(b"{") + body.count(b'"') // 2 > _MAX_OBJECTS:
+        raise ValueError(f"more than {_MAX_OBJECTS} lists, objects and texts")
     return json.loads(body)
 
 
