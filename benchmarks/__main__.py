@@ -11,6 +11,7 @@ from benchmarks.audio import (
 )
 from benchmarks.clipped import benchmark_clipped
 from benchmarks.dense import benchmark_dense
+from benchmarks.limits import benchmark_limits
 from benchmarks.serving import benchmark_serving
 from benchmarks.strategies import benchmark_strategies
 from benchmarks.synthesis import benchmark_synthesis
@@ -29,6 +30,7 @@ PARTS = {
     "synthesis": benchmark_synthesis,
     "dense": benchmark_dense,
     "serving": benchmark_serving,
+    "limits": benchmark_limits,
 }
 
 

@@ -57,7 +57,7 @@ def _distinct(
     """The requests for speech, each signature's under one of its names."""
     first = {}
     for name, signature in description["signatures"].items():
-        if name != "symbol_table":
+        if name not in ("symbol_table", "limits"):
             first.setdefault(str(signature), name)
     for name, inputs in _requests(version):
         if name in first.values():

@@ -15,7 +15,7 @@ FLOAT, INT32, STRING, BOOL = 1, 3, 7, 10
 SERVED = {
     "transcribe_bytes": (
         {"audio_bytes": STRING},
-        {"label": STRING, "labels": STRING, "scores": FLOAT},
+        {"label": STRING, "labels": STRING, "scores": FLOAT, "error": STRING},
     ),
     "synthesize": (
         {"text": STRING},
@@ -33,6 +33,7 @@ OUTPUTS = {
         "label": np.array(["yes"], object),
         "labels": np.array([["no", "yes"]], object),
         "scores": np.array([[0.25, 0.75]], np.float32),
+        "error": np.array([""], object),
     },
     "synthesize": {
         "waveform": np.array([[0.0, 0.5, -0.5, 0.0]], np.float32),

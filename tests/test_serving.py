@@ -162,5 +162,6 @@ def test_signatures_are_named_and_free_in_batch_and_length(served):
         "scores": tf.float32,
         "labels": tf.string,
         "label": tf.string,
+        "error": tf.string,
     }
     assert all(spec.shape[0] is None for spec in outputs.values())

@@ -90,7 +90,9 @@ KEYS = (
 
 
 def test_signatures_are_named_and_free_in_batch_and_length(served):
-    assert set(served) == {"serving_default", "synthesize", "acoustic", "symbol_table"}
+    assert set(served) == {
+        *("serving_default", "synthesize", "acoustic", "symbol_table", "limits")
+    }
     for name in ("serving_default", "synthesize"):
         (text,) = served[name].structured_input_signature[1].values()
         assert (text.name, text.shape.as_list(), text.dtype) == (

@@ -202,6 +202,7 @@ class TrainingRun:
         output: str | os.PathLike[str] = "saved_models",
         tflite: bool = False,
         quantize: str | None = None,
+        **limits: float,
     ) -> Path:
         """Exports the best model for TF Serving as the next version of its model.
 
@@ -209,15 +210,17 @@ class TrainingRun:
             output: Where `<model>/<version>/` is written.
             tflite: Whether a TFLite model of 32-bit weights goes with it.
             quantize: A quantization, for a TFLite model of smaller weights.
+            **limits: Of requests, such as `max_rows=32`.
 
         Returns:
             The folder of the new version.
 
         Raises:
             RunError: There is no trained model, or it cannot be exported.
+            SpecError: The model does not have a limit, or it is out of range.
         """
         with silence(not sys.stderr.isatty()):
-            return export.run(self.directory, Path(output), tflite, quantize)
+            return export.run(self.directory, Path(output), tflite, quantize, **limits)
 
     def _task(self, vocoder: str | None = None) -> Task:
         """The task with the best models, loaded once for every vocoder."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from tfspeech.audio.decode import FORMATS
-from tfspeech.audio.encode import write_wav
+from tfspeech.audio.encode import write_pieces
 from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import ServerError, SpecError
-from tfspeech.serving.client import RemoteModel, Speech, wav_contents
+from tfspeech.serving.client import RemoteModel, wav_contents
 from tfspeech.serving.client.model import RETRIES, TIMEOUT_S, VERSION
-from tfspeech.synthesize import output_paths
+from tfspeech.synthesize import output_paths, pieces_of_one
 from tfspeech.tasks.conditions import CONDITIONS, add_conditions, given_conditions
+from tfspeech.text.pieces import split_text
 
 
 def transcribe(model: RemoteModel, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -40,6 +44,8 @@ def transcribe(model: RemoteModel, files: Sequence[Path]) -> Iterator[dict[str, 
             (word,) = model.transcribe([each])
         except ServerError as error:
             raise ServerError(f"{file}: {error}") from error
+        if word.error:  # The server has made a batch of this and other requests.
+            raise ServerError(f"{file}: {word.error}")
         yield {
             "file": str(file),
             "label": word.label,
@@ -48,28 +54,47 @@ def transcribe(model: RemoteModel, files: Sequence[Path]) -> Iterator[dict[str, 
         }
 
 
+class Spoken(NamedTuple):
+    """A text that a server spoke, or a piece of a long one.
+
+    Attributes:
+        last: Whether it is the last piece of its text.
+        waveform: float32 [samples] in [-1, 1].
+        sample_rate_hz: Its rate.
+        stopped: Whether the model itself found the end; some always do.
+        seconds: From the request to the answer.
+    """
+
+    last: bool
+    waveform: np.ndarray
+    sample_rate_hz: int
+    stopped: bool
+    seconds: float
+
+
 def synthesize(
     model: RemoteModel, texts: Sequence[str], **conditions: float
-) -> Iterator[tuple[Speech, float]]:
-    """Speaks texts, in a request each.
+) -> Iterator[Spoken]:
+    """Speaks texts, in a request each; what is beyond the model's limits in several.
 
     Args:
         model: A synthesiser.
         texts: English.
         **conditions: See `RemoteModel.synthesize`.
 
-    Yields:
-        The speech, and the seconds from request to answer.
-
     Raises:
         TextError: A text has a symbol that is unknown, or nothing to say.
         SpecError: The model does not have one of the conditions.
         ServerError: The server does not answer, or refuses a text.
     """
+    max_bytes = model.limits.get("max_text_bytes", math.inf)
     for text in texts:
-        started = time.perf_counter()
-        (speech,) = model.synthesize([text], **conditions)
-        yield speech, time.perf_counter() - started
+        pieces = split_text(text, max_bytes)
+        for place, piece in enumerate(pieces, 1):
+            started = time.perf_counter()
+            (speech,) = model.synthesize([piece], **conditions)
+            seconds = time.perf_counter() - started
+            yield Spoken(place == len(pieces), *speech, seconds)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -109,20 +134,23 @@ def _write_speech(
     paths = output_paths(output, len(given.inputs))
     answers = synthesize(model, given.inputs, **conditions)
     report = []
-    for path, text, (speech, seconds) in zip(paths, given.inputs, answers, strict=True):
-        write_wav(path, speech.waveform, speech.sample_rate_hz)
+    for path, text in zip(paths, given.inputs, strict=True):
+        seen: list[Spoken] = []
+        length_s = write_pieces(path, pieces_of_one(answers, seen))
+        seconds = sum(piece.seconds for piece in seen)
+        stopped = all(piece.stopped for piece in seen)
         report.append(
             {
                 "file": str(path),
                 "text": text,
-                "seconds": round(speech.length_s, 3),
+                "seconds": round(length_s, 3),
                 "request_seconds": round(seconds, 4),
-                "stopped": speech.stopped,
+                "stopped": stopped,
             }
         )
         say(
-            f"{path}: {speech.length_s:.2f} s of speech after {seconds:.2f} s"
-            + ("" if speech.stopped else "; it did not find the end")
+            f"{path}: {length_s:.2f} s of speech after {seconds:.2f} s"
+            + ("" if stopped else "; it did not find the end")
         )
     return report
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
+from tfspeech.config import add_flags
 from tfspeech.console import Parser, print_json, run_command
-from tfspeech.errors import RunError
+from tfspeech.errors import RunError, SpecError
 from tfspeech.files import locked
 from tfspeech.serving.description import read_description, write_description
 from tfspeech.serving.graph import check_operations, check_signatures, guarded
@@ -23,6 +26,7 @@ from tfspeech.serving.settings import (
     write_settings,
 )
 from tfspeech.serving.warmup import write_warmup
+from tfspeech.tasks.limits import Limits, RecognitionLimits, SpeechLimits
 from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.tasks.task import RunConfig, Task
 
@@ -34,6 +38,7 @@ def run(
     output: Path = Path("saved_models"),
     tflite: bool = False,
     quantize: str | None = None,
+    **limits: float,
 ) -> Path:
     """Exports the best model of a run as the next version of its model.
 
@@ -47,6 +52,8 @@ def run(
         output: Where `<model>/<version>/` is written.
         tflite: Whether a TFLite model of 32-bit weights goes with it.
         quantize: A quantization, for a TFLite model of smaller weights.
+        **limits: Of requests, those of the model's `limits` that are not to have their
+            default.
 
     Returns:
         The folder of the new version. What `write_lite` says of every TFLite model is
@@ -55,9 +62,11 @@ def run(
     Raises:
         RunError: There is no trained model, TF Serving could not serve it, it has no
             TFLite form, `models.config` is damaged, or the disk is full.
+        SpecError: The model does not have one of the limits, or it is out of range.
         CorpusError: The corpus that a TFLite model is measured on cannot be read.
     """
     config, task = load_task(run_dir)
+    task.limits = _with_limits(config.name, task.limits, limits)
     kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
     with locked(output, wait=True):
         listed_models(output)  # A list that is damaged is to fail before the work.
@@ -89,16 +98,36 @@ def _export(config: RunConfig, task: Task, folder: Path, kinds: Sequence[str]) -
 def _fill(folder: Path, config: RunConfig, task: Task, kinds: Sequence[str]) -> None:
     """Writes all that belongs to a version."""
     server = task.server()
-    signatures = server.signatures
+    limits = task.limits
+    signatures = {**server.signatures, "limits": limits.signature()}
+    examples = {**server.examples, "limits": {"row": np.zeros(1, np.int32)}}
     check_signatures(signatures)
-    signatures = {name: guarded(function) for name, function in signatures.items()}
+    signatures = {
+        name: guarded(function, limits) for name, function in signatures.items()
+    }
     tf.saved_model.save(server, str(folder), signatures=signatures)
     check_operations(folder)
     sizes = (1, MAX_BATCH_SIZE)
-    write_warmup(folder, config.name, signatures, server.examples, sizes)
+    write_warmup(folder, config.name, signatures, examples, sizes)
     lite = write_lite(folder, config, task, kinds) if kinds else {}
-    metadata = {**server.metadata, "tflite": lite}
+    metadata = {
+        **server.metadata,
+        "limits": dataclasses.asdict(limits),
+        "tflite": lite,
+    }
     write_description(folder, config.name, signatures, metadata)
+
+
+def _with_limits(model: str, limits: Limits, given: Mapping[str, float]) -> Limits:
+    """Returns the limits of a model with some of them changed."""
+    names = [field.name for field in dataclasses.fields(limits)]
+    for name in given:
+        if name not in names:
+            raise SpecError(
+                f"{model} has no limit {name} that could be set; it has "
+                f"{', '.join(names)}"
+            )
+    return dataclasses.replace(limits, **given)
 
 
 def _publish(partial: Path, folder: Path) -> Path:
@@ -132,6 +161,8 @@ def main(arguments: Sequence[str]) -> None:
         help="write a TFLite model with weights of this type beside it",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_flags(parser, RecognitionLimits())
+    add_flags(parser, SpeechLimits(), skip=["max_rows"])
     given = vars(parser.parse_args(arguments))
     as_json = given.pop("json", False)
     given.pop("verbose", None)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from tfspeech.audio.encode import encode_wav
+from tfspeech.audio.encode import write_pieces
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import RunError, SpecError, TextError
 from tfspeech.files import read_file
@@ -14,9 +17,14 @@ from tfspeech.tasks.conditions import add_conditions, given_conditions
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.speech.speaking import Spoken, speak_texts
 
+Piece = TypeVar("Piece", bound=tuple)
+
+# One frame alone is between no samples.
+_SHORTEST_S = 1e-4
+
 
 def run(run_dir: Path, texts: Sequence[str], **conditions: float) -> Iterator[Spoken]:
-    """Speaks texts, one after the other; see `speak_texts`.
+    """Speaks texts, one after the other, long ones in pieces; see `speak_texts`.
 
     Args:
         run_dir: A run with a trained model.
@@ -26,7 +34,8 @@ def run(run_dir: Path, texts: Sequence[str], **conditions: float) -> Iterator[Sp
     Raises:
         RunError: There is no trained model, or it does not speak.
         SpecError: The model lacks a condition, or a value is out of range.
-        TextError: A text has a symbol that is unknown, or none at all.
+        TextError: A text has a symbol that is unknown, or none at all, or is beyond a
+            limit of the model.
     """
     config, task = load_task(run_dir)
     if not task.speaks:
@@ -60,6 +69,21 @@ def output_paths(output: Path, count: int) -> list[Path]:
     ]
 
 
+def pieces_of_one(speech: Iterator[Piece], seen: list[Piece]) -> Iterator[Piece]:
+    """Passes on the pieces of one text, and keeps all of them but the waveforms.
+
+    Args:
+        speech: The pieces of all texts, each with its `waveform` and whether it is the
+            `last` of a text.
+        seen: The list that they are kept in.
+    """
+    for piece in speech:
+        yield piece
+        seen.append(piece._replace(waveform=None))
+        if piece.last:
+            return
+
+
 def main(arguments: Sequence[str]) -> None:
     """Writes wav files, or one to standard output."""
     parser = Parser("synthesize", "Speaks texts with a trained model.")
@@ -89,27 +113,35 @@ def main(arguments: Sequence[str]) -> None:
     paths = output_paths(Path(output), len(texts))
     speech = run(given.run_dir, texts, **conditions)
     report = []
-    for path, spoken in zip(paths, speech, strict=True):
-        contents = encode_wav(spoken.waveform, spoken.sample_rate_hz)
+    for path, text in zip(paths, texts, strict=True):
+        seen: list[Spoken] = []
         if output == "-":
-            sys.stdout.buffer.write(contents)
+            with tempfile.TemporaryFile() as file:
+                length_s = write_pieces(file, pieces_of_one(speech, seen))
+                file.seek(0)
+                shutil.copyfileobj(file, sys.stdout.buffer)
         else:
-            path.write_bytes(contents)
+            length_s = write_pieces(path, pieces_of_one(speech, seen))
+        seconds = sum(piece.seconds for piece in seen)
+        factor, model_factor = (
+            spent_s / max(length_s, _SHORTEST_S)
+            for spent_s in (seconds, sum(piece.model_seconds for piece in seen))
+        )
+        stopped = all(piece.stopped for piece in seen)
         report.append(
             {
                 "file": str(path),
-                "text": spoken.text,
-                "seconds": round(spoken.length_s, 3),
-                "real_time_factor": round(spoken.real_time_factor, 4),
-                "model_real_time_factor": round(spoken.model_real_time_factor, 4),
-                "stopped": spoken.stopped,
+                "text": text,
+                "seconds": round(length_s, 3),
+                "real_time_factor": round(factor, 4),
+                "model_real_time_factor": round(model_factor, 4),
+                "stopped": stopped,
             }
         )
         say(
-            f"{path}: {spoken.length_s:.2f} s of speech in {spoken.seconds:.2f} s, "
-            f"real-time factor {spoken.real_time_factor:.3f} "
-            f"({spoken.model_real_time_factor:.3f} without the vocoder)"
-            + ("" if spoken.stopped else "; it did not find the end")
+            f"{path}: {length_s:.2f} s of speech in {seconds:.2f} s, real-time "
+            f"factor {factor:.3f} ({model_factor:.3f} without the vocoder)"
+            + ("" if stopped else "; it did not find the end")
         )
     if "json" in given:
         print_json({"files": report})

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfspeech.audio.decode import FORMATS, read_audio
 from tfspeech.console import Parser, print_json, run_command
-from tfspeech.errors import RunError
+from tfspeech.errors import AudioError, RunError
 from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.word_recognition.task import WordRecognition
 
 
 def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -24,18 +27,21 @@ def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
     Raises:
         RunError: There is no trained model.
-        AudioError: A file cannot be decoded.
+        AudioError: A file cannot be decoded, or is beyond a limit of the model.
         OSError: A file cannot be read.
     """
     # Before the model takes its seconds to load.
-    audio = [read_audio(file) for file in files]
+    audio = [_read(file) for file in files]
     config, task = load_task(run_dir)
     if not task.recognizes:
         raise RunError(
             f"{run_dir} holds a run of {config.model}, which recognises no speech"
         )
     for file, (samples, rate_hz) in zip(files, audio, strict=True):
-        scores = task.transcribe(samples, rate_hz)
+        try:
+            scores = task.transcribe(samples, rate_hz)
+        except AudioError as error:
+            raise AudioError(f"{file}: {error}") from error
         label = max(scores, key=scores.get)
         yield {
             "file": str(file),
@@ -43,6 +49,18 @@ def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
             "probability": scores[label],
             "scores": scores,
         }
+
+
+def _read(file: Path) -> tuple[np.ndarray, int]:
+    """Reads a file that is not too long to be read."""
+    if file.is_file():
+        try:
+            WordRecognition.limits.check(
+                "max_audio_bytes", file.stat().st_size, AudioError
+            )
+        except AudioError as error:
+            raise AudioError(f"{file}: {error}") from error
+    return read_audio(file)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfspeech import export
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.tasks.attention_tts.server import AttentionTtsServer
+from tfspeech.tasks.limits import SpeechLimits
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 
 SCALE = 256
@@ -42,6 +43,7 @@ def phoneme_model(symbols, server=AttentionTtsServer):
         front_end=front_end,
         vocoder=lambda frames, lengths: (frames[:, :, 0], lengths),
         conditions=(),
+        limits=SpeechLimits(),
     )
     task.server = lambda: server(task, synthesize)
     return task
@@ -55,6 +57,6 @@ def export_phoneme_models(folder):
             "lacking": phoneme_model(tuple(s for s in symbols if s != LACKING)),
             "tableless": phoneme_model(symbols, WithoutTable),
         }.items():
-            config = SimpleNamespace(model=name)
+            config = SimpleNamespace(name=name)
             patch.setattr(export, "load_task", lambda _, c=config, t=task: (c, t))
             export.run(folder, folder)

@@ -69,6 +69,47 @@ def test_texts_become_numbered_files(url, voice, tmp_path, command, monkeypatch)
         assert line.startswith(f"{each['file']}: {each['seconds']:.2f} s of speech")
 
 
+def test_a_long_text_is_spoken_in_pieces(url, tmp_path, command):
+    sentence = "the red box and the white door."
+    path = tmp_path / "x.wav"
+
+    def speak(text):
+        code, out, _ = command(
+            *(client.main, "--url", url, "--model", "dense_synthesis", "--json", text),
+            *("--output", path),
+        )
+        assert code == 0
+        waveform, rate_hz = soundfile.read(path)
+        (found,) = json.loads(out)["files"]
+        assert found["seconds"] == pytest.approx(len(waveform) / rate_hz, abs=1e-3)
+        assert found["text"] == text
+        return waveform
+
+    # 9 sentences of 32 characters fit into 300.
+    first, second = (speak(" ".join([sentence] * count)) for count in (9, 3))
+    pause = np.zeros(2400)
+    wanted = np.concatenate([first, pause, second])
+    np.testing.assert_array_equal(speak(" ".join([sentence] * 12)), wanted)
+
+
+def test_what_a_model_refuses_is_named_by_limit_or_sample(url, recordings, tmp_path):
+    bad = np.zeros(1000)
+    bad[17] = np.nan
+    soundfile.write(tmp_path / "bad.wav", bad, 8000, subtype="FLOAT")
+    good, bad = recordings[0].read_bytes(), (tmp_path / "bad.wav").read_bytes()
+    with RemoteModel(url, "rnn_recognizer") as model:
+        assert model.limits["max_rows"] == 16
+        assert model.limits["max_seconds"] == 30.0
+        words = model.transcribe([good, bad])
+        assert [word.label for word in words] == ["high", ""]
+        assert words[0].error == ""
+        assert words[1].error.startswith("sample 17 is not finite")
+        with pytest.raises(ServerError, match="row 0: sample 17 is not finite"):
+            model.transcribe([bad])
+        with pytest.raises(ServerError, match=r"max_rows of this model is 16\. Rec"):
+            model.transcribe([good] * 17)
+
+
 def test_speech_can_be_faster(url, tmp_path, command):
     def seconds(*flags):
         output = ("--output", tmp_path / "x.wav", "--json")

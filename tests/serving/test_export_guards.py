@@ -12,6 +12,7 @@ from tfspeech import export
 from tfspeech.errors import CorpusError, RunError
 from tfspeech.files import locked
 from tfspeech.serving.lite import write_lite
+from tfspeech.tasks.limits import Limits
 
 TEXT = tf.TensorSpec([None], tf.string, "text")
 
@@ -54,7 +55,8 @@ def without_rows(text):
 @pytest.fixture
 def export_of(monkeypatch, tmp_path):
     def run(*server):
-        config, task = SimpleNamespace(name="stub"), SimpleNamespace()
+        config = SimpleNamespace(name="stub")
+        task = SimpleNamespace(limits=Limits())
         task.server = lambda: Server(*server)
         monkeypatch.setattr(export, "load_task", lambda _: (config, task))
         return export.run(tmp_path, tmp_path)
@@ -127,9 +129,8 @@ def test_an_export_removes_what_killed_ones_have_left_but_no_live_one(
     tmp_path, monkeypatch, capsys
 ):
     """It waits for those that are at work in the same folder."""
-    monkeypatch.setattr(
-        export, "load_task", lambda _: (SimpleNamespace(name="stub"), None)
-    )
+    run = SimpleNamespace(name="stub"), SimpleNamespace(limits=Limits())
+    monkeypatch.setattr(export, "load_task", lambda _: run)
     monkeypatch.setattr(export, "_fill", lambda partial, *_: (partial / "x").touch())
     live = tmp_path / "stub" / "partial-live"
     live.mkdir(parents=True)

@@ -7,6 +7,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfspeech.errors import RunError
 from tfspeech.serving.graph import check_operations, check_signatures, guarded
+from tfspeech.tasks.limits import Limits
 
 WAVEFORM = tf.TensorSpec([None, None], tf.float32, "waveform")
 TEXT = tf.TensorSpec([None], tf.string, "text")
@@ -110,7 +111,7 @@ def test_tensors_without_a_meaning_are_refused():
 @pytest.fixture(scope="module")
 def open_to_all():
     """A guarded function that is given tensors as a server does: of any shape."""
-    function = guarded(signature(energy, WAVEFORM))
+    function = guarded(signature(energy, WAVEFORM), Limits())
     graph = tf.Graph()
     with graph.as_default():
         request = tf.compat.v1.placeholder(tf.float32, None)
@@ -146,7 +147,7 @@ def test_inputs_have_as_many_rows_as_the_others(lengths, fits):
 
     traced = tf.function(longest, input_signature=specs).get_concrete_function()
     request = {"waveform": tf.zeros([2, 3]), "waveform_length": tf.constant(lengths)}
-    function = guarded(traced)
+    function = guarded(traced, Limits())
     if fits:
         assert function(**request)["frame_length"].numpy().tolist() == [2, 2]
         return

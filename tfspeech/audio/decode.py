@@ -26,10 +26,15 @@ from tfspeech.audio.framing import (
     count_mp3_frames,
     with_xing_frame,
 )
+from tfspeech.audio.samples import sample_problems
 from tfspeech.errors import AudioError
 from tfspeech.files import read_file
 
 FORMATS = "wav, flac, ogg (Vorbis) or mp3"
+
+LOWEST_HZ, HIGHEST_HZ = 4_000, 192_000
+"""Sample rates of files. Other ones are no speech, or made up: conversion between odd
+rates takes memory and time in proportion to the higher one."""
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 # Programs that write to a pipe cannot know the size: they announce nothing, or about
@@ -74,11 +79,10 @@ def decode_wav(contents: tf.Tensor) -> Decoded:
     tag, channels, rate_hz = (_uint(layout, *at) for at in ((0, 2), (2, 2), (4, 4)))
     tag = tf.where(tag == _EXTENSIBLE, _uint(layout, 24, 2), tag)
     frame_bytes = _uint(layout, 12, 2)
+    with tf.control_dependencies([_require_rate(rate_hz, "RIFF/WAVE")]):
+        data_header = tf.identity(data_header)
     samples = _wav_samples(contents, data_header, tag, channels, frame_bytes)
-    with tf.control_dependencies(
-        [_require((rate_hz > 0) & (rate_hz < 2**31), "its rate is ", rate_hz, " Hz")]
-    ):
-        return _mono(samples), tf.cast(rate_hz, tf.int32)
+    return _mono(samples), tf.cast(rate_hz, tf.int32)
 
 
 @tf.function(input_signature=_CONTENTS, autograph=False)
@@ -118,7 +122,9 @@ def decode_by(codecs: Codecs, contents: tf.Tensor) -> Decoded:
         kind = tf.argmax(kinds, output_type=tf.int32)
     compressed = (_decode_flac, _decode_ogg, _decode_mp3)
     branches = [lambda d=d: d(codecs, contents) for d in compressed]
-    return tf.switch_case(kind, [lambda: decode_wav(contents), *branches])
+    waveform, rate_hz = tf.switch_case(kind, [lambda: decode_wav(contents), *branches])
+    with tf.control_dependencies([_require_rate(rate_hz)]):
+        return tf.identity(waveform), tf.identity(rate_hz)
 
 
 def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
@@ -132,7 +138,8 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
 
     Raises:
         AudioError: If the file is missing, empty, not audio, truncated or damaged, or
-            if it holds no samples or samples that are not finite.
+            if its rate is out of range, or if it holds no samples, or samples that
+            are not finite.
     """
     try:
         contents = read_file(path)
@@ -149,8 +156,9 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
     waveform = waveform.numpy()
     if not waveform.size:
         raise AudioError(f"{path}: the file has no samples. Remove or replace it.")
-    if not np.isfinite(waveform).all():
-        raise AudioError(f"{path}: some samples are not finite. Convert it to PCM.")
+    (problem,) = sample_problems(waveform[np.newaxis], [waveform.size]).numpy()
+    if problem:
+        raise AudioError(f"{path}: {problem.decode()}. Convert it to PCM.")
     return waveform, int(rate_hz)
 
 
@@ -331,6 +339,14 @@ def _require(condition: tf.Tensor, *problem: str | tf.Tensor) -> tf.Operation:
     parts = [p if isinstance(p, str) else tf.strings.as_string(p) for p in problem]
     message = ["Expected a complete RIFF/WAVE file: ", *parts, "."]
     return tf.debugging.Assert(condition, [tf.strings.join(message)])
+
+
+def _require_rate(rate_hz: tf.Tensor, expected: str = "audio") -> tf.Operation:
+    """Returns an assertion that a sample rate can be that of speech."""
+    wanted = f"Expected {expected} of {LOWEST_HZ} to {HIGHEST_HZ} Hz: its rate is "
+    message = tf.strings.join([wanted, tf.strings.as_string(rate_hz), " Hz."])
+    in_range = (rate_hz >= LOWEST_HZ) & (rate_hz <= HIGHEST_HZ)
+    return tf.debugging.Assert(in_range, [message])
 
 
 def _size(contents: tf.Tensor) -> tf.Tensor:

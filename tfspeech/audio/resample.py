@@ -3,13 +3,14 @@
 J. O. Smith, "Digital Audio Resampling", https://ccrma.stanford.edu/~jos/resample/:
 output sample n is the input, low-passed below both Nyquist frequencies, at the time
 n / to_hz. With to_hz / from_hz = L / M in lowest terms the filters repeat after L
-outputs. They are computed once, and the interpolation becomes matrix products: 64
+outputs. Each is computed once, and the interpolation becomes matrix products: 64
 neighbouring outputs share the stretch of input under their filters.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -27,6 +28,8 @@ _CUTOFF = 0.955
 # Outputs that share a stretch of input, and outputs that are computed at a time.
 _BLOCK = 64
 _CHUNK = 2**16
+# Values of filters at a time: rates without a common divisor have very many.
+_FILTER_VALUES = 2**21
 
 Rate = int | tf.Tensor
 
@@ -41,7 +44,7 @@ def resample(waveform: tf.Tensor, from_hz: Rate, to_hz: Rate) -> tf.Tensor:
     """Resamples audio, in TensorFlow's own operations.
 
     Beyond its ends the waveform counts as silence. Memory is proportional to the
-    waveform, the work to the output.
+    waveform; the work to the output, and to the higher rate if no number divides both.
 
     Args:
         waveform: float32 [..., samples].
@@ -77,30 +80,51 @@ def _interpolate(
     period = repeat * up
     periods = tf.maximum(_ceil_divide(outputs, period), 1)
     blocks = tf.maximum(_ceil_divide(tf.minimum(period, outputs), _BLOCK), 1)
-    chunk = tf.clip_by_value(_CHUNK // (period * tf.maximum(batch, 1)), 1, periods)
-    chunks = _ceil_divide(periods, chunk)
-
     # The filters of block b lie between the inputs first[b] and first[b] + span.
     reach = _reach(up, down)
-    first = tf.range(blocks) * _BLOCK * down // up - reach
     span = (_BLOCK - 1) * down // up + 2 * reach + 2
-    filters = _filters(first, span, up, down)
-    last = (chunks * chunk - 1) * repeat * down + first[-1] + span
+    group = tf.clip_by_value(_FILTER_VALUES // (span * _BLOCK), 1, blocks)
+    groups = _ceil_divide(blocks, group)
+    chunk = tf.clip_by_value(
+        _CHUNK // (group * _BLOCK * tf.maximum(batch, 1)), 1, periods
+    )
+    chunks = _ceil_divide(periods, chunk)
+
+    last = (chunks * chunk - 1) * repeat * down
+    last += (groups * group - 1) * _BLOCK * down // up - reach + span
     padding = [[0, 0], [reach, tf.maximum(last - shape[-1], 0)]]
     padded = tf.pad(waveform, padding)
 
-    def interpolate(index: tf.Tensor) -> tf.Tensor:
-        start = (index * chunk + tf.range(chunk)) * repeat * down
-        starts = first[:, None] + reach + start  # [blocks, chunk]
-        stretches = tf.gather(padded, starts[:, :, None] + tf.range(span), axis=1)
-        result = tf.matmul(stretches, filters)  # [batch, blocks, chunk, _BLOCK]
-        result = tf.transpose(result, [0, 2, 1, 3])
-        result = tf.reshape(result, [batch, chunk, -1])[:, :, :period]
-        return tf.reshape(result, [batch, -1])
+    def interpolate_group(index: tf.Tensor) -> tf.Tensor:
+        block = index * group + tf.range(group)
+        first = block * _BLOCK * down // up - reach
+        filters = _filters(block, first, span, up, down)
 
-    result = tf.map_fn(interpolate, tf.range(chunks), fn_output_signature=tf.float32)
-    result = tf.reshape(tf.transpose(result, [1, 0, 2]), [batch, -1])[:, :outputs]
+        def interpolate(index: tf.Tensor) -> tf.Tensor:
+            start = (index * chunk + tf.range(chunk)) * repeat * down
+            starts = first[:, None] + reach + start  # [group, chunk]
+            stretches = tf.gather(padded, starts[:, :, None] + tf.range(span), axis=1)
+            result = tf.matmul(stretches, filters)  # [batch, group, chunk, _BLOCK]
+            return tf.transpose(result, [0, 2, 1, 3])
+
+        return _mapped(interpolate, chunks)
+
+    result = _mapped(interpolate_group, groups)
+    # From [groups, chunks, batch, chunk, group, _BLOCK] to [batch, periods, period].
+    result = tf.transpose(result, [2, 1, 3, 0, 4, 5])
+    result = tf.reshape(result, [batch, chunks * chunk, groups * group * _BLOCK])
+    result = tf.reshape(result[:, :, :period], [batch, -1])[:, :outputs]
     return tf.reshape(result, tf.concat([shape[:-1], [outputs]], 0))
+
+
+def _mapped(function: Callable[[tf.Tensor], tf.Tensor], count: tf.Tensor) -> tf.Tensor:
+    """Stacks what a function returns for 0, 1, ..., one after the other."""
+    return tf.map_fn(
+        function,
+        tf.range(count),
+        fn_output_signature=tf.float32,
+        parallel_iterations=1,
+    )
 
 
 def _reach(up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
@@ -110,11 +134,10 @@ def _reach(up: tf.Tensor, down: tf.Tensor) -> tf.Tensor:
 
 
 def _filters(
-    first: tf.Tensor, span: tf.Tensor, up: tf.Tensor, down: tf.Tensor
+    block: tf.Tensor, first: tf.Tensor, span: tf.Tensor, up: tf.Tensor, down: tf.Tensor
 ) -> tf.Tensor:
-    """Returns the filters of the blocks, float32 [blocks, span, _BLOCK]."""
-    outputs = tf.range(tf.size(first, tf.int64) * _BLOCK)
-    outputs = tf.reshape(outputs, [-1, 1, _BLOCK])
+    """Returns the filters of some blocks, float32 [blocks, span, _BLOCK]."""
+    outputs = block[:, None, None] * _BLOCK + tf.range(_BLOCK, dtype=tf.int64)
     inputs = first[:, None, None] + tf.range(span)[:, None]
     # The distance is exact in integers before it is rounded.
     distance = tf.cast(inputs * up - outputs * down, tf.float32) / tf.cast(

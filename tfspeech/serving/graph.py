@@ -11,6 +11,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfspeech.errors import RunError
 from tfspeech.serving.tensors import meaning, shape_text
+from tfspeech.tasks.limits import Limits
 
 ConcreteFunction = tf.types.experimental.ConcreteFunction
 
@@ -35,13 +36,14 @@ def check_signatures(signatures: Mapping[str, ConcreteFunction]) -> None:
                 )
 
 
-def guarded(function: ConcreteFunction) -> ConcreteFunction:
-    """Wraps a function to refuse other ranks, no rows, and differing numbers of rows.
+def guarded(function: ConcreteFunction, limits: Limits) -> ConcreteFunction:
+    """Wraps a function to refuse other ranks, and no, too many or unequal rows.
 
     A server hands on whatever shape a request has. The error says what was expected.
 
     Args:
         function: Of inputs by name, whose meaning is known.
+        limits: Of the rows.
     """
     specs = _inputs(function)
 
@@ -50,6 +52,7 @@ def guarded(function: ConcreteFunction) -> ConcreteFunction:
         inputs = {n: tf.ensure_shape(t, specs[n].shape) for n, t in inputs.items()}
         checks = [_check_rows(name, tensor) for name, tensor in inputs.items()]
         (first, rows), *others = ((n, tf.shape(t)[0]) for n, t in inputs.items())
+        checks.append(limits.check_in_graph("max_rows", rows))
         checks += [
             tf.debugging.assert_equal(
                 rows, other, f"{first} and {name} must have as many rows"

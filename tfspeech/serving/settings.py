@@ -13,13 +13,12 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from tfspeech.errors import RunError
 from tfspeech.files import write_text
+from tfspeech.tasks.limits import MAX_BATCH_SIZE
 
 MODELS_FILE = "models.config"
 BATCHING_FILE = "batching.config"
 SERVER_FOLDER = "/models"
 """Where the official image expects models; servers want absolute paths."""
-
-MAX_BATCH_SIZE = 16
 
 _BATCHING = f"""\
 # For --enable_batching --batching_parameters_file. Waveforms and texts differ in

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tfspeech.errors import RunError
 from tfspeech.tasks.conditions import CONDITIONS
+from tfspeech.tasks.limits import RecognitionLimits, SpeechLimits
 
 
 class Meaning(NamedTuple):
@@ -36,7 +38,8 @@ TENSORS = {
     "audio_bytes": Meaning((), "complete wav files, of any rate and sample format"),
     "scores": Meaning(("labels",), "probability of every label"),
     "labels": Meaning(("labels",), "the labels in the order of the scores"),
-    "label": Meaning((), "the most probable label"),
+    "label": Meaning((), "the most probable label, empty where there is an error"),
+    "error": Meaning((), "why a row was not answered, empty where it was"),
     "text": Meaning((), "UTF-8, words with numbers written out"),
     "symbols": Meaning(("symbols",), "positions in the table of symbols"),
     "symbols_length": Meaning((), "how many of the symbols are valid", "symbols"),
@@ -55,6 +58,11 @@ TENSORS = {
         ("steps", "symbols"), "attention of every decoder step to the symbols"
     ),
     "stopped": Meaning((), "whether the model itself found the end"),
+    **{
+        limit.name: Meaning((), limit.metadata["help"], limit.metadata["unit"])
+        for limits in (RecognitionLimits, SpeechLimits)
+        for limit in dataclasses.fields(limits)
+    },
 }
 
 

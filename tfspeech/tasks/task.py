@@ -24,6 +24,7 @@ from tfspeech.data.config import DataConfig
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.pipeline import planned_batches
 from tfspeech.tasks.conditions import Condition
+from tfspeech.tasks.limits import Limits
 from tfspeech.tasks.lite import LiteModel
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.config import OptimizationConfig, TrainingConfig
@@ -68,6 +69,7 @@ class Task(abc.ABC):
         recognizes: Whether it takes audio and says which words were spoken.
         speaks: Whether it takes text and returns audio.
         conditions: What speech can be asked for besides its text.
+        limits: Of a request, for commands and for what `server` returns.
         models: By name. All are saved; those that no group names are frozen.
         groups: By name, in the order in which they move in every step.
     """
@@ -76,6 +78,7 @@ class Task(abc.ABC):
     recognizes: ClassVar[bool] = False
     speaks: ClassVar[bool] = False
     conditions: Sequence[Condition] = ()
+    limits: Limits = Limits()
 
     def __init__(self, **models: keras.Model) -> None:
         self.models = models

@@ -49,12 +49,13 @@ _FAILED = "assertion failed: ["
 _CONDITION = re.compile("Condition .* did not hold")
 _TRANSCRIBE = "transcribe_bytes"
 _SYNTHESIZE, _PHONEMES = "synthesize", "synthesize_phonemes"
-_SYMBOL_TABLE = "symbol_table"
+_SYMBOL_TABLE, _LIMITS = "symbol_table", "limits"
 # Of the outputs that are read here, NumPy's kinds of type, and the number of axes.
 _FORMS = {
     "label": ("O", 1),
     "labels": ("O", 2),
     "scores": ("f", 2),
+    "error": ("O", 1),
     "waveform": ("f", 2),
     "waveform_length": ("iu", 1),
     "sample_rate_hz": ("iu", 1),
@@ -68,12 +69,14 @@ class Word(NamedTuple):
     """A word that was recognised.
 
     Attributes:
-        label: The most probable word.
+        label: The most probable word; empty where there is an error.
         scores: Word -> probability.
+        error: Why the model could not answer for this file; empty where it did.
     """
 
     label: str
     scores: dict[str, float]
+    error: str = ""
 
 
 class Speech(NamedTuple):
@@ -169,6 +172,20 @@ class RemoteModel:
         answer = self._predict_known(_SYMBOL_TABLE, row, ("symbol_names",))
         return {name: number for number, name in enumerate(answer["symbol_names"][0])}
 
+    @functools.cached_property
+    def limits(self) -> dict[str, float]:
+        """The limits of a request by name, none if the model tells none; asked once.
+
+        Raises:
+            ServerError: There is no answer.
+        """
+        if _LIMITS not in self.signatures:
+            return {}
+        answer = self.predict(_LIMITS, {"row": np.zeros(1, np.int32)})
+        valid = (a.ndim == 1 and a.dtype.kind in "iuf" for a in answer.values())
+        self._require(all(valid), "a number for each limit")
+        return {name: value.item() for name, (value,) in answer.items()}
+
     @property
     def recognizes(self) -> bool:
         """True for models that take audio and name words; see `signatures`."""
@@ -215,19 +232,25 @@ class RemoteModel:
         Args:
             contents: Complete files; see `wav_contents` for other formats.
 
+        Returns:
+            A word per file. A file with samples that are not finite has an `error`,
+            unless it is alone.
+
         Raises:
             ServerError: See `predict`.
         """
-        answer = self._predict_known(
-            _TRANSCRIBE, {"audio_bytes": contents}, ("label", "labels", "scores")
-        )
-        label, labels, scores = answer["label"], answer["labels"], answer["scores"]
+        wanted = ("label", "labels", "scores", "error")
+        answer = self._predict_known(_TRANSCRIBE, {"audio_bytes": contents}, wanted)
+        label, labels, scores, errors = (answer[name] for name in wanted)
         self._require(labels.shape == scores.shape, "as many scores as labels")
-        self._require((label[:, np.newaxis] == labels).any(1).all(), "a known label")
+        known = (label[:, np.newaxis] == labels).any(1)
+        self._require((known | (errors != "")).all(), "a known label")
         self._require(np.isfinite(scores).all(), "finite scores")
         return [
-            Word(each, dict(zip(names, values.tolist(), strict=True)))
-            for each, names, values in zip(label, labels, scores, strict=True)
+            Word(each, dict(zip(names, values.tolist(), strict=True)), error)
+            for each, names, values, error in zip(
+                label, labels, scores, errors, strict=True
+            )
         ]
 
     def synthesize(self, texts: Sequence[str], **conditions: float) -> list[Speech]:

@@ -132,7 +132,9 @@ class AttentionSynthesis(SpeechTask):
     ) -> list[Speech]:
         """Speaks texts, free-running, as one batch; see `speak`."""
         symbols, lengths = pad_symbols([self.front_end.encode(text) for text in texts])
-        spoken = self.synthesize(tf.constant(symbols), tf.constant(lengths))
+        spoken = self.synthesize(
+            tf.constant(symbols), tf.constant(lengths), self.most_frames
+        )
         frames, frame_lengths, alignment, stopped = (
             spoken[name].numpy()
             for name in ("frames", "frame_lengths", "alignment", "stopped")
@@ -150,19 +152,23 @@ class AttentionSynthesis(SpeechTask):
         input_signature=[
             tf.TensorSpec([None, None], tf.int32),
             tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([], tf.int32),
         ]
     )
     def synthesize(
-        self, symbols: tf.Tensor, lengths: tf.Tensor
+        self, symbols: tf.Tensor, lengths: tf.Tensor, most_frames: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """Speaks symbols, free-running; see `AttentionTts.synthesize`.
 
         Args:
             symbols: int32 [batch, symbols].
             lengths: int32 [batch].
+            most_frames: Where to stop at the latest, an int32 scalar; short texts stop
+                earlier (`frames_per_symbol`).
         """
         longest = tf.cast(lengths, tf.float32) * self._config.frames_per_symbol
-        return self.model.synthesize(symbols, lengths, tf.cast(longest, tf.int32))
+        longest = tf.minimum(tf.cast(longest, tf.int32), most_frames)
+        return self.model.synthesize(symbols, lengths, longest)
 
     def attention(
         self, texts: Sequence[str], speech: Sequence[Speech]
@@ -226,13 +232,14 @@ class AttentionSynthesis(SpeechTask):
 
     def server(self) -> AttentionTtsServer:
         """The module that is exported."""
-        return AttentionTtsServer(self, self.synthesize)
+        most = self.most_frames
+        return AttentionTtsServer(self, lambda *text: self.synthesize(*text, most))
 
     def lite(self) -> LiteSpeech:
         """The part that TFLite runs: `symbols` to `frames`, and `stopped` bool [1]."""
 
         def predict(symbols: tf.Tensor) -> dict[str, tf.Tensor]:
-            spoken = self.synthesize(symbols, tf.shape(symbols)[1:])
+            spoken = self.synthesize(symbols, tf.shape(symbols)[1:], tf.int32.max)
             return {name: spoken[name] for name in ("frames", "stopped")}
 
         return LiteSpeech(self, predict, self.front_end.encode)

@@ -88,8 +88,19 @@ class ParallelTtsServer(SpeechServer):
             `frames` float32 [batch, frames, frame_dim], what the vocoder takes;
             `frame_length` int32 [batch]; and `durations`, the frames of each symbol,
             int32 [batch, symbols].
+
+        Raises:
+            tf.errors.InvalidArgumentError: The speech would be too long.
         """
         durations = self._durations(symbols, lengths, rate)
+        frames = tf.reduce_max(tf.reduce_sum(tf.cast(durations, tf.int64), axis=1))
+        check = self._limits.check_in_graph(
+            "max_spoken_seconds",
+            frames * self._features.hop_length,
+            self._features.sample_rate_hz,
+        )
+        with tf.control_dependencies([check]):
+            durations = tf.identity(durations)
         semitones = tf.broadcast_to(semitones, tf.shape(lengths))
         frames, frame_lengths = self._frames(symbols, lengths, durations, semitones)
         return {

@@ -14,6 +14,7 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.trajectory import most_likely_trajectory
 from tfspeech.audio.vocoders import VOCODERS
 from tfspeech.data.pipeline import Batch
+from tfspeech.errors import TextError
 from tfspeech.tasks.conditions import PITCH, RATE
 from tfspeech.tasks.parallel_tts.config import (
     VOCODER_OF,
@@ -42,6 +43,9 @@ from tfspeech.text.linguistic import (
 from tfspeech.text.phonemes import PHONEMES
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.step import Losses
+
+# Of a segment; whoever speaks asks for far less.
+_MOST_FRAMES = 2.0**16
 
 COLUMNS = {
     "aligned_": Column("true durations", frame_pairs),
@@ -127,11 +131,17 @@ class ParallelTts(SpeechTask):
             texts: English.
             rate: 2 is twice as fast as the speaker.
             semitones: Above the speaker's own pitch.
+
+        Raises:
+            TextError: A text has an unknown symbol or none, or its speech is too long.
         """
         encoded = [encode_segments(self.front_end, text) for text in texts]
         segments, lengths = pad_symbols(encoded)
         rates = tf.fill([len(texts)], float(rate))
         durations = self.durations(segments, lengths, rates)
+        frames = int(tf.reduce_max(tf.reduce_sum(durations, axis=1)))
+        seconds = frames * self.features.hop_length / self.features.sample_rate_hz
+        self.limits.check("max_spoken_seconds", seconds, TextError)
         return self.speak_timed(segments, lengths, durations, semitones)
 
     def speak_timed(
@@ -192,6 +202,8 @@ class ParallelTts(SpeechTask):
         more = 0.5 * tf.square(self.model.duration_std)
         log_durations += tf.where(is_phoneme, more, 0.0)
         durations = tf.math.expm1(log_durations) / rate[:, tf.newaxis]
+        # Sums are to stay whole numbers of int32, whatever a network has learned.
+        durations = tf.minimum(durations, _MOST_FRAMES)
         return whole_durations(durations, is_phoneme, lengths)
 
     @tf.function(

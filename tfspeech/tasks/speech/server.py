@@ -29,7 +29,8 @@ class SpeechServer(tf.Module, abc.ABC):
 
     Args of the constructor:
         task: Its model, vocoder and front end are exported; its `conditions` are inputs
-            of every signature but `synthesize` and `symbol_table`.
+            of every signature but `synthesize` and `symbol_table`, and its `limits`
+            hold for all.
         reads_text: Whether `encode` turns texts into symbols in the graph.
         reads_phonemes: Whether the symbols of the front end are phonemes, which are
             spoken as they are.
@@ -43,6 +44,7 @@ class SpeechServer(tf.Module, abc.ABC):
         self._front_end = task.front_end
         self._vocoder = task.vocoder
         self._conditions = task.conditions
+        self._limits = task.limits
         self._reads_text = reads_text
         self._reads_phonemes = reads_phonemes
         # Keras hides its variables from TensorFlow's tracking; the export needs them.
@@ -149,8 +151,12 @@ class SpeechServer(tf.Module, abc.ABC):
 
         Raises:
             tf.errors.InvalidArgumentError: See `encode`; or a condition is out of
-                range.
+                range, or a text or its speech too long.
         """
+        longest = tf.reduce_max(tf.strings.length(text))
+        check = self._limits.check_in_graph("max_text_bytes", longest)
+        with tf.control_dependencies([check]):
+            text = tf.identity(text)
         neutral = {c.name: tf.fill(tf.shape(text), c.default) for c in self._conditions}
         return self._spoken(
             self.acoustic(*self.encode(text), **(conditions or neutral))
@@ -191,8 +197,12 @@ class SpeechServer(tf.Module, abc.ABC):
 
         Raises:
             tf.errors.InvalidArgumentError: A length, a symbol or a condition is out of
-                range.
+                range, or there are too many symbols.
         """
+        size = tf.shape(symbols)[1]
+        check = self._limits.check_in_graph("max_symbols", size)
+        with tf.control_dependencies([check]):
+            symbols = tf.identity(symbols)
         in_range = [c.check_in_graph(conditions[c.name]) for c in self._conditions]
         with tf.control_dependencies(in_range):
             symbols = self._checked(symbols, symbols_length)

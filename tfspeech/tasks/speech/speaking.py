@@ -8,14 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfspeech.errors import TextError
 from tfspeech.tasks.speech.task import SpeechTask
+from tfspeech.text.pieces import split_text
 
 
 class Spoken(NamedTuple):
-    """A text that was spoken.
+    """A text that was spoken, or a piece of a long one.
 
     Attributes:
-        text: The text.
+        last: Whether it is the last piece of its text.
         waveform: float32 [samples].
         sample_rate_hz: Its rate.
         stopped: Whether the model itself found the end.
@@ -23,37 +25,18 @@ class Spoken(NamedTuple):
         model_seconds: What that took without the vocoder.
     """
 
-    text: str
+    last: bool
     waveform: np.ndarray
     sample_rate_hz: int
     stopped: bool
     seconds: float
     model_seconds: float
 
-    @property
-    def length_s(self) -> float:
-        """How long the waveform is, in seconds."""
-        return len(self.waveform) / self.sample_rate_hz
-
-    @property
-    def real_time_factor(self) -> float:
-        """What it took, as a share of that."""
-        return self._share(self.seconds)
-
-    @property
-    def model_real_time_factor(self) -> float:
-        """What it took without the vocoder, as a share of that."""
-        return self._share(self.model_seconds)
-
-    def _share(self, seconds: float) -> float:
-        # One frame alone is between no samples.
-        return seconds / max(self.length_s, 1 / self.sample_rate_hz)
-
 
 def speak_texts(
     task: SpeechTask, texts: Sequence[str], **conditions: float
 ) -> Iterator[Spoken]:
-    """Speaks texts, one after the other.
+    """Speaks texts, one after the other, long ones in pieces; see `split_text`.
 
     Args:
         task: With a trained model.
@@ -62,17 +45,24 @@ def speak_texts(
 
     Raises:
         SpecError: The model lacks a condition, or a value is out of range.
-        TextError: A text has a symbol that is unknown, or none at all.
+        TextError: A text has a symbol that is unknown, or none at all, or a piece of it
+            is beyond a limit of the model.
     """
+    limits = task.limits
+    pieces = []
     for text in texts:
-        task.front_end.encode(text)  # Before anything is spoken.
-    for text in texts[:1]:  # The first call compiles, which is not to count.
-        task.waveform(task.speak([text], **conditions)[0].frames)
-    for text in texts:
+        *more, last = split_text(text, limits.max_text_bytes)
+        pieces += [*((piece, False) for piece in more), (last, True)]
+    for piece, _ in pieces:  # Before anything is spoken.
+        symbols = task.front_end.encode(piece)
+        limits.check("max_symbols", len(symbols), TextError)
+    for piece, _ in pieces[:1]:  # The first call compiles, which is not to count.
+        task.waveform(task.speak([piece], **conditions)[0].frames)
+    for piece, last in pieces:
         started = time.perf_counter()
-        (speech,) = task.speak([text], **conditions)
+        (speech,) = task.speak([piece], **conditions)
         model_seconds = time.perf_counter() - started
         waveform = task.waveform(speech.frames)
         seconds = time.perf_counter() - started
         rate_hz = task.features.sample_rate_hz
-        yield Spoken(text, waveform, rate_hz, speech.stopped, seconds, model_seconds)
+        yield Spoken(last, waveform, rate_hz, speech.stopped, seconds, model_seconds)

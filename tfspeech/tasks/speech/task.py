@@ -14,6 +14,7 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import Vocoder
 from tfspeech.data.pipeline import Batch
 from tfspeech.tasks.conditions import complete_conditions
+from tfspeech.tasks.limits import SpeechLimits
 from tfspeech.tasks.task import ModelTask
 from tfspeech.text.front_end import TextFrontEnd
 
@@ -50,6 +51,7 @@ class SpeechTask(ModelTask):
     """
 
     speaks = True
+    limits = SpeechLimits()
 
     def __init__(
         self,
@@ -63,6 +65,13 @@ class SpeechTask(ModelTask):
         self.front_end = front_end
         frames = tf.TensorSpec([None, None, features.frame_dim])
         self.vocoder = tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
+
+    @property
+    def most_frames(self) -> int:
+        """The frames of the longest speech that the limits allow."""
+        features = self.features
+        samples = self.limits.max_spoken_seconds * features.sample_rate_hz
+        return int(samples / features.hop_length)
 
     @abc.abstractmethod
     def synthesize_texts(

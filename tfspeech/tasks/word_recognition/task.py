@@ -13,7 +13,10 @@ import tensorflow as tf
 from models.config import BELOW_1, Options, option
 from tfspeech.audio.features import FeatureConfig, extract_features
 from tfspeech.audio.resample import resample
+from tfspeech.audio.samples import check_samples
 from tfspeech.data.pipeline import Batch
+from tfspeech.errors import AudioError
+from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.task import ModelTask
 from tfspeech.tasks.word_recognition.data import (
     RecognitionData,
@@ -48,6 +51,7 @@ class WordRecognition(ModelTask):
 
     monitor = Monitor("accuracy", higher_is_better=True)
     recognizes = True
+    limits = RecognitionLimits()
 
     def __init__(
         self,
@@ -103,11 +107,19 @@ class WordRecognition(ModelTask):
 
         Args:
             samples: float32 [samples] in [-1, 1].
-            rate_hz: Their rate, any.
+            rate_hz: Their rate.
 
         Returns:
             Label -> probability.
+
+        Raises:
+            AudioError: The rate or the length is beyond a limit, or a sample is not
+                finite.
         """
+        self.limits.check("min_rate_hz", rate_hz, AudioError)
+        self.limits.check("max_rate_hz", rate_hz, AudioError)
+        self.limits.check("max_seconds", len(samples) / rate_hz, AudioError)
+        check_samples(samples)
         own_hz = self.features.sample_rate_hz
         waveform = resample(tf.constant(samples), rate_hz, own_hz)[tf.newaxis]
         (scores,) = self.recognize(waveform, tf.shape(waveform)[1:]).numpy().tolist()
@@ -148,7 +160,11 @@ class WordRecognition(ModelTask):
     def server(self) -> RecognitionServer:
         """The module that is exported."""
         return RecognitionServer(
-            self.model, self.recognize, self.labels, self.features.sample_rate_hz
+            self.model,
+            self.recognize,
+            self.labels,
+            self.features.sample_rate_hz,
+            self.limits,
         )
 
     def lite(self) -> LiteRecogniser:

@@ -1,0 +1,88 @@
+"""Untrained models of every kind that are small and quick to build, with limits."""
+
+import dataclasses
+import io
+
+import numpy as np
+import soundfile
+
+from models import (
+    AttentionTts,
+    AttentionTtsConfig,
+    DenseSynthesis,
+    DenseSynthesisConfig,
+    RnnRecognizer,
+    RnnRecognizerConfig,
+)
+from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.features import FeatureConfig
+from tfspeech.serving.graph import guarded
+from tfspeech.tasks.attention_tts.task import (
+    AttentionSynthesis,
+    AttentionSynthesisConfig,
+)
+from tfspeech.tasks.parallel_tts.config import ParallelTtsConfig, target_values
+from tfspeech.tasks.parallel_tts.task import ParallelTts
+from tfspeech.tasks.word_recognition.task import RecognitionConfig, WordRecognition
+from tfspeech.text.front_end import TextConfig, TextFrontEnd
+from tfspeech.text.linguistic import LinguisticConfig
+
+LABELS = ("high", "low", "middle")
+RATE_HZ = 8000
+
+
+def served(task, **limits):
+    """The signatures of a task as they are exported, with some limits changed."""
+    task.limits = dataclasses.replace(task.limits, **limits)
+    functions = {**task.server().signatures, "limits": task.limits.signature()}
+    return {name: guarded(each, task.limits) for name, each in functions.items()}
+
+
+def recognition():
+    features = FeatureConfig(sample_rate_hz=RATE_HZ)
+    architecture = RnnRecognizerConfig(units=4, conv_filters=4)
+    model = RnnRecognizer(architecture, features.feature_dim, len(LABELS))
+    return WordRecognition(model, RecognitionConfig(), features, LABELS)
+
+
+def attention(stop_bias):
+    """A synthesiser that stops at once with a high bias, never with a low one."""
+    front_end = TextFrontEnd()
+    features = AcousticConfig(sample_rate_hz=RATE_HZ, num_mels=16, hop_length_ms=12.5)
+    architecture = AttentionTtsConfig(
+        encoder="lstm", encoder_layers=1, encoder_units=8, attention_units=8,
+        decoder_units=8, prenet_units=8,
+    )  # fmt: skip
+    model = AttentionTts(architecture, len(front_end.symbols), features.frame_dim)
+    (bias,) = (v for v in model.variables if v.path.endswith("decoder/output/bias"))
+    bias.assign(np.append(bias.numpy()[:-1], stop_bias))
+    config = AttentionSynthesisConfig(vocoder="griffin_lim(2)")
+    return AttentionSynthesis(model, config, features, front_end)
+
+
+def dense(frames_per_phoneme):
+    """A synthesiser whose phonemes are all about as long."""
+    features = AcousticConfig(
+        sample_rate_hz=RATE_HZ, num_mels=16, lpc_order=8, pitch=True, hop_length_ms=12.5
+    )
+    config, linguistic = ParallelTtsConfig(), LinguisticConfig(linguistic_dim=90)
+    targets = target_values(config, features)
+    architecture = DenseSynthesisConfig(hidden_units=(8,), duration_units=(8,))
+    target_dim = 2 * (targets.stop - targets.start)  # With their differences.
+    model = DenseSynthesis(architecture, linguistic.linguistic_dim, target_dim)
+    mean, std = np.log1p(frames_per_phoneme), 1e-3
+    model.duration_normalization.set_statistics(np.array([mean]), np.array([std]))
+    front_end = TextFrontEnd(TextConfig("phonemes"))
+    return ParallelTts(
+        *(model, config, features, linguistic, front_end), lambda: ["the red box."]
+    )
+
+
+def wav(samples, rate_hz=RATE_HZ, subtype="PCM_16"):
+    """A wav file whose header may state any rate."""
+    contents = io.BytesIO()
+    soundfile.write(contents, samples, 8000, format="WAV", subtype=subtype)
+    data = bytearray(contents.getvalue())
+    start = data.index(b"fmt ") + 12
+    data[start : start + 4] = rate_hz.to_bytes(4, "little")
+    return bytes(data)
