@@ -126,7 +126,7 @@ def default_config(model: str) -> RunConfig:
     )
 
 
-def parse_config(text: str | bytes) -> RunConfig:
+def parse_config(text: str) -> RunConfig:
     """Reads what `RunConfig.to_json` has written.
 
     Raises:
