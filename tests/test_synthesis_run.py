@@ -89,7 +89,7 @@ def test_every_field_is_a_flag_with_the_default_of_the_recipe(capsys):
 
 
 BAD = {
-    "unknown vocoder": (["--vocoder", "wavenet()"], "known: griffin_lim, lpc"),
+    "unknown vocoder": (["--vocoder", "wavenet()"], "known ones are griffin_lim, lpc"),
     "vocoder without its frames": (["--vocoder", "lpc()"], "lpc_order"),
     "out of range": (["--guide-width", "0"], "guide_width must be above 0"),
     "unknown loss": (["--frame-loss", "l3"], "must be one of l1, l2, l1_l2"),
@@ -106,9 +106,11 @@ def test_bad_input_is_one_line_and_exit_code_2(case, voice_flags, tmp_path, comm
     arguments, reason = BAD[case]
     given = [*voice_flags, "--run-dir", tmp_path, *arguments]
     code, out, errors = command(train.main, *given)
-    assert (code, out, len(errors)) == (2, "", 1)
-    assert errors[0].startswith("error: ")
-    assert reason in errors[0]
+    assert (code, out) == (2, "")
+    # The table of the corpus may stand before it.
+    assert [line for line in errors if "rror" in line] == errors[-1:]
+    assert errors[-1].startswith("error: ")
+    assert reason in errors[-1]
     assert not (tmp_path / "config.json").exists()
 
 
@@ -163,7 +165,7 @@ def test_a_run_starts_from_another_and_resumes_without_it(small_voice, tmp_path,
     with np.load(other / "checkpoints" / "best.npz") as arrays:
         best = dict(arrays)
     begun, lines = begin("--init-from", str(other))
-    assert lines[0] == f"{len(best)} of {len(best)} weights taken from {other}"
+    assert f"{len(best)} of {len(best)} weights taken from {other}" in lines
     assert not any(line.startswith("not taken") for line in lines)
     assert set(begun) == set(best)
     for path, value in best.items():
@@ -180,7 +182,8 @@ def test_weights_of_another_size_are_not_taken_and_named(small_voice, begin):
         "--init-from", str(small_voice), "--decoder-units=20", "--postnet-layers=1"
     )
     left = [line.split(": ") for line in lines if line.startswith("not taken: ")]
-    assert lines[0].startswith(f"{len(begun) - len(left)} of {len(begun)} weights")
+    taken = f"{len(begun) - len(left)} of {len(begun)} weights"
+    assert any(line.startswith(taken) for line in lines)
     reasons = {path.split("/", 1)[1]: reason for _, path, reason in left}
     assert reasons["decoder/lstm_0/recurrent_kernel"] == "(40, 96) there, (36, 80) here"
     new = [reasons.pop(path) for path in list(reasons) if path.startswith("postnet/")]

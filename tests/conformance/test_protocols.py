@@ -108,7 +108,7 @@ def test_one_input_needs_no_name(exports, post):
     asked = {"signature_name": "transcribe_bytes", "instances": [contents]}
     status, answer = post("rnn_recognizer", asked)
     assert status == 200
-    assert set(answer["predictions"][0]) == {"label", "labels", "scores"}
+    assert set(answer["predictions"][0]) == {"label", "labels", "scores", "error"}
 
 
 WAVEFORM = {"waveform": [0.0, 0.1], "waveform_length": 2}

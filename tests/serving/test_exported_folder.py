@@ -98,7 +98,7 @@ def test_a_damaged_list_of_models_stops_an_export_before_its_work(small_run, tmp
     (tmp_path / MODELS_FILE).write_text("models: a, b")
     with pytest.raises(RunError, match="is no ModelServerConfig"):
         export.run(small_run, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [MODELS_FILE]
+    assert {path.name for path in tmp_path.iterdir()} == {MODELS_FILE, ".lock"}
 
 
 def test_an_example_that_fails_is_named(tmp_path):

@@ -22,6 +22,7 @@ from tfspeech.strategies import (
     parse_clipping,
 )
 from tfspeech.strategies.clipping.fixed import GlobalNorm, Value
+from tfspeech.training.distribution import create_distribution
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 3)).astype(np.float32)
@@ -150,8 +151,7 @@ def test_a_part_of_a_model_needs_the_model_for_its_units():
 
 @pytest.mark.parametrize("chain", ["none()", "global_norm(0.5)", STATEFUL])
 def test_two_replicas_make_the_weights_of_one(chain):
-    devices = [device.name for device in tf.config.list_logical_devices("CPU")]
-    strategy = tf.distribute.MirroredStrategy(devices)
+    strategy = create_distribution("mirrored").strategy
     inner = keras.optimizers.AdamW(0.01, 0.1, name="adamw")
     one = compiled(chain, inner)
     fit(one, epochs=2)

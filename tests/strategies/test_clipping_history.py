@@ -234,7 +234,7 @@ def test_error_feedback_acts_where_its_inner_strategy_does():
         ("error_feedback('error_feedback()')", "unknown .* 'error_feedback'"),
         ("error_feedback('norm(-1)')", "c must be a number above 0"),
         ("error_feedback('norm(1, match=\"a\")')", "match= belongs to"),
-        ("error_feedback(0.01)", "quoted spec"),
+        ("error_feedback(0.01)", "inner must be a text"),
         ("error_feedback(decay=0)", "decay must be in"),
         ("percentile(0)", "p must be in"),
         ("percentile(window=2.5)", "whole number"),

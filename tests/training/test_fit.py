@@ -13,6 +13,7 @@ from toy import ToyModel, model_of, run, toy_data, toy_step
 from tfspeech.errors import SpecError
 from tfspeech.strategies import Clipped, regularize
 from tfspeech.training.callbacks import read_metrics
+from tfspeech.training.distribution import create_distribution
 from tfspeech.training.fit import Diagnostics
 from tfspeech.training.group import METRICS
 from tfspeech.training.optimizers import Schedule
@@ -197,8 +198,7 @@ def test_a_run_that_goes_on_appends(tmp_path):
 
 
 def test_diagnostics_see_all_replicas_and_through_a_loss_scale(tmp_path):
-    devices = [device.name for device in tf.config.list_logical_devices("CPU")]
-    with tf.distribute.MirroredStrategy(devices).scope():
+    with create_distribution("mirrored").strategy.scope():
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
         optimizer = Clipped(keras.optimizers.SGD(0.01), "global_norm(0.1)")
         model.compile(keras.optimizers.LossScaleOptimizer(optimizer), "mse")

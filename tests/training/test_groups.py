@@ -137,7 +137,8 @@ from tfspeech.training.loop import LoopState, run_loop
 folder, killed, steps, saved = Path(sys.argv[2]), *map(int, sys.argv[3:])
 step = gan_step(seed=7 if (folder / "checkpoint").exists() else 0)
 last, state = LastCheckpoint(folder, step.variables), LoopState(steps, 1)
-if last.restore():
+if (folder / "checkpoint").exists():
+    last.restore()
     state.step = int(step.steps)
 def die(state, metrics, ratios):
     if state.step == killed:
@@ -196,7 +197,7 @@ def test_a_student_is_resumed_to_the_bit(tmp_path):
     first.run(iter(toy_data()), 7)
     LastCheckpoint(tmp_path, first.variables).save(7)
     second, *_ = student_step()
-    assert LastCheckpoint(tmp_path, second.variables).restore()
+    LastCheckpoint(tmp_path, second.variables).restore()
     second.run(iter(toy_data().skip(7)), 5)
     assert all_values(second) == all_values(whole)
 

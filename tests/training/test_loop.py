@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from toy import all_values, run, toy_data, toy_step
 
+from tfspeech.errors import RunError
 from tfspeech.training.checkpoints import LastCheckpoint
 from tfspeech.training.loop import LoopState, run_loop
 
@@ -103,14 +104,15 @@ def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(tmp_path, dtype):
     train(first, state, on_steps=[stop])
     LastCheckpoint(tmp_path, first.variables).save(state.step)
     second = toy_step(**settings, seed=5)  # Whatever it begins with is overwritten.
-    assert LastCheckpoint(tmp_path, second.variables).restore()
+    LastCheckpoint(tmp_path, second.variables).restore()
     assert int(second.steps) == 8
     train(second, LoopState(10, 2, step=8), steps_per_call=3)
     assert all_values(second) == all_values(whole)
 
 
-def test_no_checkpoint_is_no_error(tmp_path):
-    assert not LastCheckpoint(tmp_path, toy_step().variables).restore()
+def test_no_checkpoint_is_an_error_that_names_what_is_missing(tmp_path):
+    with pytest.raises(RunError, match=r"checkpoint, .* is missing or damaged"):
+        LastCheckpoint(tmp_path, toy_step().variables).restore()
 
 
 def test_only_the_last_checkpoint_is_kept(tmp_path):
@@ -125,8 +127,6 @@ def test_only_the_last_checkpoint_is_kept(tmp_path):
 
 
 def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
-    from tfspeech.errors import RunError
-
     step = toy_step()
     LastCheckpoint(tmp_path, step.variables).save(3)
     data = tmp_path / "last-3.data-00000-of-00001"
@@ -136,8 +136,6 @@ def test_a_damaged_checkpoint_is_one_clear_error(tmp_path):
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
-    from tfspeech.errors import RunError
-
     LastCheckpoint(tmp_path, toy_step().variables).save(3)
     other = toy_step(ema_momentum=0.9)
     with pytest.raises(RunError, match="other settings"):

@@ -91,7 +91,9 @@ def convert(lite: LiteModel, kind: str) -> bytes:
         with no_native_reports():
             return converter.convert()
     except Exception as error:
-        reason = str(error).strip().splitlines()[-1]
+        # TensorFlow 2.21 goes on after what names the operations.
+        named = re.findall("(?:Custom|Flex) ops: .*", str(error))
+        reason = ", ".join(named) or str(error).strip().splitlines()[-1]
         raise RunError(f"TFLite cannot convert the model: {reason}") from error
 
 
