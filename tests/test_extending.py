@@ -109,6 +109,8 @@ def commands(corpora):
         yield line + TINY + TINY_OF[trained[1]] if trained else line
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_what_the_page_adds_is_trained_evaluated_and_exported(project, corpora):
     lines = list(commands(corpora))
     done = python(project, "-c", RUN, input=json.dumps(lines))

@@ -15,6 +15,8 @@ EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 FAST = {"epochs": 1, "batch_size": 8, "warmup_steps": 0}
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_blocks_of_the_page_run_in_their_order(
     tones, small_voice, tmp_path, monkeypatch, capsys
 ):
@@ -65,6 +67,8 @@ def settings(tones, sentences, phoneme_times, name):
     }[name] | FAST
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_examples_run(name, settings, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -132,7 +132,17 @@ def test_a_run_that_began_with_other_weights_resumes_to_the_bit(
         np.testing.assert_array_equal(best(parts)[name], value, err_msg=name)
 
 
-@pytest.mark.parametrize("model", ["recogniser", "attention", "dense"])
+SLOW = (pytest.mark.slow, pytest.mark.headline)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "recogniser",
+        pytest.param("attention", marks=SLOW),
+        pytest.param("dense", marks=SLOW),
+    ],
+)
 def test_two_replicas_train_the_model_of_one(
     model, tones, voice_flags, dense_flags, tmp_path
 ):

@@ -17,6 +17,8 @@ def best(run_dir):
         return {name: arrays[name] for name in arrays}
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_run_that_has_ended_goes_on_with_more_epochs(tones, tmp_path, command):
     """With a schedule that does not depend on their number, to the same bits."""
     flags = ["--data", f"folder:{tones}", *SMALL, "--schedule=constant"]
@@ -44,6 +46,8 @@ def test_a_run_that_has_ended_goes_on_with_more_epochs(tones, tmp_path, command)
     assert "holds a run with --units 8; resume it with that" in errors[-1]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_schedule_is_that_of_the_new_total(tones, tmp_path):
     flags = ["--data", f"folder:{tones}", *SMALL, "--schedule=cosine"]
     config, *_ = train.parse([*flags, "--epochs=1"])

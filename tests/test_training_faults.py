@@ -147,6 +147,8 @@ def arguments(tones, small_run):
     return ["--data", f"folder:{tones}", *FEW_STEPS]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_disk_that_fills_up_costs_no_step(disk, command, arguments, tmp_path):
     def some(count):
         """Before the first step, and after the last one."""

@@ -45,6 +45,8 @@ def interrupt(arguments, metrics):
     return errors.splitlines()
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_comparison_is_interrupted_goes_on_and_survives_a_divergence(
     tones, tmp_path, command
 ):

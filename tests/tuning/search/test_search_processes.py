@@ -57,6 +57,8 @@ def outcomes(directory):
     return found
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_command_searches_trains_the_best_again_and_exports_it(
     tones, tmp_path, command, monkeypatch
 ):
