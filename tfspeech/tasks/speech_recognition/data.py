@@ -144,8 +144,8 @@ class SpeechData:
         for place in np.flatnonzero(needed > found):
             audio, excerpt = self._name(indices[place])
             message = (
-                f"the model has {found[place]} frames, the symbols need "
-                f"{needed[place]}: {excerpt}"
+                f"the model has {found[place]} frames, the symbols of {excerpt} need "
+                f"{needed[place]}: mend the text, or have smaller --conv-strides"
             )
             yield Problem("text longer than audio", audio, message)
 

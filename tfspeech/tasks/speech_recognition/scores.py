@@ -123,8 +123,8 @@ def align(said: str, recognised: str) -> tuple[str, str]:
         Both texts with as many columns; a word that one lacks is `*` there.
 
     Example:
-        >>> align("one two three", "one three four")
-        ('one two three *', 'one *   three four')
+        >>> align("one two three", "one three")
+        ('one two three', 'one *   three')
     """
     one, other = said.split(), recognised.split()
     columns: list[tuple[str, str]] = []
