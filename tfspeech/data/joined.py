@@ -37,8 +37,8 @@ class JoinedAudio:
     gain_db: float = 0.0
 
     def __str__(self) -> str:
-        names = (p.name if isinstance(p, Path) else str(p) for p in self.parts)
-        return " + ".join(names)
+        paths = ("/".join(p.parts[-2:]) for p in self.parts if isinstance(p, Path))
+        return " + ".join(paths) or " + ".join(map(str, self.parts))
 
     def render(
         self, read: Callable[[Path | SpokenText], tuple[np.ndarray, int]] | None = None
