@@ -12,7 +12,7 @@ SMALL_TRANSCRIBER = [
     *("--units=16", "--conv-filters=16", "--layers=1", "--dropout=0"),
     *("--time-masks=0", "--noise-share=0", "--room-share=0", "--speed=0"),
     *("--epochs=6", "--batch-size=8", "--warmup-steps=0", "--learning-rate=0.03"),
-    "--ema-momentum=0.5",
+    *("--ema-momentum=0.5", "--synthetic-share=0"),
 ]
 
 TONES_HZ = {"low": 300.0, "middle": 700.0, "high": 1500.0}

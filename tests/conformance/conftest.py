@@ -38,10 +38,10 @@ def serve(folder, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def exports(small_run, small_voice, small_dense, tmp_path_factory):
+def exports(small_run, small_transcriber, small_voice, small_dense, tmp_path_factory):
     """One folder with a model of every kind, and some of other symbols."""
     folder = tmp_path_factory.mktemp("exports")
-    for run_dir in (small_run, small_voice, small_dense):
+    for run_dir in (small_run, small_transcriber, small_voice, small_dense):
         export.run(run_dir, folder)
     export_phoneme_models(folder)
     return folder
@@ -63,6 +63,11 @@ def url(request, server):
 @pytest.fixture(scope="session")
 def recognizer(small_run):
     return load_task(small_run)[1]
+
+
+@pytest.fixture(scope="session")
+def transcriber(small_transcriber):
+    return load_task(small_transcriber)[1]
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,14 @@ from models import CtcRecognizer, CtcRecognizerConfig
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.data.checks import LEVELS
+from tfspeech.data.corpora import load_corpus
 from tfspeech.errors import SpecError
 from tfspeech.tasks.registry import default_config
+from tfspeech.tasks.speech_recognition import data as recognition_data
 from tfspeech.tasks.speech_recognition.data import (
     SpeechData,
     SpeechDataConfig,
+    add_synthetic_strings,
     evaluation_set,
 )
 from tfspeech.tasks.speech_recognition.task import SpeechRecognition
@@ -23,13 +26,15 @@ from tfspeech.tasks.speech_recognition.transcripts import PADDING, TranscriptCon
 from tfspeech.training.config import TrainingConfig
 
 FEATURES = FeatureConfig(features="log_mel", trim_db=0.0)
+SMALL_BATCHES = TrainingConfig(batch_size=8, seed=0)
 TOO_LONG = "text longer than audio"
 ARCHITECTURE = CtcRecognizerConfig(units=4, conv_filters=4)
 
 
-def read(spec, symbols="words", known=(), split=None):
+def read(spec, symbols="words", known=(), split=None, share=0.0):
+    config = SpeechDataConfig(data=spec, synthetic_share=share)
     return SpeechData(
-        *(SpeechDataConfig(data=spec), FEATURES, TranscriptConfig(symbols)),
+        *(config, FEATURES, TranscriptConfig(symbols)),
         *(ARCHITECTURE.output_lengths, known, split),
     )
 
@@ -147,14 +152,32 @@ def test_scores_are_of_what_is_read_from_the_frames(data):
 
 
 def test_batches_are_the_same_from_anywhere_and_fit_the_loss(data):
-    settings = TrainingConfig(batch_size=8, seed=0)
-    run = SpeechTraining(build(data), data, AugmentConfig(), settings)
+    run = SpeechTraining(build(data), data, AugmentConfig(), SMALL_BATCHES)
     third = next(iter(run.batches(2)))
     skipped = next(iter(run.batches(0).skip(2)))
     for name in third:
         np.testing.assert_array_equal(third[name], skipped[name])
     assert third["targets"].shape == (8, 7)
     assert "errors" not in run.validate()
+
+
+def test_strings_of_recordings_get_synthetic_voices_in_training_alone(
+    tones, monkeypatch
+):
+    monkeypatch.setattr(recognition_data, "SYNTHETIC_PER_WORD", 4)
+    plain = read(f"strings:folder:{tones}")
+    mixed = read(f"strings:folder:{tones}", share=0.25)
+    assert mixed.synthetic > 0
+    own, added = np.split(np.array(mixed.corpus.utterances), [-mixed.synthetic])
+    assert tuple(own) == plain.corpus.utterances
+    assert {each.split for each in added} == {"train"}
+    assert mixed.features.sample_rate_hz == 8000
+    run = SpeechTraining(build(mixed), mixed, AugmentConfig(), SMALL_BATCHES)
+    recordings = len(plain.corpus.indices("train"))
+    assert run.steps_per_epoch == -(-(recordings + min(mixed.synthetic, 64)) // 8)
+    assert add_synthetic_strings(load_corpus("reader")) == load_corpus("reader")
+    digits = load_corpus("strings:spoken_digits")
+    assert add_synthetic_strings(digits) == digits
 
 
 def known_frames(task, frames):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Self
 
 import numpy as np
 import tensorflow as tf
 
-from models.config import option
+from models.config import BELOW_1, option
 from models.ctc import required_frames
 from tfspeech.audio.features import FeatureConfig
+from tfspeech.console import say
 from tfspeech.data.checks import (
     LEVELS,
     Problem,
@@ -19,8 +21,11 @@ from tfspeech.data.checks import (
     count_splits,
 )
 from tfspeech.data.config import DataConfig
-from tfspeech.data.corpora import load_corpus
+from tfspeech.data.corpora import load_corpus, strings
+from tfspeech.data.joined import JoinedAudio, files_of
+from tfspeech.data.manifest import Corpus
 from tfspeech.data.pipeline import evaluation_batches
+from tfspeech.data.spoken_words import english_voices, spoken_words
 from tfspeech.data.store import prepare
 from tfspeech.tasks.speech_recognition.transcripts import (
     PADDING,
@@ -31,6 +36,8 @@ from tfspeech.tasks.speech_recognition.transcripts import (
 )
 
 EVALUATION_BATCH_SIZE = 64
+SYNTHETIC_PER_WORD = 300
+SYNTHETIC_SEED = 0
 _EXCERPT = 40
 
 
@@ -44,6 +51,16 @@ class SpeechDataConfig(DataConfig):
         "manifest:FILE, or package.module:FUNCTION, which returns a corpus",
         metavar="CORPUS[:PATH]",
     )
+    synthetic_share: float = option(
+        0.33,
+        "share of an epoch that is drawn from strings of synthetic voices, by eSpeak "
+        "NG, where the corpus has strings of recordings; 0 for none",
+        BELOW_1,
+    )
+
+    def of_corpus(self, spec: str) -> Self:
+        """Returns what holds for another corpus, which gets no synthetic voices."""
+        return dataclasses.replace(super().of_corpus(spec), synthetic_share=0.0)
 
 
 class SpeechData:
@@ -58,7 +75,9 @@ class SpeechData:
         split: Check this split alone, for an evaluation.
 
     Attributes:
-        corpus: The utterances.
+        corpus: The utterances, strings of synthetic voices behind the corpus's own.
+        synthetic: How many strings of synthetic voices there are.
+        synthetic_share: What share of an epoch they are to be.
         transcripts: What is said in each.
         transcriber: Of the symbols.
         store: Their waveforms.
@@ -78,7 +97,19 @@ class SpeechData:
         symbols: Sequence[str] = (),
         split: str | None = None,
     ) -> None:
-        self.corpus = load_corpus(data.data, data.held_out)
+        corpus = load_corpus(data.data, data.held_out)
+        own = len(corpus.utterances)
+        if data.synthetic_share:
+            corpus = add_synthetic_strings(corpus)
+        self.corpus = corpus
+        self.synthetic = len(corpus.utterances) - own
+        self.synthetic_share = data.synthetic_share
+        if self.synthetic and split is None:
+            say(
+                f"{self.synthetic:,} strings of synthetic voices are mixed into "
+                f"training, {data.synthetic_share:.0%} of every epoch "
+                "(--synthetic-share)"
+            )
         texts = [each.text for each in self.corpus.utterances]
         self.transcripts = [transcript(config, text) for text in texts]
         if not symbols:
@@ -153,6 +184,22 @@ class SpeechData:
         """The audio of an utterance and the beginning of its text, for messages."""
         utterance = self.corpus.utterances[index]
         return str(utterance.audio), repr(utterance.text[:_EXCERPT])
+
+
+def add_synthetic_strings(corpus: Corpus) -> Corpus:
+    """Adds strings of synthetic voices to the training split of strings of recordings.
+
+    Other corpora stay as they are: the words of sentences are not said one by one.
+    """
+    train = corpus.split("train")
+    if not any(isinstance(u.audio, JoinedAudio) and files_of(u.audio) for u in train):
+        return corpus
+    words = sorted({word for each in train for word in each.text.split()})
+    spoken = spoken_words(
+        words, english_voices(), SYNTHETIC_PER_WORD, SYNTHETIC_SEED, "train"
+    )
+    joined = strings.load(Corpus("synthetic", spoken))
+    return dataclasses.replace(corpus, utterances=corpus.utterances + joined.utterances)
 
 
 def symbol_counts(symbols: tf.Tensor) -> tf.Tensor:

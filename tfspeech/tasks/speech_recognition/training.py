@@ -45,14 +45,17 @@ class SpeechTraining(Training):
         augment: AugmentConfig,
         settings: TrainingConfig,
     ) -> None:
-        self._train = data.corpus.indices("train")
-        super().__init__(data.store.lengths[self._train], settings)
+        train = data.corpus.indices("train")
+        self._own = train[: len(train) - data.synthetic]
+        share = data.synthetic_share
+        drawn = round(len(self._own) * share / (1.0 - share))
+        lengths = data.store.lengths[train]
+        super().__init__(lengths, settings, data.synthetic, min(data.synthetic, drawn))
         self._task = task
         self._data = data
         noise = noise_energies(data.corpus.noises, data.features)
         self._load = augmented_words(
-            *(data.store, self._train, data.targets(self._train)),
-            *(data.features, augment, noise),
+            *(data.store, train, data.targets(train), data.features, augment, noise)
         )
         validation = data.corpus.indices("validation")
         # Asked for once per epoch, and never changed.
@@ -73,8 +76,8 @@ class SpeechTraining(Training):
         return {name: value for name, value in scores.items() if name != "errors"}
 
     def set_statistics(self) -> None:
-        """Has the model normalise by the training utterances."""
-        shuffled = np.random.default_rng(0).permutation(self._train)
+        """Has the model normalise by the corpus's own training utterances."""
+        shuffled = np.random.default_rng(0).permutation(self._own)
         chosen = np.sort(shuffled[:STATISTICS_UTTERANCES])
         statistics = feature_statistics(evaluation_set(self._data, chosen))
         self._task.model.normalization.set_statistics(*statistics)
