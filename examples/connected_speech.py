@@ -25,7 +25,9 @@ def main(folder: str | Path = "runs/connected_speech", **settings: Any) -> None:
     rate_hz = data.features.sample_rate_hz
     first = data.corpus.indices("test")[0]
     heard = run.transcribe((data.store[first], rate_hz))
-    print(f"said: {data.transcripts[first]}, heard: {heard.text} ({heard.confidence:.0%})")
+    print(
+        f"said: {data.transcripts[first]}, heard: {heard.text} ({heard.confidence:.0%})"
+    )
     for segment in heard.segments:
         for word in segment.words:
             print(f"{word.start_s:6.2f} s  {word.word}")

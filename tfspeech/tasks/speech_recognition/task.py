@@ -101,6 +101,8 @@ class SpeechRecognition(ModelTask):
         self.features = features
         self.transcriber = transcriber
         self._measure = tf.function(self._measure_batch, reduce_retracing=True)
+        waveform = tf.TensorSpec([1, None], tf.float32)
+        self._read = tf.function(self._read_waveform, input_signature=[waveform])
 
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
         """The CTC loss in nats per symbol, and how many utterances have none.
@@ -177,9 +179,7 @@ class SpeechRecognition(ModelTask):
     def _transcribe_piece(self, piece: Piece, rate_hz: int) -> Segment:
         samples = tf.constant(piece.samples)
         waveform = resample(samples, rate_hz, self.features.sample_rate_hz)
-        logits, frames = self.score(waveform[tf.newaxis], tf.shape(waveform)[:1])
-        read = read_best_path(logits, frames)
-        confidence = tf.exp(log_probabilities(logits, frames, read.numbers))
+        read, confidence, frames = self._read(waveform[tf.newaxis])
         start_s, length_s = piece.start / rate_hz, len(piece.samples) / rate_hz
         return Segment(
             round(start_s, 3),
@@ -188,6 +188,14 @@ class SpeechRecognition(ModelTask):
             float(confidence[0]),
             self._words(read, start_s, length_s / int(frames[0])),
         )
+
+    def _read_waveform(
+        self, waveform: tf.Tensor
+    ) -> tuple[Symbols, tf.Tensor, tf.Tensor]:
+        """What is read from one waveform, its probability, and how many frames."""
+        logits, frames = self.score(waveform, tf.shape(waveform)[1:])
+        read = read_best_path(logits, frames)
+        return read, tf.exp(log_probabilities(logits, frames, read.numbers)), frames
 
     def _words(
         self, read: Symbols, start_s: float, frame_s: float
