@@ -10,6 +10,7 @@ import tfspeech
 from tfspeech import evaluate, transcribe
 from tfspeech.audio.decode import read_audio
 from tfspeech.tasks.limits import RecognitionLimits
+from tfspeech.tasks.runs import load_task
 
 
 @pytest.fixture(scope="module")
