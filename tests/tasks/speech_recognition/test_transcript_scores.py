@@ -5,6 +5,7 @@ from tfspeech.tasks.intervals import rate_interval
 from tfspeech.tasks.speech_recognition.scores import (
     align,
     describe_scores,
+    reliability,
     transcript_scores,
 )
 
@@ -61,6 +62,17 @@ def test_intervals_hold_the_rate_and_shrink_with_the_data():
     assert rate_interval(np.zeros(9, int), np.ones(9, int)) == (0.0, 0.0)
 
 
+def test_confidence_is_compared_with_how_often_it_is_right():
+    confidences = np.array([0.95, 0.97, 0.99, 0.91, 0.32, 1.0])
+    right = np.array([True, True, False, True, False, True])
+    found = reliability(confidences, right)
+    (low, share, count), high = found["reliability"]
+    assert (round(low, 2), share, count) == (0.32, 0.0, 1)
+    assert high == pytest.approx([0.964, 0.8, 5])
+    assert found["calibration_error"] == pytest.approx((0.32 + 5 * 0.164) / 6)
+    assert reliability(np.ones(3), np.ones(3, bool))["calibration_error"] == 0
+
+
 def test_words_are_put_below_one_another():
     assert align("a bb c", "a c") == ("a bb c", "a *  c")
     assert align("a c", "a ddd c") == ("a *   c", "a ddd c")
@@ -68,7 +80,9 @@ def test_words_are_put_below_one_another():
 
 
 def test_the_text_has_rates_speakers_and_alignments(scores):
-    text = describe_scores({"loss": 0.5, "unaligned": 2, **scores})
+    text = describe_scores(
+        {"loss": 0.5, "unaligned": 2, "calibration_error": 0.01, **scores}
+    )
     assert "37.50% of 8 words" in text
     assert "2 utterances have fewer frames" in text
     assert "one two   three\n  one three three" in text

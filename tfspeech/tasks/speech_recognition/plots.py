@@ -1,4 +1,4 @@
-"""Plots of which words are taken for which."""
+"""Plots of which words are taken for which, and how sure the model is."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 
 
 def plot_errors(scores: dict[str, Any], target: Path) -> None:
-    """Plots the most frequent errors, and the error rate of every speaker.
+    """Plots the most frequent errors, the error rates of speakers, and confidences.
 
     Args:
-        scores: Of `transcript_scores`.
+        scores: Of `transcript_scores` and `reliability`.
         target: The PNG.
     """
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    frequent, speakers = figure.subplots(1, 2)
+    figure = Figure(figsize=(13, 5), layout="constrained")
+    frequent, speakers, sure = figure.subplots(1, 3)
     names = [f"{a or 'nothing'} → {b or 'nothing'}" for a, b, _ in scores["confusions"]]
     counts = [count for *_, count in scores["confusions"]]
     frequent.barh(names[::-1], counts[::-1])
@@ -27,4 +27,9 @@ def plot_errors(scores: dict[str, Any], target: Path) -> None:
     rates = {"all": scores["wer"], **rates}
     speakers.barh([*rates][::-1], [100 * rate for rate in rates.values()][::-1])
     speakers.set(xlabel="word error rate (%)", title="Speakers", xlim=(0, None))
+    sure.plot([0, 1], [0, 1], ":", color="gray")
+    rows = scores["reliability"]
+    sure.plot([row[0] for row in rows], [row[1] for row in rows], "o-")
+    sure.set(xlabel="confidence", ylabel="share of transcripts that are right")
+    sure.set_title(f"Calibration error {scores['calibration_error']:.2%}")
     figure.savefig(target, dpi=120)

@@ -23,7 +23,7 @@ from tfspeech.tasks.speech_recognition.data import (
     symbol_counts,
 )
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
-from tfspeech.tasks.speech_recognition.scores import transcript_scores
+from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores
 from tfspeech.tasks.speech_recognition.server import TranscriptionServer
 from tfspeech.tasks.speech_recognition.transcripts import Transcriber
 from tfspeech.tasks.task import ModelTask
@@ -234,34 +234,44 @@ class SpeechRecognition(ModelTask):
             names: Of the utterances.
 
         Returns:
-            What `transcript_scores` returns; `loss` in nats per symbol; and
-            `unaligned`, how many utterances have none, because their text needs more
-            frames than there are.
+            What `transcript_scores` and `reliability` return; `loss` in nats per
+            symbol; and `unaligned`, how many utterances have none, because their text
+            needs more frames than there are.
         """
         transcripts = [""] * len(references)
-        losses = symbols = unaligned = 0.0
+        confidences = np.zeros(len(references))
+        sums = np.zeros(3)
         for batch in batches:
-            numbers, ctc, count, left_out = self._measure(
+            numbers, confidence, *measured = self._measure(
                 batch["features"], batch["lengths"], batch["targets"]
             )
-            losses, symbols = losses + float(ctc), symbols + float(count)
-            unaligned += int(left_out)
-            for row, read in zip(batch["rows"].numpy(), numbers.to_list(), strict=True):
+            sums += np.array([float(each) for each in measured])
+            rows = batch["rows"].numpy()
+            confidences[rows] = confidence.numpy()
+            for row, read in zip(rows, numbers.to_list(), strict=True):
                 transcripts[row] = self.transcriber.decode(read)
-        scores = transcript_scores(references, transcripts, speakers, names)
-        loss = losses / symbols if symbols else float("nan")
-        return {"loss": loss, "unaligned": int(unaligned), **scores}
+        losses, symbols, unaligned = sums
+        pairs = zip(transcripts, references, strict=True)
+        right = np.array([one == other for one, other in pairs])
+        return {
+            "loss": float(losses / symbols) if symbols else float("nan"),
+            "unaligned": int(unaligned),
+            **transcript_scores(references, transcripts, speakers, names),
+            **reliability(confidences, right),
+        }
 
     def _measure_batch(
         self, features: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor
-    ) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """What is read; the sum of the losses, their symbols, and rows without one."""
+    ) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """What is read and how surely; sums of losses and their symbols, misfits."""
         outputs = self.model({"features": features, "lengths": lengths}, training=False)
         logits, frames = outputs["logits"], outputs["logit_lengths"]
         counts = symbol_counts(targets)
         losses, fits = ctc_losses(logits, frames, targets, counts)
+        numbers = read_best_path(logits, frames).numbers
         return (
-            read_best_path(logits, frames).numbers,
+            numbers,
+            tf.exp(log_probabilities(logits, frames, numbers)),
             tf.reduce_sum(losses),
             tf.reduce_sum(tf.where(fits, counts, 0)),
             tf.reduce_sum(tf.cast(~fits, tf.int32)),
