@@ -100,9 +100,14 @@ class SpeechRecognition(ModelTask):
         super().__init__(model)
         self.features = features
         self.transcriber = transcriber
-        self._measure = tf.function(self._measure_batch, reduce_retracing=True)
         waveform = tf.TensorSpec([1, None], tf.float32)
         self._read = tf.function(self._read_waveform, input_signature=[waveform])
+        batch = [
+            tf.TensorSpec([None, None, features.feature_dim], tf.float32),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
+        ]
+        self._measure = tf.function(self._measure_batch, input_signature=batch)
 
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
         """The CTC loss in nats per symbol, and how many utterances have none.
