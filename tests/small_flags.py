@@ -8,7 +8,8 @@ SMALL = [
 ]
 
 SMALL_TRANSCRIBER = [
-    *("ctc_recognizer", "--num-mels=16", "--utterance-normalization=none"),
+    *("ctc_recognizer", "--features=log_mel", "--num-mels=16"),
+    "--utterance-normalization=none",
     *("--units=16", "--conv-filters=16", "--layers=1", "--dropout=0"),
     *("--time-masks=0", "--noise-share=0", "--room-share=0", "--speed=0"),
     *("--epochs=6", "--batch-size=8", "--warmup-steps=0", "--learning-rate=0.03"),

@@ -22,10 +22,8 @@ from tfspeech.tasks.task import RunConfig
 
 
 def _features() -> FeatureConfig:
-    """Log-mel energies of the whole utterance, whose times are those of the audio."""
-    return FeatureConfig(
-        features="log_mel", num_mels=40, trim_db=0.0, utterance_mean_share=1.0
-    )
+    """Features of the whole utterance, whose times are those of the audio."""
+    return FeatureConfig(trim_db=0.0)
 
 
 def _augment() -> AugmentConfig:
