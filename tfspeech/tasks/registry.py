@@ -67,7 +67,7 @@ MODELS = {
         CtcRecognizer,
         CtcRecognizerConfig,
         SpeechRecognitionRun,
-        {"epochs": 20, "batch_size": 32, "warmup_steps": 200},
+        {"epochs": 10},
     ),
     "dense_synthesis": Entry(
         DenseSynthesis,
