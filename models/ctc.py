@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from models.trellis import LOG_ZERO, Transitions, log_likelihoods
+
 BLANK = -1
 """The class of the blank, counted as Python does: the last. `tf.nn.ctc_loss` and
 `tf.nn.ctc_greedy_decoder` are told so, `tf.nn.ctc_beam_search_decoder` knows no other
@@ -83,30 +85,44 @@ def ctc_losses(
 def log_probabilities(
     logits: tf.Tensor, lengths: tf.Tensor, numbers: tf.RaggedTensor
 ) -> tf.Tensor:
-    """Returns the log-probabilities of what was read, over all its paths.
+    """Returns the log-probabilities of texts, over all their paths.
 
-    It has operations of its own for every device, unlike `ctc_losses`, so that it can
-    be part of an exported graph.
+    They are those of `ctc_losses`, also of empty texts, in operations that exported
+    graphs may have.
 
     Args:
         logits: float32 [batch, frames, symbols + 1]; the last class is the blank.
-        lengths: int32 [batch], in frames.
-        numbers: Sequences that fit into the frames, ragged int32 [batch, symbols].
+        lengths: int32 [batch], in frames, at least one.
+        numbers: Symbols that fit into the frames, ragged int32 [batch, symbols].
 
     Returns:
         float32 [batch].
     """
-    counts = tf.cast(numbers.row_lengths(), tf.int32)
-    losses = tf.nn.ctc_loss(
-        *(numbers.to_tensor(), logits, counts, lengths),
-        logits_time_major=False,
-        blank_index=BLANK,
+    blank = logits.shape[2] + BLANK
+    symbols = numbers.to_tensor()
+    counts = tf.cast(numbers.row_lengths(), tf.int32)[:, tf.newaxis]
+    # Every symbol is a state, and so is the blank before it and that at the end.
+    pairs = tf.stack([tf.fill(tf.shape(symbols), blank), symbols], axis=2)
+    states = tf.reshape(pairs, [tf.shape(symbols)[0], 2 * tf.shape(symbols)[1]])
+    states = tf.pad(states, [[0, 0], [0, 1]], constant_values=blank)
+    places = tf.range(tf.shape(states)[1])[tf.newaxis]
+    exists = places <= 2 * counts
+    # A blank may be left out between two symbols that differ.
+    is_other = (states != blank) & (states != tf.roll(states, 2, 1))
+
+    def allowed(where: tf.Tensor) -> tf.Tensor:
+        return tf.where(where & exists, 0.0, LOG_ZERO)
+
+    transitions = Transitions(
+        skip_length=2,
+        initial=allowed(places <= 1),
+        self_loop=tf.zeros(tf.shape(states)),
+        next=allowed(places >= 1),
+        skip=allowed(is_other & (places >= 2)),
+        final=allowed(places >= 2 * counts - 1),
     )
-    # An empty sequence has one path, of blanks; the loss does not know it.
-    blanks = tf.nn.log_softmax(logits)[:, :, BLANK]
-    inside = tf.sequence_mask(lengths, tf.shape(blanks)[1])
-    silence = tf.reduce_sum(tf.where(inside, blanks, 0.0), axis=1)
-    return tf.where(counts > 0, -losses, silence)
+    scores = tf.gather(tf.nn.log_softmax(logits), states, axis=2, batch_dims=1)
+    return log_likelihoods(tf.transpose(scores, [1, 0, 2]), lengths, transitions)
 
 
 def read_best_path(logits: tf.Tensor, lengths: tf.Tensor) -> Symbols:
