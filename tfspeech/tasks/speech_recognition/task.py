@@ -100,14 +100,15 @@ class SpeechRecognition(ModelTask):
         super().__init__(model)
         self.features = features
         self.transcriber = transcriber
+        # AutoGraph would take seconds to read the sources.
         waveform = tf.TensorSpec([1, None], tf.float32)
-        self._read = tf.function(self._read_waveform, input_signature=[waveform])
+        self._read = tf.function(self._read_waveform, [waveform], autograph=False)
         batch = [
             tf.TensorSpec([None, None, features.feature_dim], tf.float32),
             tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([None, None], tf.int32),
         ]
-        self._measure = tf.function(self._measure_batch, input_signature=batch)
+        self._measure = tf.function(self._measure_batch, batch, autograph=False)
 
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
         """The CTC loss in nats per symbol, and how many utterances have none.
