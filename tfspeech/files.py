@@ -23,12 +23,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 from filelock import FileLock, Timeout
 
 from tfspeech.console import say
 from tfspeech.errors import RunError
 
 LOCK_FILE = ".lock"
+
+
+def cache_folder() -> Path:
+    """Returns $TFSPEECH_CACHE, by default the user's cache folder."""
+    return Path(
+        os.environ.get("TFSPEECH_CACHE") or platformdirs.user_cache_dir("tfspeech")
+    )
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import platformdirs
 import tensorflow as tf
 
 from tfspeech.console import say
@@ -199,13 +198,6 @@ def read_arrays(store: ArrayStore, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Te
     arrays, lengths = tf.numpy_function(store.batch, [indices], [tf.float32, tf.int32])
     arrays = tf.ensure_shape(arrays, [None, None, *store.row_shape])
     return arrays, tf.ensure_shape(lengths, [None])
-
-
-def cache_folder() -> Path:
-    """Returns $TFSPEECH_CACHE, by default the user's cache folder."""
-    return Path(
-        os.environ.get("TFSPEECH_CACHE") or platformdirs.user_cache_dir("tfspeech")
-    )
 
 
 def open_or_make(
