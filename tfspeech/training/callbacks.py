@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,6 +93,11 @@ def _number(value: float) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
+_FIGURE = (int, float, NoneType)
+_KINDS = {"group": str, "update_ratio": dict, "validation": dict, "weights": dict}
+"""The types of what a record has besides figures."""
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Reads `metrics.jsonl`; a last line cut off by a crash is left out.
 
@@ -116,8 +122,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _parse_record(line: bytes) -> dict[str, Any]:
     record = parse_json(line)
-    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+    if not isinstance(record, dict) or type(record.get("step")) is not int:
         raise ValueError("it is no record of a step")
+    for name, value in record.items():
+        if not isinstance(value, _KINDS.get(name, _FIGURE)):
+            raise ValueError(f"it has {value!r:.60} for {name}")
     return record
 
 
