@@ -132,7 +132,7 @@ def read_json(path: Path, build: Callable[[Any], Value]) -> Value:
         OSError: It cannot be read.
     """
     try:
-        return build(parse_json(path.read_bytes()))
+        return build(parse_json(read_file(path)))
     except ValueError as error:
         raise RunError(
             f"{path} is damaged, remove it to have it made again: {error}"

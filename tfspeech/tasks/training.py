@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from tfspeech.console import say
+from tfspeech.data.cache import reading_arrays
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError, SpecError
 from tfspeech.files import locked, write_text
@@ -41,6 +42,7 @@ from tfspeech.training.callbacks import (
     TensorBoard,
 )
 from tfspeech.training.checkpoints import (
+    POINTER_FILE,
     LastCheckpoint,
     check_best,
     restore_best,
@@ -102,9 +104,10 @@ def train(
     distribution = create_distribution(config.training.distribute)
     config = absolute(config)
     if not distribution.is_chief:
-        resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS)) is not None
-        return _train_and_score(config, run_dir, distribution, resumed, is_over)
-    with locked(run_dir):
+        resumed = (run_dir / CHECKPOINTS / POINTER_FILE).exists()
+        with reading_arrays():
+            return _train_and_score(config, run_dir, distribution, resumed, is_over)
+    with locked(run_dir), reading_arrays():
         found = find_state(run_dir)
         if found is not RunState.NONE:
             if not resume:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tfspeech.console import progress, say
 from tfspeech.errors import DivergenceError, RunError
-from tfspeech.files import parse_json, write_text
+from tfspeech.files import parse_json, read_file, write_text
 from tfspeech.training.loop import LoopState
 from tfspeech.training.step import Metrics, UpdateRatios
 
@@ -104,7 +104,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     Raises:
         RunError: Another line is damaged.
     """
-    *lines, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    *lines, rest = read_file(path).split(b"\n") if path.exists() else [b""]
     records = []
     for number, line in enumerate(lines, start=1):
         try:
