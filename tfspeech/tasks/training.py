@@ -97,7 +97,7 @@ def train(
     Raises:
         CorpusError: The corpus cannot be read or used.
         RunError: `run_dir` holds another run, a damaged one or one that is being
-            trained, or cannot be written.
+            trained, or cannot be written; or the model does not fit into the memory.
         DivergenceError: Too many steps in a row were not finite, or no validation.
         KeyboardInterrupt: SIGINT or SIGTERM; the run can be resumed.
     """
@@ -105,9 +105,9 @@ def train(
     config = absolute(config)
     if not distribution.is_chief:
         resumed = (run_dir / CHECKPOINTS / POINTER_FILE).exists()
-        with reading_arrays():
+        with reading_arrays(), _enough_memory():
             return _train_and_score(config, run_dir, distribution, resumed, is_over)
-    with locked(run_dir), reading_arrays():
+    with locked(run_dir), reading_arrays(), _enough_memory():
         found = find_state(run_dir)
         if found is not RunState.NONE:
             if not resume:
@@ -118,6 +118,19 @@ def train(
             check_same(run_dir, _extended(load_config(run_dir), config), config)
         resumed = found is RunState.SAVED
         return _train_and_score(config, run_dir, distribution, resumed, is_over)
+
+
+@contextlib.contextmanager
+def _enough_memory() -> Iterator[None]:
+    """Raises a `RunError` where the block has no memory left."""
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise RunError(
+            "there is not enough memory: lower --batch-size, or the sizes of the model "
+            f"or of the features. ({reason})"
+        ) from error
 
 
 def _train_and_score(
