@@ -351,6 +351,16 @@ def test_every_number_on_a_command_line_is_tested(name, monkeypatch, command):
     assert seen - options <= set(FLAGS.get(name, ((), (), ()))[2])
 
 
+def test_the_benchmarks_run_all_parts_unless_some_are_named(command, monkeypatch):
+    ran = []
+    parts = {name: lambda name=name: ran.append(name) for name in ("one", "two")}
+    monkeypatch.setattr(benchmarks, "PARTS", parts)
+    assert command(benchmarks.main)[0] == 0
+    assert ran == ["one", "two"]
+    assert command(benchmarks.main, "two")[0] == 0
+    assert ran == ["one", "two", "two"]
+
+
 def test_the_help_of_the_benchmarks_runs_none(command, capsys):
     code, out, errors = command(benchmarks.main, "--help")
     assert (code, errors) == (0, [])
