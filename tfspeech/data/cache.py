@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -198,6 +199,21 @@ def read_arrays(store: ArrayStore, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Te
     arrays, lengths = tf.numpy_function(store.batch, [indices], [tf.float32, tf.int32])
     arrays = tf.ensure_shape(arrays, [None, None, *store.row_shape])
     return arrays, tf.ensure_shape(lengths, [None])
+
+
+@contextlib.contextmanager
+def reading_arrays() -> Iterator[None]:
+    """Raises the `CorpusError` of an array that cannot be read in `tf.data`.
+
+    TensorFlow makes an error of its own of it, whose message has the name and text.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = re.search(rf"{CorpusError.__name__}: (.*)", error.message)
+        if reason is None:
+            raise
+        raise CorpusError(reason[1]) from error
 
 
 def open_or_make(
