@@ -128,5 +128,5 @@ class SpeechLimits(Limits):
         400, "most symbols of a row, with its padding", _COUNTS, unit="symbols"
     )
     max_spoken_seconds: float = option(
-        20.0, "longest speech of a row", _SECONDS, unit="s"
+        30.0, "longest speech of a row", _SECONDS, unit="s"
     )
