@@ -10,10 +10,14 @@ from tfspeech.audio.blocks import read_blocks
 from tfspeech.audio.decode import FORMATS, read_audio
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import AudioError, RunError, SpecError
+from tfspeech.files import open_file
 from tfspeech.subtitles import SUBTITLES, format_subtitles
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.task import Task
+
+_MOST_COMPRESSED_BYTES = 1_000_000
+_RIFF = b"RIFF"
 
 
 def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -56,16 +60,23 @@ def _recognize(run_dir: Path, files: Sequence[Path]) -> Iterator[tuple[Path, Any
 
 
 def _is_long(file: Path) -> bool:
-    """Whether a file is not to be read whole."""
-    return file.is_file() and file.stat().st_size > RecognitionLimits().max_audio_bytes
+    """Whether a file may hold hours, so that it is better not read whole."""
+    if not file.is_file():
+        return False
+    with open_file(file) as opened:
+        compressed = opened.read(len(_RIFF)) != _RIFF
+    whole = RecognitionLimits().max_audio_bytes
+    most = _MOST_COMPRESSED_BYTES if compressed else whole
+    return file.stat().st_size > most
 
 
 def _in_blocks(task: Task, file: Path) -> Any:
-    """Recognises what is said in a file that is not read whole."""
-    if not task.takes_blocks:
-        task.limits.check("max_audio_bytes", file.stat().st_size, AudioError)
-    rate_hz, blocks = read_blocks(file)
-    return task.transcribe_blocks(blocks, rate_hz)
+    """Recognises what is said in a long file."""
+    if task.takes_blocks:
+        rate_hz, blocks = read_blocks(file)
+        return task.transcribe_blocks(blocks, rate_hz)
+    task.limits.check("max_audio_bytes", file.stat().st_size, AudioError)
+    return task.transcribe(*read_audio(file))
 
 
 def _plain(found: Any) -> Any:
