@@ -3,6 +3,7 @@
 from models.attention_tts import AttentionTts, AttentionTtsConfig
 from models.dense_synthesis import DenseNet, DenseSynthesis, DenseSynthesisConfig
 from models.rnn_recognizer import RnnRecognizer, RnnRecognizerConfig
+from models.source_filter import SourceFilter, SourceFilterConfig
 
 __all__ = [
     "AttentionTts",
@@ -12,4 +13,6 @@ __all__ = [
     "DenseSynthesisConfig",
     "RnnRecognizer",
     "RnnRecognizerConfig",
+    "SourceFilter",
+    "SourceFilterConfig",
 ]

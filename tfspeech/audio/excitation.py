@@ -25,6 +25,24 @@ def noise(samples: tf.Tensor, sample_rate_hz: int) -> tf.Tensor:
     return _repeated(_white_second(sample_rate_hz), samples)
 
 
+def pulses(log_pitch: tf.Tensor, hop_length: int, sample_rate_hz: int) -> tf.Tensor:
+    """Makes a train of band-limited pulses of mean square 1.
+
+    Args:
+        log_pitch: ln of the pitch in Hz, float32 [batch, frames]; it is linear in Hz
+            from frame to frame.
+        hop_length: Samples from one frame to the next.
+        sample_rate_hz: The rate of the pulses.
+
+    Returns:
+        float32 [batch, frames, hop_length]; each row starts at the centre of its frame.
+    """
+    pitch_hz = _audible(log_pitch, sample_rate_hz)
+    turns, sample_hz = _turns(pitch_hz, hop_length, sample_rate_hz)
+    count = tf.floor(sample_rate_hz / 2 / sample_hz)
+    return _cosines(turns, count) * tf.math.rsqrt(2 * count)
+
+
 def pulses_and_noise(
     log_pitch: tf.Tensor, voicing: tf.Tensor, hop_length: int, sample_rate_hz: int
 ) -> tf.Tensor:
@@ -41,20 +59,45 @@ def pulses_and_noise(
     Returns:
         float32 [batch, frames x hop_length], from the centre of the first frame on.
     """
-    pitch_hz = tf.clip_by_value(tf.exp(log_pitch), _LOWEST_HZ, sample_rate_hz / 4)
+    pitch_hz = _audible(log_pitch, sample_rate_hz)
     shape = tf.shape(pitch_hz)
     samples = shape[1] * hop_length
-    pulses = tf.reshape(_pulses(pitch_hz, hop_length, sample_rate_hz), [shape[0], -1])
+    mixed = _mixed_pulses(pitch_hz, hop_length, sample_rate_hz)
+    mixed = tf.reshape(mixed, [shape[0], -1])
     voiced = _per_sample(tf.clip_by_value(2 * voicing - 0.5, 0.0, 1.0), hop_length)
     voiced = tf.reshape(voiced, [shape[0], -1])
     high_noise = _repeated(_high_second(sample_rate_hz), samples)
-    return tf.sqrt(voiced) * (pulses + high_noise) + tf.sqrt(1 - voiced) * noise(
+    return tf.sqrt(voiced) * (mixed + high_noise) + tf.sqrt(1 - voiced) * noise(
         samples, sample_rate_hz
     )
 
 
-def _pulses(pitch_hz: tf.Tensor, hop_length: int, sample_rate_hz: int) -> tf.Tensor:
-    """Returns harmonics of a gliding pitch, float32 [batch, frames, hop_length]."""
+def _audible(log_pitch: tf.Tensor, sample_rate_hz: int) -> tf.Tensor:
+    """Returns a pitch in Hz, within what has harmonics."""
+    return tf.clip_by_value(tf.exp(log_pitch), _LOWEST_HZ, sample_rate_hz / 4)
+
+
+def _mixed_pulses(
+    pitch_hz: tf.Tensor, hop_length: int, sample_rate_hz: int
+) -> tf.Tensor:
+    """Returns harmonics that are weaker where noise joins them, as of `pulses`."""
+    turns, sample_hz = _turns(pitch_hz, hop_length, sample_rate_hz)
+    count = tf.floor(sample_rate_hz / 2 / sample_hz)
+    low_count = tf.minimum(count, tf.floor(_MIXED_HZ / sample_hz))
+    level = np.sqrt(1 - _NOISE_SHARE)
+    harmonics = level * _cosines(turns, count) + (1 - level) * _cosines(
+        turns, low_count
+    )
+    return harmonics * tf.math.rsqrt(2 * count)
+
+
+def _turns(
+    pitch_hz: tf.Tensor, hop_length: int, sample_rate_hz: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the phase of a gliding pitch, in turns in [-0.5, 0.5], and the pitch.
+
+    Both are float32 [batch, frames, hop_length].
+    """
     sample_hz = _per_sample(pitch_hz, hop_length)
     # Turns since the frame's centre, the integral of the pitch; those before it are
     # added up in double precision, or long utterances would go out of tune.
@@ -64,14 +107,7 @@ def _pulses(pitch_hz: tf.Tensor, hop_length: int, sample_rate_hz: int) -> tf.Ten
     hops = tf.cast(pitch_hz + ahead, tf.float64) * hop_length / (2 * sample_rate_hz)
     before = tf.cumsum(hops, axis=1, exclusive=True) % 1.0
     turns += tf.cast(before, tf.float32)[:, :, tf.newaxis]
-    turns -= tf.round(turns)
-    count = tf.floor(sample_rate_hz / 2 / sample_hz)
-    low_count = tf.minimum(count, tf.floor(_MIXED_HZ / sample_hz))
-    level = np.sqrt(1 - _NOISE_SHARE)
-    harmonics = level * _cosines(turns, count) + (1 - level) * _cosines(
-        turns, low_count
-    )
-    return harmonics * tf.math.rsqrt(2 * count)
+    return turns - tf.round(turns), sample_hz
 
 
 def _cosines(turns: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

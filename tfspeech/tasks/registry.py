@@ -17,6 +17,8 @@ from models import (
     DenseSynthesisConfig,
     RnnRecognizer,
     RnnRecognizerConfig,
+    SourceFilter,
+    SourceFilterConfig,
 )
 from tfspeech.console import say
 from tfspeech.errors import SpecError
@@ -25,6 +27,7 @@ from tfspeech.spec import is_outside, load_outside, unknown
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.task import VERSIONS, RunConfig, Task
+from tfspeech.tasks.vocoding.run import VocodingRun
 from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.config import TrainingConfig
 from tfspeech.versions import is_newer
@@ -74,6 +77,18 @@ MODELS = {
         },
     ),
     "rnn_recognizer": Entry(RnnRecognizer, RnnRecognizerConfig, WordRecognitionRun, {}),
+    "source_filter": Entry(
+        SourceFilter,
+        SourceFilterConfig,
+        VocodingRun,
+        {
+            "epochs": 20,
+            "batch_size": 8,
+            "optimizer": "adam(beta_2=0.99)",
+            "learning_rate": 1e-3,
+            "clip": ("global_norm(5.0)",),
+        },
+    ),
 }
 """Name -> model."""
 

@@ -1,0 +1,189 @@
+"""Vocoding: loss, resynthesis and scores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.vocoders import GriffinLim, LpcSynthesis
+from tfspeech.data.pipeline import Batch
+from tfspeech.tasks.limits import WaveformLimits
+from tfspeech.tasks.speech.data import RecordingData
+from tfspeech.tasks.speech.evaluation import (
+    Column,
+    compare_with_recordings,
+    comparison_table,
+)
+from tfspeech.tasks.speech.scores import frame_pairs
+from tfspeech.tasks.speech.task import compiled_vocoder, vocode
+from tfspeech.tasks.task import ModelTask
+from tfspeech.tasks.vocoding.config import (
+    VocodingConfig,
+    check_frames,
+    conditioning_values,
+)
+from tfspeech.tasks.vocoding.data import Recordings
+from tfspeech.tasks.vocoding.losses import stft_losses
+from tfspeech.tasks.vocoding.server import VocodingServer
+from tfspeech.tasks.vocoding.vocoder import NeuralVocoder, network_inputs
+from tfspeech.training.callbacks import Monitor
+from tfspeech.training.step import Losses
+
+COLUMNS = {
+    "": Column("model", frame_pairs),
+    "griffin_lim_": Column("Griffin-Lim", frame_pairs),
+    "lpc_": Column("LPC", frame_pairs),
+}
+"""Prefix of a score -> the vocoder that it was measured on, each with the frames of the
+recording."""
+
+
+class Vocoding(ModelTask):
+    """What a vocoder is trained for.
+
+    Args of the constructor:
+        model: From frames, pulses and noise to a waveform.
+        config: Of the task.
+        features: The frames, with a sample rate.
+
+    Attributes:
+        values: Which of the values of a frame the model sees, int [values].
+    """
+
+    vocodes = True
+    monitor = Monitor("loss", higher_is_better=False)
+    limits = WaveformLimits()
+
+    def __init__(
+        self, model: keras.Model, config: VocodingConfig, features: AcousticConfig
+    ) -> None:
+        super().__init__(model)
+        self.config = config
+        self.features = features
+        self.values = conditioning_values(config, features)
+        around = features.spectrogram.fft_length
+        self._fft_lengths = around // 2, around, 2 * around
+        every = slice(0, features.frame_dim)
+        self.vocoder = compiled_vocoder(self.vocoder_of(features, every), features)
+
+    def vocoder_of(self, features: AcousticConfig, predicted: slice) -> NeuralVocoder:
+        """The model as a vocoder of the frames of a synthesiser.
+
+        Args:
+            features: The frames.
+            predicted: Which of their values the synthesiser predicts.
+
+        Raises:
+            SpecError: They are not those that the model sees.
+        """
+        check_frames(self.config, self.features, features, predicted)
+        values = conditioning_values(self.config, features)
+        return NeuralVocoder(self.model, features, values)
+
+    def inputs(
+        self, frames: tf.Tensor, lengths: tf.Tensor, white: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """What the model takes of the frames of this task; see `network_inputs`."""
+        return network_inputs(frames, lengths, self.features, self.values, white)
+
+    def recordings(self, data: RecordingData, indices: np.ndarray) -> Recordings:
+        """Prepares the recordings at some places for training or evaluation.
+
+        Raises:
+            CorpusError: The cache cannot be written.
+        """
+        return Recordings(data, indices, self.inputs)
+
+    def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
+        """The terms of `stft_losses`, means per sample.
+
+        The first hop is left out: at the start of a segment it lacks the end of what
+        was before.
+        """
+        ours, theirs = (
+            tf.reshape(each[:, 1:], [tf.shape(each)[0], -1])
+            for each in (outputs["waveform"], batch["waveform"])
+        )
+        samples = self.weight(batch) * self.features.hop_length
+        terms = stft_losses(ours, theirs, self._fft_lengths)
+        terms = {name: total / samples for name, total in terms.items()}
+        return Losses(terms, outputs=outputs)
+
+    def weight(self, batch: Batch) -> tf.Tensor:
+        """The hops of a batch, a float32 scalar."""
+        hops = tf.maximum(batch["frame_lengths"] - 1, 1)
+        return tf.cast(tf.reduce_sum(hops), tf.float32)
+
+    def waveform(self, frames: np.ndarray) -> np.ndarray:
+        """Makes a waveform, float32 [samples], of frames [frames, frame_dim]."""
+        return vocode(self.vocoder, frames)
+
+    def evaluate_split(self, data: RecordingData, split: str) -> dict[str, Any]:
+        """Resynthesises one split of a corpus and compares with the recordings.
+
+        Args:
+            data: The corpus.
+            split: The split.
+
+        Returns:
+            `loss`; `sentences`, their number; the figures of `compare_with_recordings`
+            for `COLUMNS`; and for each column its `real_time_factor`, the time it takes
+            over the length of what it says.
+
+        Raises:
+            CorpusError: The split is empty.
+        """
+        indices = data.corpus.indices(split)
+        vocoders = {
+            "": self.vocoder,
+            "griffin_lim_": compiled_vocoder(GriffinLim(self.features), self.features),
+            "lpc_": compiled_vocoder(LpcSynthesis(self.features), self.features),
+        }
+        seconds = dict.fromkeys(vocoders, 0.0)
+        samples = 0
+
+        def spoken() -> Iterator[dict[str, np.ndarray]]:
+            nonlocal samples
+            for vocoder in vocoders.values():  # The first call compiles.
+                vocode(vocoder, data.frames(indices[0]))
+            for index in indices:
+                frames, waveforms = data.frames(index), {}
+                for name, vocoder in vocoders.items():
+                    started = time.perf_counter()
+                    waveforms[name] = vocode(vocoder, frames)
+                    seconds[name] += time.perf_counter() - started
+                samples += len(waveforms[""])
+                yield waveforms
+
+        compared = compare_with_recordings(data, indices, COLUMNS, spoken())
+        length_s = samples / self.features.sample_rate_hz
+        return {
+            "sentences": len(indices),
+            "loss": self.mean_loss(self.recordings(data, indices).batches()),
+            **compared,
+            **{
+                f"{name}real_time_factor": spent_s / length_s
+                for name, spent_s in seconds.items()
+            },
+        }
+
+    def server(self) -> VocodingServer:
+        """The module that is exported."""
+        return VocodingServer(self)
+
+
+def describe_scores(scores: Mapping[str, Any]) -> str:
+    """The scores of `Vocoding.evaluate_split` as text."""
+    factors = (f"{scores[f'{prefix}real_time_factor']:.4f}" for prefix in COLUMNS)
+    return (
+        f"{scores['sentences']} recordings, loss {scores['loss']:.4f}\n\n"
+        + comparison_table(scores, COLUMNS)
+        + f"\n{'real-time factor':<26}"
+        + "".join(f"{factor:>16}" for factor in factors)
+    )
