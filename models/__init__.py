@@ -2,6 +2,7 @@
 
 from models.attention_tts import AttentionTts, AttentionTtsConfig
 from models.dense_synthesis import DenseNet, DenseSynthesis, DenseSynthesisConfig
+from models.discriminators import DiscriminatorConfig, Discriminators
 from models.rnn_recognizer import RnnRecognizer, RnnRecognizerConfig
 from models.source_filter import SourceFilter, SourceFilterConfig
 
@@ -11,6 +12,8 @@ __all__ = [
     "DenseNet",
     "DenseSynthesis",
     "DenseSynthesisConfig",
+    "DiscriminatorConfig",
+    "Discriminators",
     "RnnRecognizer",
     "RnnRecognizerConfig",
     "SourceFilter",

@@ -16,6 +16,8 @@ from models.model import SpeechModel
 
 # The logarithm of the gain of a filter whose parameters are 0: that of quiet speech.
 _LOG_GAIN = -4.0
+# Levels are exponentials of outputs; without it an update may change them by 40 dB.
+_OUTPUT_SCALE = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +60,7 @@ class SourceFilter(SpeechModel):
         super().__init__(config, name=name, **kwargs)
         self.frame_dim = frame_dim
         self.hop_length = hop_length
+        self.autocast = False  # Half precision would be heard in pulses and noise.
         # Two hops are filtered, and two are for what the filters add behind them.
         self.fft_length = 1 << (4 * hop_length - 1).bit_length()
         policy = self.dtype_policy
@@ -139,10 +142,11 @@ class SourceFilter(SpeechModel):
             ("pulses", self.pulse_filter),
             ("noise", self.noise_filter),
         ):
-            parameters = tf.cast(layer(hidden), tf.float32)
-            response = cepstral_response(
-                parameters[:, :, 1:], parameters[:, :, :1] + _LOG_GAIN, self.fft_length
-            )
+            outputs = _OUTPUT_SCALE * tf.cast(layer(hidden), tf.float32)
+            # Cepstra of speech fall about so, and a sum of many is to stay bounded.
+            cepstrum = outputs[:, :, 1:] / tf.range(1.0, outputs.shape[-1])
+            log_gain = outputs[:, :, :1] + _LOG_GAIN
+            response = cepstral_response(cepstrum, log_gain, self.fft_length)
             signal = mask_frames(inputs[name], lengths - 1)
             shape = tf.shape(signal)
             sources.append((tf.reshape(signal, [shape[0], -1]), response))

@@ -38,10 +38,12 @@ def serve(folder, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def exports(small_run, small_voice, small_dense, tmp_path_factory):
-    """One folder with a model of every kind, and some of other symbols."""
+def exports(
+    small_run, small_voice, small_dense, small_vocoder, small_gan, tmp_path_factory
+):
+    """One folder with every model, and some of other symbols."""
     folder = tmp_path_factory.mktemp("exports")
-    for run_dir in (small_run, small_voice, small_dense):
+    for run_dir in (small_run, small_voice, small_dense, small_vocoder, small_gan):
         export.run(run_dir, folder)
     export_phoneme_models(folder)
     return folder
@@ -73,3 +75,8 @@ def voice(small_voice):
 @pytest.fixture(scope="session")
 def dense(small_dense):
     return load_task(small_dense)[1]
+
+
+@pytest.fixture(scope="session")
+def vocoder(small_vocoder):
+    return load_task(small_vocoder)[1]

@@ -15,6 +15,7 @@ from tfspeech.strategies import parse_clipping
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.registry import MODELS
+from tfspeech.tasks.vocoding.run import AdversarialVocodingRun, VocodingRun
 from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.checkpoints import restore_best, save_best
 from tfspeech.training.group import Group
@@ -81,6 +82,23 @@ def parallel_loss(outputs, batch):
     )
 
 
+def vocoding_batch(size, length, rng):
+    lengths = rng.integers(1, length + 1, size).astype(np.int32)
+    sources = rng.normal(size=(2, size, length, CHOICES)).astype(np.float32)
+    inside = (np.arange(length) < lengths[:, None] - 1)[..., None]
+    return {
+        "frames": rng.normal(size=(size, length, DIM)).astype(np.float32),
+        "frame_lengths": lengths,
+        "pulses": sources[0],
+        "noise": sources[1],
+        "waveform": 0.5 * sources[0] * inside,
+    }
+
+
+def vocoding_loss(outputs, batch):
+    return tf.reduce_mean(tf.abs(outputs["waveform"] - batch["waveform"]))
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """How models of a kind are built and fed.
@@ -97,6 +115,10 @@ class Kind:
     keras_losses: dict[str, tuple[str, object]]
 
 
+VOCODING = Kind(
+    *((DIM, CHOICES), vocoding_batch, vocoding_loss, "waveform", CHOICES, 0.5),
+    {"waveform": ("waveform", "mean_absolute_error")},
+)
 KINDS = {
     WordRecognitionRun: Kind(
         *((DIM, CHOICES), recognition_batch, recognition_loss, "logits", CHOICES, 0.3),
@@ -115,6 +137,8 @@ KINDS = {
         *((CHOICES, DIM), synthesis_batch, synthesis_loss, "frames_refined", DIM, 0.9),
         {"frames_refined": ("frames", "mean_absolute_error")},
     ),
+    VocodingRun: VOCODING,
+    AdversarialVocodingRun: VOCODING,
 }
 
 

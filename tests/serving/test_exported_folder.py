@@ -16,7 +16,9 @@ from tfspeech.tasks.registry import MODELS
 RUNS = {
     "attention_tts": "small_voice",
     "dense_synthesis": "small_dense",
+    "gan_vocoder": "small_gan",
     "rnn_recognizer": "small_run",
+    "source_filter": "small_vocoder",
 }
 """Model -> fixture of a run."""
 

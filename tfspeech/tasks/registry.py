@@ -27,7 +27,7 @@ from tfspeech.spec import is_outside, load_outside, unknown
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.task import VERSIONS, RunConfig, Task
-from tfspeech.tasks.vocoding.run import VocodingRun
+from tfspeech.tasks.vocoding.run import AdversarialVocodingRun, VocodingRun
 from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.config import TrainingConfig
 from tfspeech.versions import is_newer
@@ -74,6 +74,18 @@ MODELS = {
             "learning_rate": 4e-3,
             "clip": ("value(0.01)",),
             "ema_momentum": 0.0,
+        },
+    ),
+    "gan_vocoder": Entry(
+        SourceFilter,
+        SourceFilterConfig,
+        AdversarialVocodingRun,
+        {
+            "epochs": 8,
+            "batch_size": 8,
+            "optimizer": "adam(0.8, 0.99)",
+            "learning_rate": 5e-4,
+            "clip": ("global_norm(5.0)",),
         },
     ),
     "rnn_recognizer": Entry(RnnRecognizer, RnnRecognizerConfig, WordRecognitionRun, {}),

@@ -10,10 +10,12 @@ from typing import Any
 
 import keras
 
+from models import DiscriminatorConfig, Discriminators
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.data.config import DataConfig
 from tfspeech.tasks.speech.data import RecordingData
 from tfspeech.tasks.task import RunConfig
+from tfspeech.tasks.vocoding.adversarial import AdversarialVocoding, AdversaryConfig
 from tfspeech.tasks.vocoding.config import (
     VocodingConfig,
     VocodingDataConfig,
@@ -87,3 +89,35 @@ class VocodingRun(RunConfig):
     ) -> Sequence[EpochCallback]:
         """Samples of the last validation."""
         return [VocodingSamples(run_dir, task, training).on_epoch]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdversarialVocodingRun(VocodingRun):
+    """The run of a vocoder that discriminators teach.
+
+    Attributes:
+        discriminators: Their architecture.
+        adversary: What they minimise, and how they are moved.
+    """
+
+    discriminators: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.adversary.settings(self.training)
+
+    def build(self, model: type[keras.Model]) -> AdversarialVocoding:
+        """Builds the untrained models with their task."""
+        task = super().build(model)
+        discriminators = Discriminators(
+            self.discriminators, task.fft_lengths, dtype=self.training.precision
+        )
+        return AdversarialVocoding(
+            task.model,
+            discriminators,
+            self.task,
+            self.adversary,
+            self.features,
+            self.adversary.settings(self.training),
+        )

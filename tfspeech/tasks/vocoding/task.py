@@ -54,6 +54,7 @@ class Vocoding(ModelTask):
 
     Attributes:
         values: Which of the values of a frame the model sees, int [values].
+        fft_lengths: Samples of the windows whose spectra are compared.
     """
 
     vocodes = True
@@ -68,7 +69,7 @@ class Vocoding(ModelTask):
         self.features = features
         self.values = conditioning_values(config, features)
         around = features.spectrogram.fft_length
-        self._fft_lengths = around // 2, around, 2 * around
+        self.fft_lengths = around // 2, around, 2 * around
         every = slice(0, features.frame_dim)
         self.vocoder = compiled_vocoder(self.vocoder_of(features, every), features)
 
@@ -101,19 +102,28 @@ class Vocoding(ModelTask):
         return Recordings(data, indices, self.inputs)
 
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
-        """The terms of `stft_losses`, means per sample.
-
-        The first hop is left out: at the start of a segment it lacks the end of what
-        was before.
-        """
+        """The terms of `stft_losses`, means per sample."""
         ours, theirs = (
-            tf.reshape(each[:, 1:], [tf.shape(each)[0], -1])
-            for each in (outputs["waveform"], batch["waveform"])
+            self.compared(each) for each in (outputs["waveform"], batch["waveform"])
         )
         samples = self.weight(batch) * self.features.hop_length
-        terms = stft_losses(ours, theirs, self._fft_lengths)
+        terms = stft_losses(ours, theirs, self.fft_lengths)
         terms = {name: total / samples for name, total in terms.items()}
         return Losses(terms, outputs=outputs)
+
+    @staticmethod
+    def compared(waveform: tf.Tensor) -> tf.Tensor:
+        """What of a waveform is compared with a recording: all but the first hop.
+
+        At the start of a segment that lacks the end of what was before.
+
+        Args:
+            waveform: float32 [batch, frames, hop_length].
+
+        Returns:
+            float32 [batch, samples].
+        """
+        return tf.reshape(waveform[:, 1:], [tf.shape(waveform)[0], -1])
 
     def weight(self, batch: Batch) -> tf.Tensor:
         """The hops of a batch, a float32 scalar."""
