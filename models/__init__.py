@@ -5,6 +5,7 @@ from models.dense_synthesis import DenseNet, DenseSynthesis, DenseSynthesisConfi
 from models.discriminators import DiscriminatorConfig, Discriminators
 from models.rnn_recognizer import RnnRecognizer, RnnRecognizerConfig
 from models.source_filter import SourceFilter, SourceFilterConfig
+from models.wavenet import WaveNet, WaveNetConfig
 
 __all__ = [
     "AttentionTts",
@@ -18,4 +19,6 @@ __all__ = [
     "RnnRecognizerConfig",
     "SourceFilter",
     "SourceFilterConfig",
+    "WaveNet",
+    "WaveNetConfig",
 ]

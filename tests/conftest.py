@@ -204,6 +204,32 @@ def small_gan(gan_flags, tmp_path_factory) -> Path:
     return run_dir
 
 
+SMALL_WAVENET = [
+    *("--channels=8", "--skip-channels=8", "--dilations=4", "--frame-channels=8"),
+    *("--segment-frames=8", "--epochs=1"),
+]
+
+
+@pytest.fixture(scope="session")
+def wavenet_flags(vocoder_flags) -> list[str]:
+    """How a small WaveNet is trained on the sentences."""
+    known = [flag for flag in vocoder_flags[1:] if "cepstra" not in flag]
+    known = [flag for flag in known if "layers" not in flag]
+    return ["wavenet", *known, *SMALL_WAVENET]
+
+
+@pytest.fixture(scope="session")
+def small_wavenet(wavenet_flags, tmp_path_factory) -> Path:
+    """A finished run of a small WaveNet, which makes noise."""
+    from tfspeech import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "small_wavenet"
+    config, *_ = train.parse(wavenet_flags)
+    results = train.run(config, run_dir)
+    assert results["sentences"] == 4
+    return run_dir
+
+
 @pytest.fixture
 def command(capsys):
     """Runs a command's main function; returns exit code, output and error lines."""

@@ -84,7 +84,7 @@ def test_the_exported_graph_is_the_vocoder(small_vocoder, tmp_path):
     request = {"frames": frames[None], "frame_length": [len(frames)]}
     request = {name: tf.constant(value) for name, value in request.items()}
     answer = served["vocode"](**request)
-    waveform = task.waveform(frames)
+    (waveform,) = task.waveforms([frames])
     assert answer["waveform_length"] == len(waveform)
     np.testing.assert_allclose(answer["waveform"][0], waveform.clip(-1, 1), atol=1e-4)
     for change, reason in (
@@ -103,7 +103,9 @@ def test_a_synthesiser_speaks_through_it(small_dense, small_vocoder, tmp_path, c
     _, vocoder = load_task(small_vocoder)
     (speech,) = task.speak([TEXT])
     waveform = task.waveform(speech.frames)
-    np.testing.assert_allclose(waveform, vocoder.waveform(speech.frames), atol=1e-5)
+    np.testing.assert_allclose(
+        waveform, vocoder.waveforms([speech.frames])[0], atol=1e-5
+    )
     assert np.abs(waveform - plain.waveform(speech.frames)).max() > 1e-3
     output = tmp_path / "x.wav"
     given = [small_dense, TEXT, "--vocoder", small_vocoder, "--output", output]

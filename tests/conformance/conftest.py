@@ -37,14 +37,18 @@ def serve(folder, tmp_path):
         process.stdin.close()
 
 
+RUNS = (
+    *("small_run", "small_voice", "small_dense"),
+    *("small_vocoder", "small_gan", "small_wavenet"),
+)
+
+
 @pytest.fixture(scope="session")
-def exports(
-    small_run, small_voice, small_dense, small_vocoder, small_gan, tmp_path_factory
-):
+def exports(request, tmp_path_factory):
     """One folder with every model, and some of other symbols."""
     folder = tmp_path_factory.mktemp("exports")
-    for run_dir in (small_run, small_voice, small_dense, small_vocoder, small_gan):
-        export.run(run_dir, folder)
+    for name in RUNS:
+        export.run(request.getfixturevalue(name), folder)
     export_phoneme_models(folder)
     return folder
 

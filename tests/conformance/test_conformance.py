@@ -191,7 +191,7 @@ def test_vocoder_makes_waveforms_of_frames(size, rng, url, vocoder, dense):
     lengths = rng.integers(2, 30, size).astype(np.int32)
     (speech,) = dense.speak(["the red box and the white door."])
     frames = np.stack([speech.frames[: lengths.max()]] * size)
-    wanted = [vocoder.waveform(frames[0, :length]) for length in lengths]
+    wanted = vocoder.waveforms([frames[0, :length] for length in lengths])
     frames[np.arange(lengths.max()) >= lengths[:, None]] = 9e9
     with RemoteModel(url, "source_filter") as model:
         answer = model.predict("vocode", {"frames": frames, "frame_length": lengths})

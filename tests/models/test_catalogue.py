@@ -11,11 +11,16 @@ import tensorflow as tf
 
 from models.config import option
 from models.layers.dropout import RandomLayer
+from models.layers.mu_law import LEVELS, mu_law_classes
 from tfspeech.strategies import parse_clipping
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.registry import MODELS
-from tfspeech.tasks.vocoding.run import AdversarialVocodingRun, VocodingRun
+from tfspeech.tasks.vocoding.run import (
+    AdversarialVocodingRun,
+    VocodingRun,
+    WaveNetRun,
+)
 from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.checkpoints import restore_best, save_best
 from tfspeech.training.group import Group
@@ -99,6 +104,24 @@ def vocoding_loss(outputs, batch):
     return tf.reduce_mean(tf.abs(outputs["waveform"] - batch["waveform"]))
 
 
+def wavenet_batch(size, length, rng):
+    batch = vocoding_batch(size, length, rng)
+    names = ("frames", "frame_lengths", "waveform")
+    inside = (
+        np.arange(CHOICES * length) < CHOICES * (batch["frame_lengths"] - 1)[:, None]
+    )
+    classes = mu_law_classes(batch["waveform"].reshape(size, -1)).numpy()
+    return {**{name: batch[name] for name in names}, "classes": classes * inside}
+
+
+def wavenet_loss(outputs, batch):
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(
+            batch["classes"], outputs["logits"]
+        )
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """How models of a kind are built and fed.
@@ -139,6 +162,15 @@ KINDS = {
     ),
     VocodingRun: VOCODING,
     AdversarialVocodingRun: VOCODING,
+    WaveNetRun: Kind(
+        *((DIM, CHOICES), wavenet_batch, wavenet_loss, "logits", LEVELS, 0.9),
+        {
+            "logits": (
+                "classes",
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            )
+        },
+    ),
 }
 
 

@@ -19,6 +19,7 @@ RUNS = {
     "gan_vocoder": "small_gan",
     "rnn_recognizer": "small_run",
     "source_filter": "small_vocoder",
+    "wavenet": "small_wavenet",
 }
 """Model -> fixture of a run."""
 

@@ -19,6 +19,8 @@ from models import (
     RnnRecognizerConfig,
     SourceFilter,
     SourceFilterConfig,
+    WaveNet,
+    WaveNetConfig,
 )
 from tfspeech.console import say
 from tfspeech.errors import SpecError
@@ -27,7 +29,11 @@ from tfspeech.spec import is_outside, load_outside, unknown
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.task import VERSIONS, RunConfig, Task
-from tfspeech.tasks.vocoding.run import AdversarialVocodingRun, VocodingRun
+from tfspeech.tasks.vocoding.run import (
+    AdversarialVocodingRun,
+    VocodingRun,
+    WaveNetRun,
+)
 from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.config import TrainingConfig
 from tfspeech.versions import is_newer
@@ -99,6 +105,18 @@ MODELS = {
             "optimizer": "adam(beta_2=0.99)",
             "learning_rate": 1e-3,
             "clip": ("global_norm(5.0)",),
+        },
+    ),
+    "wavenet": Entry(
+        WaveNet,
+        WaveNetConfig,
+        WaveNetRun,
+        {
+            "epochs": 1,
+            "batch_size": 8,
+            "optimizer": "adam()",
+            "learning_rate": 2e-3,
+            "clip": ("global_norm(1.0)",),
         },
     ),
 }

@@ -149,10 +149,10 @@ def test_validation_measures_the_validation_split(run, data):
     assert scores["loss"] == pytest.approx(task.mean_loss(batches), rel=1e-4)
     others = task.recordings(data, data.corpus.indices("test")).batches()
     assert scores["loss"] != pytest.approx(task.mean_loss(others), rel=1e-3)
-    first, last = training.resynthesised
+    first, last = training.resynthesise(2)
     np.testing.assert_array_equal(first.recording, data.store[indices[0]])
     np.testing.assert_allclose(last.frames, data.frames(indices[-1]), atol=1e-5)
-    np.testing.assert_array_equal(last.waveform, task.waveform(last.frames))
+    np.testing.assert_array_equal(last.waveform, task.waveforms([last.frames])[0])
 
 
 def test_a_batch_is_vocoded_like_its_rows_alone_whatever_the_padding(task, data):
@@ -164,7 +164,7 @@ def test_a_batch_is_vocoded_like_its_rows_alone_whatever_the_padding(task, data)
     waveforms, counts = task.vocoder(padded, lengths)
     np.testing.assert_array_equal(counts, (lengths - 1) * FRAMES.hop_length)
     for row, each in enumerate(frames):
-        alone = task.waveform(each)
+        (alone,) = task.waveforms([each])
         assert len(alone) == counts[row]
         np.testing.assert_allclose(waveforms[row, : len(alone)], alone, atol=1e-5)
         assert not waveforms[row, len(alone) :].numpy().any()

@@ -119,7 +119,7 @@ class SpeechTask(ModelTask):
 
     def waveform(self, frames: np.ndarray) -> np.ndarray:
         """Makes a waveform, float32 [samples], of frames [frames, frame_dim]."""
-        return vocode(self.vocoder, frames)
+        return vocode(self.vocoder, [frames])[0]
 
 
 def compiled_vocoder(vocoder: Vocoder, features: AcousticConfig) -> Vocoder:
@@ -133,8 +133,20 @@ def compiled_vocoder(vocoder: Vocoder, features: AcousticConfig) -> Vocoder:
     return tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
 
 
-def vocode(vocoder: Vocoder, frames: np.ndarray) -> np.ndarray:
-    """Makes a waveform, float32 [samples], of frames [frames, frame_dim]."""
-    length = tf.constant([len(frames)])
-    waveforms, lengths = vocoder(tf.constant(frames[np.newaxis]), length)
-    return waveforms.numpy()[0, : int(lengths[0])]
+def vocode(vocoder: Vocoder, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Makes waveforms, as one batch.
+
+    Args:
+        vocoder: From frames to waveforms.
+        frames: Of each, float32 [frames, frame_dim].
+
+    Returns:
+        Each float32 [samples].
+    """
+    sizes = [len(each) for each in frames]
+    padded = np.zeros((len(frames), max(sizes), frames[0].shape[1]), np.float32)
+    for row, each in zip(padded, frames, strict=True):
+        row[: len(each)] = each
+    waveforms, lengths = vocoder(tf.constant(padded), tf.constant(sizes))
+    pairs = zip(waveforms.numpy(), lengths.numpy(), strict=True)
+    return [waveform[:length] for waveform, length in pairs]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from models.layers.random import normal
 from tfspeech.data.cache import read_arrays
 from tfspeech.data.frames import frame_store
 from tfspeech.data.pipeline import Batch, ordered_rows
@@ -69,8 +68,7 @@ class Recordings:
             *(starts * hop_length, count * hop_length),
         )
         lengths = tf.cast(tf.minimum(lengths - starts, count), tf.int32)
-        white = normal(seeds, [count, hop_length], "noise")
-        return self._batch(frames, lengths, samples, white)
+        return self._batch(frames, lengths, samples, seeds)
 
     def whole(self, rows: tf.Tensor) -> Batch:
         """Reads recordings as they are in `tf.data`.
@@ -93,14 +91,23 @@ class Recordings:
         """Batches of every recording once, the shortest first; see `whole`."""
         return ordered_rows(self.frames.lengths, EVALUATION_BATCH_SIZE, self.whole)
 
+    def segment_batches(self, count: int) -> tf.data.Dataset:
+        """Batches of a segment of every recording, always the same; see `segments`."""
+
+        def load(rows: tf.Tensor) -> Batch:
+            return self.segments(rows, rows, count)
+
+        return ordered_rows(self.frames.lengths, EVALUATION_BATCH_SIZE, load)
+
     def _batch(
         self,
         frames: tf.Tensor,
         lengths: tf.Tensor,
         samples: tf.Tensor,
-        white: tf.Tensor | None = None,
+        seeds: tf.Tensor | None = None,
     ) -> Batch:
-        inputs = self._inputs(frames, lengths, white)
-        waveform = tf.reshape(samples, tf.shape(inputs["noise"]))
+        inputs = self._inputs(frames, lengths, seeds)
+        shape = [*tf.unstack(tf.shape(frames)[:2]), self._hop_length]
+        waveform = tf.reshape(samples, shape)
         inside = tf.sequence_mask(lengths - 1, tf.shape(frames)[1])[:, :, tf.newaxis]
         return {**inputs, "waveform": tf.where(inside, waveform, 0.0)}

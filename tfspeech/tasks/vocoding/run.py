@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 
@@ -24,6 +24,8 @@ from tfspeech.tasks.vocoding.config import (
 from tfspeech.tasks.vocoding.samples import VocodingSamples
 from tfspeech.tasks.vocoding.task import Vocoding, describe_scores
 from tfspeech.tasks.vocoding.training import VocodingTraining
+from tfspeech.tasks.vocoding.wavenet import WaveNetVocoding
+from tfspeech.tasks.vocoding.wavenet import describe_scores as describe_wavenet
 from tfspeech.training.loop import EpochCallback
 
 
@@ -32,10 +34,12 @@ class VocodingRun(RunConfig):
     """The run of a vocoder.
 
     Attributes:
+        kind: The class of its tasks.
         task: What the model is trained for.
     """
 
     usage = 'tfspeech synthesize RUN_DIR "TEXT" --vocoder {}'
+    kind: ClassVar[type[Vocoding]] = Vocoding
     describe = staticmethod(describe_scores)
     panels = (
         ("Loss", "difference of spectra", ("loss",)),
@@ -78,7 +82,7 @@ class VocodingRun(RunConfig):
             self.features.hop_length,
             dtype=self.training.precision,
         )
-        return Vocoding(built, self.task, self.features)
+        return self.kind(built, self.task, self.features)
 
     def read_training(self, task: Vocoding, data: RecordingData) -> VocodingTraining:
         """Prepares the batches and the validation set."""
@@ -121,3 +125,15 @@ class AdversarialVocodingRun(VocodingRun):
             self.features,
             self.adversary.settings(self.training),
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WaveNetRun(VocodingRun):
+    """The run of a vocoder that draws sample after sample."""
+
+    kind = WaveNetVocoding
+    describe = staticmethod(describe_wavenet)
+    panels = (("Loss", "cross-entropy of a sample, nats", ("loss",)),)
+    task: VocodingConfig = field(
+        default_factory=lambda: VocodingConfig(segment_frames=8)
+    )

@@ -22,14 +22,14 @@ COUNT = 2
 
 
 class VocodingSamples:
-    """Writes the first recordings of the last validation: wav, PNG and TensorBoard.
+    """Writes what becomes of recordings of the validation split: wav, PNG, TensorBoard.
 
     Beside them are the recordings themselves, and what Griffin-Lim makes of them.
 
     Args of the constructor:
         run_dir: Of the run.
         task: Of the run.
-        training: Which holds what the last validation has made.
+        training: Which holds the recordings.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class VocodingSamples:
         griffin_lim = compiled_vocoder(GriffinLim(features), features)
         self._folder.mkdir(exist_ok=True)
         writer = tf.summary.create_file_writer(str(self._events))
-        for number, each in enumerate(self._training.resynthesised[:COUNT]):
+        for number, each in enumerate(self._training.resynthesise(COUNT)):
             waveforms = {
                 "vocoder": each.waveform,
-                "griffin_lim": vocode(griffin_lim, each.frames),
+                "griffin_lim": vocode(griffin_lim, [each.frames])[0],
                 "recording": each.recording,
             }
             for name, waveform in waveforms.items():

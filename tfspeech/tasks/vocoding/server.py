@@ -13,7 +13,7 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import Vocoder
 from tfspeech.tasks.limits import WaveformLimits
 
-_EXAMPLE_FRAMES = 80
+_EXAMPLE_FRAMES = 20
 
 
 class Served(Protocol):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -35,6 +35,8 @@ from tfspeech.tasks.vocoding.vocoder import NeuralVocoder, network_inputs
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.step import Losses
 
+_COMPILED_WITH = 8  # Frames.
+
 COLUMNS = {
     "": Column("model", frame_pairs),
     "griffin_lim_": Column("Griffin-Lim", frame_pairs),
@@ -55,9 +57,13 @@ class Vocoding(ModelTask):
     Attributes:
         values: Which of the values of a frame the model sees, int [values].
         fft_lengths: Samples of the windows whose spectra are compared.
+        at_once: Recordings that are resynthesised in one batch.
+        quick: Whether validations resynthesise, too.
     """
 
     vocodes = True
+    at_once: ClassVar[int] = 1
+    quick: ClassVar[bool] = True
     monitor = Monitor("loss", higher_is_better=False)
     limits = WaveformLimits()
 
@@ -88,10 +94,10 @@ class Vocoding(ModelTask):
         return NeuralVocoder(self.model, features, values)
 
     def inputs(
-        self, frames: tf.Tensor, lengths: tf.Tensor, white: tf.Tensor | None = None
+        self, frames: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """What the model takes of the frames of this task; see `network_inputs`."""
-        return network_inputs(frames, lengths, self.features, self.values, white)
+        return network_inputs(frames, lengths, self.features, self.values, seeds)
 
     def recordings(self, data: RecordingData, indices: np.ndarray) -> Recordings:
         """Prepares the recordings at some places for training or evaluation.
@@ -130,8 +136,12 @@ class Vocoding(ModelTask):
         hops = tf.maximum(batch["frame_lengths"] - 1, 1)
         return tf.cast(tf.reduce_sum(hops), tf.float32)
 
-    def waveform(self, frames: np.ndarray) -> np.ndarray:
-        """Makes a waveform, float32 [samples], of frames [frames, frame_dim]."""
+    def measured(self, recordings: Recordings) -> tf.data.Dataset:
+        """The batches that a loss is measured on: all of the recordings."""
+        return recordings.batches()
+
+    def waveforms(self, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Makes waveforms, each float32 [samples], of frames [frames, frame_dim]."""
         return vocode(self.vocoder, frames)
 
     def evaluate_split(self, data: RecordingData, split: str) -> dict[str, Any]:
@@ -144,7 +154,7 @@ class Vocoding(ModelTask):
         Returns:
             `loss`; `sentences`, their number; the figures of `compare_with_recordings`
             for `COLUMNS`; and for each column its `real_time_factor`, the time it takes
-            over the length of what it says.
+            over the length of what it says, of `at_once` recordings in a batch.
 
         Raises:
             CorpusError: The split is empty.
@@ -156,29 +166,28 @@ class Vocoding(ModelTask):
             "lpc_": compiled_vocoder(LpcSynthesis(self.features), self.features),
         }
         seconds = dict.fromkeys(vocoders, 0.0)
-        samples = 0
 
         def spoken() -> Iterator[dict[str, np.ndarray]]:
-            nonlocal samples
             for vocoder in vocoders.values():  # The first call compiles.
-                vocode(vocoder, data.frames(indices[0]))
-            for index in indices:
-                frames, waveforms = data.frames(index), {}
+                vocode(vocoder, [data.frames(indices[0])[:_COMPILED_WITH]])
+            for start in range(0, len(indices), self.at_once):
+                chosen = indices[start : start + self.at_once]
+                frames, waveforms = [data.frames(index) for index in chosen], {}
                 for name, vocoder in vocoders.items():
                     started = time.perf_counter()
                     waveforms[name] = vocode(vocoder, frames)
                     seconds[name] += time.perf_counter() - started
-                samples += len(waveforms[""])
-                yield waveforms
+                for row in range(len(chosen)):
+                    yield {name: found[row] for name, found in waveforms.items()}
 
         compared = compare_with_recordings(data, indices, COLUMNS, spoken())
-        length_s = samples / self.features.sample_rate_hz
+        length_s = data.store.lengths[indices].sum() / self.features.sample_rate_hz
         return {
             "sentences": len(indices),
-            "loss": self.mean_loss(self.recordings(data, indices).batches()),
+            "loss": self.mean_loss(self.measured(self.recordings(data, indices))),
             **compared,
             **{
-                f"{name}real_time_factor": spent_s / length_s
+                f"{name}real_time_factor": float(spent_s / length_s)
                 for name, spent_s in seconds.items()
             },
         }

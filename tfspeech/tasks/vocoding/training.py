@@ -45,9 +45,6 @@ class VocodingTraining(Training):
         data: Of the run.
         settings: Of the run.
 
-    Attributes:
-        resynthesised: Of the last validation.
-
     Raises:
         CorpusError: There is no training or no validation split.
     """
@@ -64,7 +61,6 @@ class VocodingTraining(Training):
         self._task = task
         self._recordings = task.recordings(data, train)
         self._validation = task.recordings(data, validation)
-        self.resynthesised: list[Resynthesis] = []
 
     def load(self, rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
         """Reads segments; see `Recordings.segments`."""
@@ -86,22 +82,29 @@ class VocodingTraining(Training):
         self._task.model.normalization.set_statistics(*feature_statistics(batches))
 
     def validate(self) -> dict[str, Any]:
-        """Loss, and the distortion of recordings that are resynthesised."""
-        task, found = self._task, self._validation
-        last = len(found.frames) - 1
-        spread = np.linspace(0, last, task.config.validation_sentences)
-        self.resynthesised = []
-        for row in np.unique(spread.astype(int)):
-            frames = found.frames[row]
-            waveform = task.waveform(frames)
-            self.resynthesised.append(
-                Resynthesis(found.waveform(row), frames, waveform)
+        """Loss; and where the task is quick the distortion of its waveforms."""
+        task = self._task
+        scores = {"loss": task.mean_loss(task.measured(self._validation))}
+        if task.quick:
+            pairs = self.resynthesise(task.config.validation_sentences)
+            distortions = [self._distortion_db(pair) for pair in pairs]
+            scores["mcd_db"] = float(np.mean(distortions))
+        return scores
+
+    def resynthesise(self, count: int) -> list[Resynthesis]:
+        """Resynthesises so many recordings, from all over the validation split."""
+        found = self._validation
+        rows = np.unique(np.linspace(0, len(found.frames) - 1, count).astype(int))
+        frames = [found.frames[row] for row in rows]
+        waveforms = []
+        for start in range(0, len(rows), self._task.at_once):
+            waveforms += self._task.waveforms(
+                frames[start : start + self._task.at_once]
             )
-        distortions = [self._distortion_db(each) for each in self.resynthesised]
-        return {
-            "loss": task.mean_loss(found.batches()),
-            "mcd_db": float(np.mean(distortions)),
-        }
+        return [
+            Resynthesis(found.waveform(row), *pair)
+            for row, *pair in zip(rows, frames, waveforms, strict=True)
+        ]
 
     def _distortion_db(self, pair: Resynthesis) -> float:
         """The mel-cepstral distortion, in dB."""

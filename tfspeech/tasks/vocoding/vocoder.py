@@ -1,4 +1,4 @@
-"""A trained network as a vocoder of the frames that a synthesiser predicts."""
+"""Trained networks as vocoders of the frames that a synthesiser predicts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.layers.random import normal, uniform
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.excitation import noise, pulses
 from tfspeech.audio.vocoders import valid_samples
@@ -40,12 +41,45 @@ class NeuralVocoder:
         return valid_samples(waveforms, frame_lengths, hop_length)
 
 
+class WaveNetVocoder:
+    """Speech that a `WaveNet` draws, sample by sample, and always in the same way.
+
+    Where two graphs round differently, a sample may be drawn otherwise, and then all
+    that follow it are.
+
+    Args of the constructor:
+        model: The network.
+        features: The frames.
+        values: Which of the values of a frame the network sees, int [values].
+    """
+
+    def __init__(
+        self, model: keras.Model, features: AcousticConfig, values: np.ndarray
+    ) -> None:
+        self._model = model
+        self._features = features
+        self._values = values
+
+    def __call__(
+        self, frames: tf.Tensor, frame_lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Synthesizes a batch: see `tfspeech.audio.vocoders.Vocoder`."""
+        hop_length = self._features.hop_length
+        batch, count = tf.unstack(tf.shape(frames)[:2])
+        drawn = uniform(tf.zeros([1], tf.int64), [count * hop_length], "samples")
+        drawn = tf.tile(drawn, [batch, 1])
+        frames = tf.gather(frames, self._values, axis=2)
+        waveforms = self._model.generate(frames, frame_lengths, drawn)
+        waveforms = tf.reshape(waveforms, [batch, -1])
+        return valid_samples(waveforms, frame_lengths, hop_length)
+
+
 def network_inputs(
     frames: tf.Tensor,
     frame_lengths: tf.Tensor,
     features: AcousticConfig,
     values: np.ndarray,
-    white: tf.Tensor | None = None,
+    seeds: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
     """Prepares what a network sees, and what it filters.
 
@@ -54,18 +88,20 @@ def network_inputs(
         frame_lengths: int32 [batch].
         features: The frames.
         values: Which of the values of a frame the network sees, int [values].
-        white: White noise of mean square 1, float32 [batch, frames, hop_length]; by
-            default one that is always the same.
+        seeds: Of the noise, int64 [batch]; by default it is always the same.
 
     Returns:
         `frames` float32 [batch, frames, values] with `frame_lengths` int32 [batch];
         `pulses` and `noise`, float32 [batch, frames, hop_length].
     """
     hop_length, rate_hz = features.hop_length, features.sample_rate_hz
-    shape = tf.stack([*tf.unstack(tf.shape(frames)[:2]), hop_length])
-    if white is None:
-        white = noise(shape[1] * hop_length, rate_hz)
-        white = tf.broadcast_to(tf.reshape(white, shape[1:]), shape)
+    batch, count = tf.unstack(tf.shape(frames)[:2])
+    if seeds is None:
+        white = noise(count * hop_length, rate_hz)
+        white = tf.tile(white[tf.newaxis], [batch, 1])
+        white = tf.reshape(white, [batch, count, hop_length])
+    else:
+        white = normal(seeds, [count, hop_length], "noise")
     return {
         "frames": tf.gather(frames, values, axis=2),
         "frame_lengths": frame_lengths,
