@@ -47,6 +47,7 @@ class SourceFilter(SpeechModel):
 
     Attributes:
         normalization: Of the frames.
+        fft_length: Samples that a filter has for the part of a signal under its window.
     """
 
     def __init__(
@@ -99,6 +100,11 @@ class SourceFilter(SpeechModel):
                 "noise": source,
             }
         )
+
+    @property
+    def look_ahead(self) -> int:
+        """How many frames after its own a filter depends on, and as many before."""
+        return self.config.layers * (self.config.kernel_size // 2)
 
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:

@@ -78,7 +78,7 @@ def test_a_vocoder_does_not_speak_by_itself(small_vocoder, command):
 def test_the_exported_graph_is_the_vocoder(small_vocoder, tmp_path):
     version = export.run(small_vocoder, tmp_path)
     served = tf.saved_model.load(str(version)).signatures
-    assert set(served) == {"serving_default", "vocode", "limits"}
+    assert set(served) == {"serving_default", "vocode", "stream", "limits"}
     config, task = load_task(small_vocoder)
     frames = config.read_data().frames(0)
     request = {"frames": frames[None], "frame_length": [len(frames)]}

@@ -31,6 +31,7 @@ from tfspeech.tasks.vocoding.config import (
 from tfspeech.tasks.vocoding.data import Recordings
 from tfspeech.tasks.vocoding.losses import stft_losses
 from tfspeech.tasks.vocoding.server import VocodingServer
+from tfspeech.tasks.vocoding.streaming import Streaming
 from tfspeech.tasks.vocoding.vocoder import NeuralVocoder, network_inputs
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.step import Losses
@@ -92,6 +93,11 @@ class Vocoding(ModelTask):
         check_frames(self.config, self.features, features, predicted)
         values = conditioning_values(self.config, features)
         return NeuralVocoder(self.model, features, values)
+
+    @property
+    def streaming(self) -> Streaming | None:
+        """The model as a vocoder of chunks, None where it is none."""
+        return Streaming(self.model, self.features, self.values)
 
     def inputs(
         self, frames: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor | None = None

@@ -80,6 +80,8 @@ def network_inputs(
     features: AcousticConfig,
     values: np.ndarray,
     seeds: tf.Tensor | None = None,
+    first_frame: tf.Tensor | int = 0,
+    first_turns: tf.Tensor | float = 0.0,
 ) -> dict[str, tf.Tensor]:
     """Prepares what a network sees, and what it filters.
 
@@ -89,6 +91,8 @@ def network_inputs(
         features: The frames.
         values: Which of the values of a frame the network sees, int [values].
         seeds: Of the noise, int64 [batch]; by default it is always the same.
+        first_frame: Number of the first frame in an utterance, int32 [batch].
+        first_turns: The phase of the pulses there, float32 [batch].
 
     Returns:
         `frames` float32 [batch, frames, values] with `frame_lengths` int32 [batch];
@@ -97,14 +101,16 @@ def network_inputs(
     hop_length, rate_hz = features.hop_length, features.sample_rate_hz
     batch, count = tf.unstack(tf.shape(frames)[:2])
     if seeds is None:
-        white = noise(count * hop_length, rate_hz)
-        white = tf.tile(white[tf.newaxis], [batch, 1])
+        # In a second the noise starts again, and numbers of samples may be large.
+        first = first_frame % rate_hz * hop_length % rate_hz
+        first = tf.broadcast_to(first, [batch])
+        white = noise(count * hop_length, rate_hz, first)
         white = tf.reshape(white, [batch, count, hop_length])
     else:
         white = normal(seeds, [count, hop_length], "noise")
     return {
         "frames": tf.gather(frames, values, axis=2),
         "frame_lengths": frame_lengths,
-        "pulses": pulses(frames[:, :, -2], hop_length, rate_hz),
+        "pulses": pulses(frames[:, :, -2], hop_length, rate_hz, first_turns),
         "noise": white,
     }

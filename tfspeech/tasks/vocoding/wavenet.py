@@ -31,6 +31,7 @@ class WaveNetVocoding(Vocoding):
 
     at_once = 16
     quick = False
+    streaming = None
 
     def vocoder_of(self, features: AcousticConfig, predicted: slice) -> WaveNetVocoder:
         """The model as a vocoder; see `Vocoding.vocoder_of`."""
