@@ -13,7 +13,10 @@ _OVERLAP = 4
 
 
 def stft_losses(
-    waveforms: tf.Tensor, recordings: tf.Tensor, fft_lengths: Sequence[int]
+    waveforms: tf.Tensor,
+    recordings: tf.Tensor,
+    lengths: tf.Tensor,
+    fft_lengths: Sequence[int],
 ) -> dict[str, tf.Tensor]:
     """Sums the differences of magnitudes in the STFT, at several resolutions.
 
@@ -22,7 +25,9 @@ def stft_losses(
 
     Args:
         waveforms: float32 [batch, samples].
-        recordings: Likewise; where both are 0 nothing is added.
+        recordings: Likewise.
+        lengths: int32 [batch]; windows whose middle is beyond them do not count, and
+            samples beyond them are 0 in both.
         fft_lengths: Samples of the Hann windows.
 
     Returns:
@@ -36,10 +41,13 @@ def stft_losses(
         ours, theirs = (
             _magnitudes(signals, length, step) for signals in (waveforms, recordings)
         )
+        places = step * tf.range(tf.shape(ours)[1])
+        inside = places <= lengths[:, tf.newaxis]
+        inside = tf.cast(inside, tf.float32)[:, :, tf.newaxis]
         share = step / (1 + length // 2) / len(fft_lengths)
-        linear.append(share * tf.reduce_sum(tf.abs(ours - theirs)))
+        linear.append(share * tf.reduce_sum(inside * tf.abs(ours - theirs)))
         ratio = tf.math.log(ours) - tf.math.log(theirs)
-        logarithmic.append(share * tf.reduce_sum(tf.abs(ratio)))
+        logarithmic.append(share * tf.reduce_sum(inside * tf.abs(ratio)))
     return {"magnitude": tf.add_n(linear), "log_magnitude": tf.add_n(logarithmic)}
 
 

@@ -118,8 +118,10 @@ class Vocoding(ModelTask):
         ours, theirs = (
             self.compared(each) for each in (outputs["waveform"], batch["waveform"])
         )
-        samples = self.weight(batch) * self.features.hop_length
-        terms = stft_losses(ours, theirs, self.fft_lengths)
+        hop_length = self.features.hop_length
+        lengths = (batch["frame_lengths"] - 2) * hop_length
+        terms = stft_losses(ours, theirs, lengths, self.fft_lengths)
+        samples = self.weight(batch) * hop_length
         terms = {name: total / samples for name, total in terms.items()}
         return Losses(terms, outputs=outputs)
 
