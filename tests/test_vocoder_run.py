@@ -160,15 +160,12 @@ def test_vocoders_that_do_not_fit_are_one_clear_line(
         assert reason in errors[0]
 
 
-def test_mels_that_are_not_predicted_are_named(
-    small_dense, vocoder_flags, tmp_path, command
-):
-    config, *_ = train.parse([*vocoder_flags, "--epochs=1"])
-    train.run(config, tmp_path / "run")
-    given = [small_dense, TEXT, "--vocoder", tmp_path / "run"]
+def test_mels_that_are_not_predicted_are_named(small_dense, small_gan, command):
+    given = [small_dense, TEXT, "--vocoder", small_gan]
     code, _, errors = command(synthesize.main, *given)
     assert (code, len(errors)) == (2, 1)
-    assert "--conditioning mel, which the synthesiser does not predict" in errors[0]
+    assert f"{small_gan}: the vocoder was trained with --conditioning mel" in errors[0]
+    assert "train a vocoder with --conditioning lpc" in errors[0]
 
 
 @pytest.mark.parametrize(

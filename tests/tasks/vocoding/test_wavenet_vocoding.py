@@ -80,6 +80,7 @@ def test_a_run_reports_bits_and_evaluation_repeats_them(small_wavenet, command):
     assert (small_wavenet / "samples" / "vocoder_1.wav").is_file()
 
 
+@pytest.mark.slow
 def test_a_stopped_run_resumes_to_the_same_weights(wavenet_flags, tmp_path):
     for name in ("whole", "stopped"):
         config, *_ = train.parse([*wavenet_flags, "--epochs=2"])
