@@ -45,6 +45,7 @@ def main(arguments: Sequence[str]) -> None:
         "parts",
         nargs="*",
         metavar="PART",
+        default=[],
         help=f"some of {', '.join(PARTS)} (default: all)",
     )
     names = parser.parse_args(arguments).parts or list(PARTS)

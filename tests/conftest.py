@@ -8,6 +8,7 @@ import tensorflow as tf
 from small_flags import SMALL, TONES_HZ
 
 from tfspeech import console
+from tfspeech.audio.numba_cache import import_librosa
 
 # Two devices, so that replicas can be tested; they must be there before the first op.
 tf.config.set_logical_device_configuration(
@@ -28,7 +29,9 @@ def speech_data() -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def _private_cache(tmp_path_factory):
-    """Keeps what tests decode out of the user's cache."""
+    """Keeps what tests decode out of the user's cache, and what is compiled in it."""
+    for module in ("core", "sequence"):
+        import_librosa(module)
     os.environ["TFSPEECH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 

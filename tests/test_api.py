@@ -2,6 +2,7 @@
 
 import json
 import pydoc
+import shutil
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ import tfspeech
 from tfspeech import console, train
 from tfspeech.data.espeak import SpokenText
 from tfspeech.data.manifest import Utterance
-from tfspeech.errors import AudioError, CorpusError, RunError, SpecError
+from tfspeech.errors import AudioError, CorpusError, RunError, SpecError, TextError
 from tfspeech.tasks.runs import load_config
 
 # The same as `SMALL`, as Python values.
@@ -192,6 +193,14 @@ def test_a_run_of_another_kind_says_so(run, small_voice):
         tfspeech.load_run(small_voice).transcribe(tone(440))
 
 
+@pytest.mark.parametrize("contents", ["", "[]", "[" * 5000, '{"weights": 1}', "{}"])
+def test_damaged_scores_are_an_exception(contents, small_run, tmp_path):
+    folder = shutil.copytree(small_run, tmp_path / "run")
+    (folder / "results.json").write_text(contents)
+    with pytest.raises(RunError, match=r"results\.json is damaged"):
+        _ = tfspeech.load_run(folder).results
+
+
 def test_a_directory_without_a_run_is_an_exception(tmp_path):
     with pytest.raises(RunError, match="holds no run"):
         tfspeech.load_run(tmp_path)
@@ -213,6 +222,22 @@ def test_texts_are_spoken(small_voice, tmp_path):
     assert rate_hz == speech.rate_hz
     np.testing.assert_allclose(samples, np.clip(speech.samples, -1, 1), atol=1e-4)
     assert "data:audio/wav;base64,UklGR" in speech._repr_html_()
+
+
+def test_a_long_text_is_spoken_in_pieces(small_voice):
+    voice = tfspeech.load_run(small_voice)
+    sentence = "the old man closed the white door."
+    long, other = voice.synthesize([f"{sentence} " * 10, "the red door."])
+    # 8 sentences of 35 characters fit into 300.
+    pieces = [voice.synthesize(" ".join([sentence] * n)).samples for n in (8, 2)]
+    pause = np.zeros(round(0.3 * long.rate_hz), np.float32)
+    expected = np.concatenate([pieces[0], pause, pieces[1]])
+    np.testing.assert_array_equal(long.samples, expected)
+    np.testing.assert_array_equal(
+        other.samples, voice.synthesize("the red door.").samples
+    )
+    with pytest.raises(TextError, match=r"max_symbols of this model is 400.*: 501"):
+        voice.synthesize("a" * 500)
 
 
 def test_conditions_change_the_speech(small_dense):

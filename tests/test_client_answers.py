@@ -243,6 +243,15 @@ def test_endless_answers_are_read_up_to_the_limit(rest, monkeypatch):
     assert read == [2**20 + 1]
 
 
+def test_answers_that_take_longer_to_parse_than_there_is_time_are_not_parsed(rest):
+    rest.answer = b'{"predictions": [' + b"1e1," * 5_000_000 + b"0]}"
+    with (
+        RemoteModel(rest.url, "voice", timeout_s=1.5) as model,
+        pytest.raises(ServerError, match=r"did not answer within 1\.5 s"),
+    ):
+        CALLS["transcribe_bytes"](model)
+
+
 def test_servers_that_send_elsewhere_are_not_followed(rest):
     rest.status, rest.headers["Location"] = 302, "http://127.0.0.1:9/"
     with (

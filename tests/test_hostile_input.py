@@ -21,7 +21,7 @@ from tfspeech.data.manifest import Utterance
 from tfspeech.data.store import prepare
 from tfspeech.data.textgrid import read_textgrid
 from tfspeech.errors import AudioError, CorpusError, SpecError
-from tfspeech.files import read_file
+from tfspeech.files import read_file, read_json
 from tfspeech.serving.client import wav_contents
 from tfspeech.spec import parse_expression
 from tfspeech.strategies import parse_clipping
@@ -31,6 +31,7 @@ from tfspeech.tasks.alignment.aligner import AlignmentConfig
 from tfspeech.tasks.limits import RecognitionLimits, SpeechLimits
 from tfspeech.tasks.registry import MODELS, default_config
 from tfspeech.tasks.runs import read_config
+from tfspeech.training.callbacks import read_metrics
 from tfspeech.training.config import TrainingConfig
 from tfspeech.training.optimizers import Schedule, build_optimizer
 from tuning.compare import command as compare
@@ -82,6 +83,7 @@ def no_file(request, tmp_path):
     "read",
     [
         *(read_file, read_audio, wav_contents, read_texts, read_config, read_textgrid),
+        *(read_metrics, lambda path: read_json(path, str)),
         lambda path: load_corpus(f"manifest:{path}"),
     ],
 )
@@ -347,6 +349,16 @@ def test_every_number_on_a_command_line_is_tested(name, monkeypatch, command):
     fields = {field.name for each in sections for field in dataclasses.fields(each)}
     options = {"--" + field.replace("_", "-") for field in fields}
     assert seen - options <= set(FLAGS.get(name, ((), (), ()))[2])
+
+
+def test_the_benchmarks_run_all_parts_unless_some_are_named(command, monkeypatch):
+    ran = []
+    parts = {name: lambda name=name: ran.append(name) for name in ("one", "two")}
+    monkeypatch.setattr(benchmarks, "PARTS", parts)
+    assert command(benchmarks.main)[0] == 0
+    assert ran == ["one", "two"]
+    assert command(benchmarks.main, "two")[0] == 0
+    assert ran == ["one", "two", "two"]
 
 
 def test_the_help_of_the_benchmarks_runs_none(command, capsys):

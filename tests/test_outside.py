@@ -8,7 +8,8 @@ from small_flags import SMALL
 from tfspeech import evaluate, export, train
 from tfspeech.data.corpora import absolute_spec, load_corpus
 from tfspeech.errors import RunError, SpecError
-from tfspeech.strategies import parse_clipping, parse_regularization
+from tfspeech.spec import build_chain
+from tfspeech.strategies import Clipping, parse_clipping, parse_regularization
 from tfspeech.tasks.registry import default_config
 from tfspeech.tasks.runs import load_config
 
@@ -101,6 +102,12 @@ def folder(tmp_path_factory):
         patch.chdir(folder)
         patch.syspath_prepend("/nowhere")  # Restores the path in the end.
         yield folder
+
+
+def test_a_chain_may_join_what_is_outside():
+    chain = "my_speech:SignNoise(0.2) + value(0.3, match='a + b')+my_speech:SignNoise"
+    noise, value, other = build_chain(chain, parse_clipping, Clipping)
+    assert (noise.scale, value.c, value.match, other.scale) == (0.2, 0.3, "a + b", 0.1)
 
 
 def test_a_run_of_nothing_but_what_is_outside(tones, tmp_path, command):

@@ -6,6 +6,7 @@ import shutil
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tfspeech
@@ -15,19 +16,40 @@ EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 FAST = {"epochs": 1, "batch_size": 8, "warmup_steps": 0}
 
 
-@pytest.mark.slow
-@pytest.mark.headline
-def test_the_blocks_of_the_page_run_in_their_order(
-    tones, small_voice, tmp_path, monkeypatch, capsys
-):
+@pytest.fixture
+def folder(tones, small_voice, tmp_path, monkeypatch):
+    """The working directory of a reader, with what the pages name."""
     monkeypatch.chdir(tmp_path)
     Path("recordings").symlink_to(tones)
     Path("recording.wav").symlink_to(tones / "high" / "s00_nohash_0.wav")
     shutil.copytree(small_voice, "runs/voice")
-    page = (ROOT / "docs" / "python.md").read_text()
+
+
+def run_blocks(page):
+    text = (ROOT / page).read_text().replace("fsdd:PATH", "folder:recordings")
     names = {}
-    for block in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S):
-        exec(compile(block, "docs/python.md", "exec"), names)
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S):
+        exec(compile(block, page, "exec"), names)
+    return names
+
+
+@pytest.mark.slow
+@pytest.mark.headline
+def test_the_block_of_the_readme_runs(folder, capsys):
+    names = run_blocks("README.md")
+    accuracy, *_, label = capsys.readouterr().out.splitlines()
+    assert 0 <= float(accuracy) <= 1
+    assert label in ("high", "low", "middle")
+    assert (Path("saved_models") / "rnn_recognizer" / "1").is_dir()
+    assert len(names["speech"].samples) > 0
+    names["model"].fit(np.ones([4, 3]), np.ones([4, 10]), verbose=0)
+    assert names["optimizer"].iterations == 1
+
+
+@pytest.mark.slow
+@pytest.mark.headline
+def test_the_blocks_of_the_page_run_in_their_order(folder, capsys):
+    names = run_blocks("docs/python.md")
     said = capsys.readouterr()
     assert "rnn_recognizer has no setting 'epoch'; the nearest are epochs" in said.out
     assert "rnn_recognizer: " not in said.err

@@ -6,10 +6,12 @@ import shlex
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from small_flags import SMALL
 
 from tfspeech import train
 from tfspeech.errors import DivergenceError, RunError
+from tfspeech.tasks import training
 from tfspeech.tasks.word_recognition.training import RecognitionTraining
 from tfspeech.training.callbacks import read_metrics
 from tfspeech.training.distribution import Distribution
@@ -50,6 +52,29 @@ def test_the_best_epoch_is_chosen_on_the_validation_split(tones, tmp_path):
     assert validation["utterances"] == 6
     assert results["utterances"] == 10
     assert (results["split"], np.sum(results["confusion"])) == ("test", 10)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nnode x"),
+    ],
+)
+def test_a_model_that_is_too_large_is_one_line(
+    error, tones, tmp_path, monkeypatch, command
+):
+    def build(*_):
+        raise error
+
+    monkeypatch.setattr(training, "build_seeded", build)
+    given = ["--data", f"folder:{tones}", *SMALL, "--run-dir", tmp_path / "run"]
+    code, _, errors = command(train.main, *given)
+    assert code == 2
+    assert errors[-1].startswith(
+        "error: there is not enough memory: lower --batch-size"
+    )
+    assert "node" not in errors[-1]
 
 
 def test_a_resumed_run_remembers_what_was_best(tones, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import tensorflow as tf
 from small_flags import SMALL
 
 from tfspeech import train
+from tfspeech.errors import CorpusError
 
 FEW_STEPS = [*SMALL, "--epochs=2", "--batch-size=32"]
 
@@ -160,6 +161,25 @@ def test_a_disk_that_fills_up_costs_no_step(disk, command, arguments, tmp_path):
 @pytest.mark.slow
 def test_a_disk_may_fill_up_at_every_write(disk, command, arguments, tmp_path):
     fill_up(range, disk, command, arguments, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_corpus_that_is_lost_with_its_cache_ends_a_run_in_one_line(
+    tones, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TFSPEECH_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(tones, tmp_path / "tones")
+    config, *_ = train.parse(["--data", f"folder:{tmp_path / 'tones'}", *FEW_STEPS])
+
+    def lose(state):
+        for path in (tmp_path / "cache").glob("*/samples.f32"):
+            os.truncate(path, 0)
+        shutil.rmtree(tmp_path / "tones", ignore_errors=True)
+        return False
+
+    with pytest.raises(CorpusError, match=r"wav cannot be decoded again") as error:
+        train.run(config, tmp_path / "run", is_over=lose)
+    assert "\n" not in str(error.value)
 
 
 def test_neither_clock_nor_cache_matter_to_a_run(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,15 +19,17 @@ import numpy as np
 
 from tfspeech import evaluate, export, train
 from tfspeech.audio.decode import read_audio
+from tfspeech.audio.encode import PAUSE_S
 from tfspeech.audio.samples import as_waveform
 from tfspeech.console import silence
 from tfspeech.data.corpora.manifest_file import new_manifest
 from tfspeech.data.manifest import Utterance
 from tfspeech.display import Audio, Plots, Table
 from tfspeech.errors import RunError, SpecError
-from tfspeech.tasks.runs import has_run, load_config, load_task
+from tfspeech.tasks.runs import has_run, load_config, load_task, read_results
+from tfspeech.tasks.speech.speaking import divide_texts
 from tfspeech.tasks.task import RunConfig, Task
-from tfspeech.training.paths import METRICS_FILE, PLOTS, RESULTS_FILE
+from tfspeech.training.paths import METRICS_FILE, PLOTS
 from tfspeech.training.plots import read_records
 
 _CORPORA = "corpora"
@@ -81,15 +82,15 @@ class TrainingRun:
         """The scores of the finished run, on its test split if it has one.
 
         Raises:
-            RunError: The run has not ended yet.
+            RunError: The run has not ended yet, or its scores are damaged.
         """
-        path = self.directory / RESULTS_FILE
-        if not path.is_file():
+        found = read_results(self.directory)
+        if not found:
             raise RunError(
                 f"the run in {self.directory} has not ended yet; go on with it by "
                 "train_model(run_dir=..., resume=True)"
             )
-        return json.loads(path.read_text())
+        return found
 
     @property
     def metrics(self) -> Table:
@@ -176,7 +177,7 @@ class TrainingRun:
         vocoder: Vocoder | None = None,
         **conditions: float,
     ) -> Audio | list[Audio]:
-        """Speaks.
+        """Speaks, long texts in pieces with pauses between them.
 
         Args:
             text: English; or a list of texts.
@@ -190,7 +191,8 @@ class TrainingRun:
         Raises:
             RunError: The model does not speak.
             SpecError: It lacks a condition or vocoder, or a value is out of range.
-            TextError: A text has a symbol that is unknown, or none at all.
+            TextError: A text has a symbol that is unknown, or none at all, or a piece
+                of it is beyond a limit of the model.
         """
         task = self._task(_name(vocoder))
         if not task.speaks:
@@ -200,10 +202,17 @@ class TrainingRun:
             )
         texts = text if isinstance(text, list) else [text]
         rate_hz = task.features.sample_rate_hz
-        spoken = [
-            Audio(task.waveform(speech.frames), rate_hz)
-            for speech in task.speak(texts, **conditions)
-        ]
+        pause = np.zeros(round(PAUSE_S * rate_hz), np.float32)
+        spoken: list[Audio] = []
+        waveforms: list[np.ndarray] = []
+        for piece, last in divide_texts(task, texts):
+            (speech,) = task.speak([piece], **conditions)
+            waveforms.append(task.waveform(speech.frames))
+            if last:
+                spoken.append(Audio(np.concatenate(waveforms), rate_hz))
+                waveforms = []
+            else:
+                waveforms.append(pause)
         return spoken if isinstance(text, list) else spoken[0]
 
     def export(
@@ -243,8 +252,8 @@ class TrainingRun:
         return self._tasks[vocoder]
 
     def __repr__(self) -> str:
-        ended = (self.directory / RESULTS_FILE).is_file()
-        found = self.config.summarize(self.results) if ended else "not ended yet"
+        results = read_results(self.directory)
+        found = self.config.summarize(results) if results else "not ended yet"
         return f"<{self.config.model} in {self.directory}: {found}>"
 
 

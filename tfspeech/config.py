@@ -6,14 +6,16 @@ import argparse
 import dataclasses
 import functools
 import json
+import types
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from models.config import Bounds, is_number
 from tfspeech.errors import SpecError
 
 Config = TypeVar("Config")
+Record = TypeVar("Record")
 
 _MAX_SHOWN = 60
 
@@ -158,11 +160,35 @@ def from_json(config: Config, values: Any, name: str = "") -> Config:
         raise SpecError(f"{name}: {error}" if name else str(error)) from error
 
 
+def record_from_json(kind: type[Record], values: Any, name: str = "") -> Record:
+    """Builds a record, of which nothing has a default, from what JSON has of it.
+
+    Args:
+        kind: A dataclass or a `NamedTuple`, whose fields are numbers, texts, truth
+            values, other records, and tuples and dicts of those.
+        values: Of a JSON object.
+        name: Of the record, for errors.
+
+    Raises:
+        SpecError: A field is missing, not known, or its value is of another type.
+    """
+    if not isinstance(values, dict):
+        raise SpecError(f"{name or 'it'} must be an object. Received: {_cut(values)}")
+    prefix = name and f"{name}."
+    hints = _type_hints(kind)
+    for key in (*hints, *values):
+        if key not in values or key not in hints:
+            state = "not known" if key in values else "missing"
+            raise SpecError(f"{_cut(prefix + key)[1:-1]} is {state}")
+    return kind(**{k: _convert(values[k], hints[k], prefix + k) for k in hints})
+
+
 _TYPES = {
     bool: ("true or false", bool),
     int: ("an integer", int),
     float: ("a number", (int, float)),
     str: ("text", str),
+    types.NoneType: ("null", types.NoneType),
 }
 """Type of a field -> what its values are called, and their types in JSON."""
 
@@ -173,6 +199,20 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
     Raises:
         SpecError: It is of another type.
     """
+    if isinstance(hint, types.UnionType):
+        return _convert_to_one(value, typing.get_args(hint), name)
+    if dataclasses.is_dataclass(hint) or hasattr(hint, "_fields"):
+        return record_from_json(hint, value, name)
+    if typing.get_origin(hint) is typing.Literal:
+        if value not in typing.get_args(hint):
+            known = ", ".join(typing.get_args(hint))
+            raise SpecError(f"{name} must be one of {known}. Received: {_cut(value)}")
+        return value
+    if typing.get_origin(hint) is dict:
+        if not isinstance(value, dict):
+            raise SpecError(f"{name} must be an object. Received: {_cut(value)}")
+        each = typing.get_args(hint)[1]
+        return {k: _convert(v, each, f"{name}.{k}") for k, v in value.items()}
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise SpecError(f"{name} must be a list. Received: {_cut(value)}")
@@ -180,10 +220,25 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         return tuple(_convert(v, each, f"{name}[{i}]") for i, v in enumerate(value))
     wanted, kinds = _TYPES.get(hint, ("", object))  # Models from outside have more.
     # In Python, a truth value is an integer.
-    is_number = hint in (int, float) and isinstance(value, bool)
-    if is_number or not isinstance(value, kinds):
+    valid = hint not in (int, float) or is_number(value)
+    if not valid or not isinstance(value, kinds):
         raise SpecError(f"{name} must be {wanted}. Received: {_cut(value)}")
     return value
+
+
+def _convert_to_one(value: Any, hints: Sequence[Any], name: str) -> Any:
+    """A value of JSON as one of the first type that it can be.
+
+    Raises:
+        SpecError: It is of none; the error is that of the first.
+    """
+    errors = []
+    for hint in hints:
+        try:
+            return _convert(value, hint, name)
+        except SpecError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _cut(value: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfspeech.console import Parser, print_json, run_command
+from tfspeech.data.cache import reading_arrays
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.data.manifest import SPLITS
 from tfspeech.flags import add_vocoder
@@ -46,9 +47,10 @@ def run(
         wanted = wanted.of_corpus(data)
     if test_speakers is not None:
         wanted = dataclasses.replace(wanted, test_speakers=test_speakers)
-    corpus = config.read_data(wanted, split)
-    corpus.report.raise_if_fatal()
-    return task.evaluate_split(corpus, split)
+    with reading_arrays():
+        corpus = config.read_data(wanted, split)
+        corpus.report.raise_if_fatal()
+        return task.evaluate_split(corpus, split)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -17,18 +17,28 @@ import tomllib
 import uuid
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import platformdirs
 from filelock import FileLock, Timeout
 
 from tfspeech.console import say
 from tfspeech.errors import RunError
 
+Value = TypeVar("Value")
+
 LOCK_FILE = ".lock"
+
+
+def cache_folder() -> Path:
+    """Returns $TFSPEECH_CACHE, by default the user's cache folder."""
+    return Path(
+        os.environ.get("TFSPEECH_CACHE") or platformdirs.user_cache_dir("tfspeech")
+    )
 
 
 @contextlib.contextmanager
@@ -115,6 +125,26 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+
+
+def read_json(path: Path, build: Callable[[Any], Value]) -> Value:
+    """Reads a JSON file that this package has written.
+
+    Args:
+        path: The file.
+        build: Makes what is returned of its contents; raises a `ValueError` where they
+            are not what was written.
+
+    Raises:
+        RunError: It is damaged.
+        OSError: It cannot be read.
+    """
+    try:
+        return build(parse_json(read_file(path)))
+    except ValueError as error:
+        raise RunError(
+            f"{path} is damaged, remove it to have it made again: {error}"
+        ) from error
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -7,9 +7,11 @@ import dataclasses
 import difflib
 import importlib
 import inspect
+import io
 import os
 import re
 import sys
+import tokenize
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ Chain = str | Product | Sequence[str | Product]
 """Strategies one after the other: `name(1) + name(2)`, a strategy, or several."""
 
 _OUTSIDE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)\s*(\(.*\))?", re.DOTALL)
+_OPENING, _CLOSING = ("(", "[", "{"), (")", "]", "}")
 _SIMILAR = 0.7
 _LONGEST = 10_000
 
@@ -212,18 +215,21 @@ def build_chain(
 
 
 def _split(chain: str) -> list[str]:
-    """The specs that `+` joins."""
-    text = chain.strip()
+    """The specs that `+` joins, outside of brackets and quotes."""
+    text = chain.replace("\n", " ")
+    depth, ends = 0, []
     try:
-        node = parse_expression(text)
-    except ValueError:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            depth += (token.string in _OPENING) - (token.string in _CLOSING)
+            if token.string == "+" and not depth:
+                ends.append(token.start[1])
+    except (tokenize.TokenError, SyntaxError):
         return [chain]  # Whoever parses it says what is wrong.
-    parts = []
-    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        parts.append(node.right)
-        node = node.left
-    parts.append(node)
-    return [ast.get_source_segment(text, part) or text for part in reversed(parts)]
+    starts = [0, *(end + 1 for end in ends)]
+    return [
+        text[start:end].strip()
+        for start, end in zip(starts, [*ends, None], strict=True)
+    ]
 
 
 def format_spec(strategy: Any, table: Mapping[str, type]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tfspeech.strategies import parse_regularization
+from tfspeech.tasks.runs import read_results
 from tfspeech.tasks.task import RunConfig
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.group import METRICS
-from tfspeech.training.paths import METRICS_FILE, RESULTS_FILE
+from tfspeech.training.paths import METRICS_FILE
 from tfspeech.training.plots import read_records, series
 from tuning.reports import COLUMNS
 
@@ -43,15 +43,18 @@ class RunRecord:
 
 
 def read_run(config: RunConfig, run_dir: Path) -> RunRecord:
-    """Reads the records that a run has written so far."""
+    """Reads the records that a run has written so far.
+
+    Raises:
+        RunError: They are damaged.
+    """
     groups, epochs = read_records(run_dir / METRICS_FILE)
     chain = parse_regularization(config.training.regularize)
     settled = max((strategy.settled_after for strategy in chain), default=0)
-    results = run_dir / RESULTS_FILE
     return RunRecord(
         next(iter(groups.values()), []),
         [epoch for epoch in epochs if epoch["step"] >= settled],
-        json.loads(results.read_text()) if results.is_file() else {},
+        read_results(run_dir),
     )
 
 
@@ -107,7 +110,7 @@ def run_figures(
         figures[name] = float(reduce(values)) if len(values) else None
     for name, value in run.results.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            figures[f"{SCORE}{name}"] = value
+            figures[f"{SCORE}{name}"] = _finite(value)
     weights = run.results.get("weights", {})
     return figures | {name: weights.get(name) for name in WEIGHT_SHARES}
 

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+import typing
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from tfspeech.config import record_from_json
 from tfspeech.console import USER_ERROR
 from tfspeech.errors import RunError
-from tfspeech.files import write_text
+from tfspeech.files import read_json, write_text
 from tfspeech.tasks.task import RunConfig
 from tuning.limits import NO_LIMITS, Limits
 
@@ -30,12 +33,10 @@ RUNS = "runs"
 """The folder of all runs, below the directory of a search or comparison."""
 OUTCOME_FILE = "outcome.json"
 LOG_FILE = "log.txt"
-FINISHED = "finished"
-DIVERGED = "diverged"
-CRASHED = "crashed"
-STOPPED = "stopped"
-STATUSES = (FINISHED, STOPPED, DIVERGED, CRASHED)
+Status = typing.Literal["finished", "stopped", "diverged", "crashed"]
+STATUSES = typing.get_args(Status)
 """All of them, from the best to the worst."""
+FINISHED, STOPPED, DIVERGED, CRASHED = STATUSES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Outcome:
         reason: Why it did not finish, in one line.
     """
 
-    status: str
+    status: Status
     reason: str = ""
 
 
@@ -66,10 +67,7 @@ def load_outcome(run_dir: Path) -> Outcome | None:
     path = run_dir / OUTCOME_FILE
     if not path.is_file():
         return None
-    try:
-        return Outcome(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{path} is damaged, remove it: {error}") from error
+    return read_json(path, functools.partial(record_from_json, Outcome))
 
 
 def run_trial(config: RunConfig, run_dir: Path, limits: Limits = NO_LIMITS) -> Outcome:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfspeech.audio import decode as decode_module
 from tfspeech.audio.codecs import Libsndfile, TensorFlowIO, load_codecs
 from tfspeech.audio.decode import decode_audio, decode_by, decode_wav, read_audio
+from tfspeech.audio.framing import _ogg_crc
 from tfspeech.errors import AudioError
 
 RATE_HZ = 16000
@@ -323,6 +324,27 @@ def test_mp3_without_its_length_equals_mp3_with_it(channels, rate_hz, decode_aud
         decode_audio_by(contents[second:-1])
 
 
+def with_granule(ogg, samples):
+    """An Ogg file whose last page says that a channel has so many samples."""
+    last = ogg.rindex(b"OggS")
+    page = ogg[last : last + 6] + struct.pack("<q", samples) + ogg[last + 14 :]
+    return ogg[:last] + page[:22] + _ogg_crc(page) + page[26:]
+
+
+def test_a_second_stream_in_an_ogg_file_is_not_decoded(decode_audio_by):
+    ogg = encode(stereo(1), "OGG", "VORBIS")
+    alone, _ = decode_audio_by(ogg)
+    both, _ = decode_audio_by(ogg + with_granule(ogg, 2**26 + 1))
+    np.testing.assert_array_equal(both, alone)
+
+
+def test_mp3_is_no_longer_than_memory_allows(decode_audio_by, monkeypatch):
+    mp3 = encode(stereo(1), "MP3", "MPEG_LAYER_III")
+    monkeypatch.setattr(decode_module, "count_mp3_frames", lambda _: 58_255)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"Received: 134219520\."):
+        decode_audio_by(mp3)
+
+
 def test_read_audio_explains_in_one_line(tmp_path, decode_audio_by):
     samples = stereo(4)
     ogg = encode(samples, "OGG", "VORBIS")
@@ -338,6 +360,9 @@ def test_read_audio_explains_in_one_line(tmp_path, decode_audio_by):
         "cut.flac": (encode(samples, "FLAC")[:-9000], "truncated or damaged"),
         "header.flac": (b"fLaC", "FLAC of 8, 16 or 24 bits"),
         "stream.flac": (with_length(encode(samples, "FLAC"), 0), "0 samples"),
+        "bomb.flac": (with_length(encode(samples, "FLAC"), 2**26 + 1), "134217730."),
+        "bomb.ogg": (with_granule(ogg, 2**26 + 1), "up to 134217728 samples in comp"),
+        "endless.ogg": (with_granule(ogg, -1), "compressed audio. Received: -2."),
         "cut.ogg": (ogg[: len(ogg) // 2], "truncated"),
         "almost.ogg": (ogg[:-1], "truncated"),
         "opus.ogg": (encode(samples, "OGG", "OPUS"), "Vorbis"),

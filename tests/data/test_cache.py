@@ -1,14 +1,16 @@
 """What is damaged in the cache is found, and made again."""
 
+import re
 import shutil
 
 import numpy as np
 import pytest
 import soundfile
+import tensorflow as tf
 
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.data import __main__ as data_command
-from tfspeech.data.cache import ArrayStore
+from tfspeech.data.cache import ArrayStore, read_arrays, reading_arrays
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.frames import frame_store
 from tfspeech.data.store import prepare
@@ -151,6 +153,24 @@ def test_audio_that_is_gone_cannot_be_decoded_again(spec, cache, tmp_path):
     shutil.rmtree(tmp_path / "corpus")
     with pytest.raises(CorpusError, match=r"damaged, and .*wav cannot be decoded"):
         store[0]
+
+
+def test_a_pipeline_says_in_one_line_that_audio_is_gone(spec, cache, tmp_path):
+    open_audio(spec)
+    (path,) = cache.glob("*/samples.f32")
+    store = open_audio(spec)
+    zero(path)
+    shutil.rmtree(tmp_path / "corpus")
+    batches = tf.data.Dataset.from_tensors([0, 1]).map(
+        lambda indices: read_arrays(store, indices)
+    )
+    with pytest.raises(CorpusError) as error, reading_arrays():
+        next(iter(batches))
+    assert re.fullmatch(
+        "the cache is .*wav cannot be decoded again: .*", str(error.value)
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError), reading_arrays():
+        tf.debugging.Assert(False, ["of another kind"])
 
 
 def test_an_array_of_no_entry_that_was_cut_short_is_one_clear_error(tmp_path):

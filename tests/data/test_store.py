@@ -8,12 +8,12 @@ import soundfile
 
 from tfspeech.data import cache as cache_module
 from tfspeech.data import store as store_module
-from tfspeech.data.cache import cache_folder
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.espeak import SpokenText
 from tfspeech.data.manifest import Corpus, Utterance
 from tfspeech.data.store import prepare, usual_rate_hz
 from tfspeech.errors import CorpusError, SpecError
+from tfspeech.files import cache_folder
 
 
 def tone(seconds, rate_hz, hz=440.0):

@@ -125,6 +125,26 @@ def test_steps_are_those_of_the_inner_optimizer_on_clipped_gradients():
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("chain", [STATEFUL, "adaptive()", "block_rms() + norm()"])
+def test_fit_may_build_the_model(chain):
+    """Its weights have no values yet when the optimizer first sees them."""
+    ends = []
+    for inputs in ([keras.Input((3,))], []):
+        layers = [
+            keras.layers.Dense(
+                units, kernel_initializer=keras.initializers.Orthogonal(seed=0)
+            )
+            for units in (4, 1)
+        ]
+        model = keras.Sequential([*inputs, *layers])
+        assert model.built == bool(inputs)
+        model.compile(Clipped(adam(), chain), "mse")
+        model.fit(np.ones([4, 3]), np.ones([4, 1]), epochs=3, verbose=0)
+        ends.append(model.get_weights())
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_units_are_those_of_the_layers():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.layers.Conv1DTranspose(2, 3)])

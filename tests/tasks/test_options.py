@@ -8,6 +8,7 @@ import pytest
 
 from tfspeech.strategies import CLIPPINGS, REGULARIZATIONS
 from tfspeech.tasks.alignment.aligner import AlignmentConfig
+from tfspeech.tasks.limits import RecognitionLimits, SpeechLimits
 from tfspeech.tasks.registry import MODELS, default_config
 
 MAY_BE_NEGATIVE = {"snr_min_db", "snr_max_db", "lo", "hi"}
@@ -18,7 +19,7 @@ NONE_IS_NO_SPECIAL_CASE = {
 ABOVE_0 = {
     *("learning_rate", "max_seconds", "training_minutes", "frame_length_ms"),
     *("hop_length_ms", "power_floor", "magnitude_floor", "guide_width"),
-    *("frames_per_symbol", "discriminator_learning_rate"),
+    *("frames_per_symbol", "max_spoken_seconds", "discriminator_learning_rate"),
 }
 BELOW_2 = {
     *("dropout", "prenet_dropout", "zoneout", "ema_momentum", "label_smoothing"),
@@ -37,7 +38,7 @@ def strategies():
 
 def numeric_options():
     """Those of every class once, as a configuration and one of its fields."""
-    sections = [AlignmentConfig(), *strategies()]
+    sections = [AlignmentConfig(), *strategies(), RecognitionLimits(), SpeechLimits()]
     for name in MODELS:
         sections += default_config(name).sections().values()
     for section in {type(section): section for section in sections}.values():

@@ -108,7 +108,7 @@ def test_every_diagnostic_of_a_step_is_drawn(tmp_path, figures):
     # Of 60 steps in bins of 25 and 35 it was measured in both.
     np.testing.assert_array_equal(cosine, [0.9, 0.9])
     ratios = found["Is the step sane?"]
-    assert "net/layer_0" in ratios
+    assert "layer_0" in ratios
     named = [label for label in ratios if not label.startswith("_")]
     assert len(named) == 6  # Of twelve layers every other one.
 

@@ -36,6 +36,11 @@ LOWEST_HZ, HIGHEST_HZ = 4_000, 192_000
 """Sample rates of files. Other ones are no speech, or made up: conversion between odd
 rates takes memory and time in proportion to the higher one."""
 
+MOST_COMPRESSED_SAMPLES = 2**27
+"""Samples of all channels of a compressed file, 2.3 hours of mono at 16 kHz: a file of
+a few megabytes might hold billions of zeros."""
+
+_MOST_MP3_SAMPLES = 2 * 1152  # Of a frame: two channels, see ISO/IEC 11172-3.
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 # Programs that write to a pipe cannot know the size: they announce nothing, or about
 # as much as the field can hold (sox and eSpeak 0x7FFFF000, ffmpeg 0xFFFFFFFF).
@@ -254,8 +259,11 @@ def _decode_flac(codecs: Codecs, contents: tf.Tensor) -> Decoded:
             *(tf.strings.as_string(samples), " samples."),
         ]
     )
-    with tf.control_dependencies([tf.debugging.Assert(complete, [message])]):
-        integers = codecs.flac(contents, info[2] // 2 % 8 + 1, bits, samples)
+    channels = info[2] // 2 % 8 + 1
+    checks = [tf.debugging.Assert(complete, [message])]
+    checks.append(_require_length(samples * channels))
+    with tf.control_dependencies(checks):
+        integers = codecs.flac(contents, channels, bits, samples)
         digest = tf.strings.substr(contents, 26, 16)
     tested = tf.numpy_function(
         _check_md5, [integers, bits, digest], tf.int32, stateful=False
@@ -279,18 +287,23 @@ def _decode_ogg(codecs: Codecs, contents: tf.Tensor) -> Decoded:
     is_vorbis = _text(contents, 28, 7) == b"\x01vorbis"
     check = tf.debugging.Assert(is_vorbis, ["Expected Vorbis in the Ogg file."])
     with tf.control_dependencies([check]):
-        whole = tf.numpy_function(_check_ogg, [contents], tf.string, stateful=False)
+        whole, samples = tf.numpy_function(
+            _check_ogg, [contents], [tf.string, tf.int64], stateful=False
+        )
     rate_hz = tf.cast(_uint(_bytes(contents, 40, 4), 0, 4), tf.int32)
-    return _mono(codecs.vorbis(whole)), rate_hz
+    channels = _bytes(contents, 39, 1)[0]
+    with tf.control_dependencies([_require_length(samples * channels)]):
+        return _mono(codecs.vorbis(whole)), rate_hz
 
 
-def _check_ogg(contents: bytes) -> bytes:
-    """Returns a file whose pages are whole.
+def _check_ogg(contents: bytes) -> tuple[bytes, int]:
+    """Returns the pages of a file, which are whole, and the samples of a channel.
 
-    Decoders leave out damaged pages, or stop there, without a word.
+    Decoders leave out damaged pages, or stop there, without a word. Some go on with
+    another stream that may follow.
     """
-    check_ogg_pages(contents)
-    return contents
+    end, samples = check_ogg_pages(contents)
+    return contents[:end], samples
 
 
 def _is_mp3(header: tf.Tensor) -> tf.Tensor:
@@ -306,13 +319,17 @@ def _decode_mp3(codecs: Codecs, contents: tf.Tensor) -> Decoded:
     mpeg1_hz = tf.gather([44100, 48000, 32000], header[2] // 4 % 4)
     # Version bits: 3 is MPEG 1, 2 is MPEG 2 (half its rates), 0 is MPEG 2.5 (a quarter)
     rate_hz = mpeg1_hz // tf.gather([4, 1, 2, 1], header[1] // 8 % 4)
-    complete = tf.numpy_function(_check_mp3, [contents], tf.string, stateful=False)
-    return _mono(codecs.mp3(complete)), rate_hz
+    complete, frames = tf.numpy_function(
+        _check_mp3, [contents], [tf.string, tf.int64], stateful=False
+    )
+    with tf.control_dependencies([_require_length(frames * _MOST_MP3_SAMPLES)]):
+        return _mono(codecs.mp3(complete)), rate_hz
 
 
-def _check_mp3(contents: bytes) -> bytes:
-    """Returns a stream of complete frames that is headed by their number."""
-    return with_xing_frame(contents, count_mp3_frames(contents))
+def _check_mp3(contents: bytes) -> tuple[bytes, int]:
+    """Returns a stream of complete frames that is headed by their number, and it."""
+    frames = count_mp3_frames(contents)
+    return with_xing_frame(contents, frames), frames
 
 
 def _skip_id3(contents: tf.Tensor) -> tf.Tensor:
@@ -347,6 +364,14 @@ def _require_rate(rate_hz: tf.Tensor, expected: str = "audio") -> tf.Operation:
     message = tf.strings.join([wanted, tf.strings.as_string(rate_hz), " Hz."])
     in_range = (rate_hz >= LOWEST_HZ) & (rate_hz <= HIGHEST_HZ)
     return tf.debugging.Assert(in_range, [message])
+
+
+def _require_length(samples: tf.Tensor) -> tf.Operation:
+    """Returns an assertion that compressed audio does not take all of the memory."""
+    most = MOST_COMPRESSED_SAMPLES
+    wanted = f"Expected up to {most} samples in compressed audio. Received: "
+    message = tf.strings.join([wanted, tf.strings.as_string(samples), "."])
+    return tf.debugging.Assert((samples >= 0) & (samples <= most), [message])
 
 
 def _size(contents: tf.Tensor) -> tf.Tensor:

@@ -15,12 +15,12 @@ import functools
 import math
 import warnings
 
-import librosa.filters
 import numpy as np
 import tensorflow as tf
 from scipy.signal import savgol_coeffs
 
 from models.config import POSITIVE, SHARE, Bounds, Options, option
+from tfspeech.audio.numba_cache import import_librosa
 from tfspeech.audio.resample import RATES_HZ
 from tfspeech.errors import SpecError
 
@@ -236,13 +236,17 @@ def mel_filters(config: FeatureConfig) -> np.ndarray:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Of empty filters, an error here.
-        filters = librosa.filters.mel(
-            sr=config.sample_rate_hz,
-            n_fft=config.fft_length,
-            n_mels=config.num_mels,
-            fmin=config.mel_low_hz,
-            fmax=config.mel_high_hz or None,
-        ).T
+        filters = (
+            import_librosa("filters")
+            .mel(
+                sr=config.sample_rate_hz,
+                n_fft=config.fft_length,
+                n_mels=config.num_mels,
+                fmin=config.mel_low_hz,
+                fmax=config.mel_high_hz or None,
+            )
+            .T
+        )
     empty = int((filters.max(axis=0) == 0).sum())
     if empty:
         raise SpecError(

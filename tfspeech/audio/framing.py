@@ -62,8 +62,12 @@ def with_xing_frame(contents: bytes, frames: int) -> bytes:
     return frame.ljust(_frame_bytes(header), b"\0") + contents
 
 
-def check_ogg_pages(contents: bytes) -> None:
+def check_ogg_pages(contents: bytes) -> tuple[int, int]:
     """Checks all pages of an Ogg file up to the one that is marked as the last.
+
+    Returns:
+        Where that ends, in bytes; and its granule position: of Vorbis, the samples of a
+        channel.
 
     Raises:
         ValueError: If a page is missing, incomplete or does not have its check sum.
@@ -79,6 +83,7 @@ def check_ogg_pages(contents: bytes) -> None:
         if end > len(contents) or _ogg_crc(contents[start:end]) != header[22:26]:
             raise ValueError(f"The page of Ogg at byte {start} is damaged.")
         start, is_last = end, bool(header[5] & _LAST_PAGE)
+    return start, int.from_bytes(header[6:14], "little", signed=True)
 
 
 def _ogg_crc(page: bytes) -> bytes:

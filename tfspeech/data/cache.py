@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import platformdirs
 import tensorflow as tf
 
 from tfspeech.console import say
@@ -201,11 +201,19 @@ def read_arrays(store: ArrayStore, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Te
     return arrays, tf.ensure_shape(lengths, [None])
 
 
-def cache_folder() -> Path:
-    """Returns $TFSPEECH_CACHE, by default the user's cache folder."""
-    return Path(
-        os.environ.get("TFSPEECH_CACHE") or platformdirs.user_cache_dir("tfspeech")
-    )
+@contextlib.contextmanager
+def reading_arrays() -> Iterator[None]:
+    """Raises the `CorpusError` of an array that cannot be read in `tf.data`.
+
+    TensorFlow makes an error of its own of it, whose message has the name and text.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = re.search(rf"{CorpusError.__name__}: (.*)", error.message)
+        if reason is None:
+            raise
+        raise CorpusError(reason[1]) from error
 
 
 def open_or_make(

@@ -17,14 +17,13 @@ from tfspeech.console import progress, say
 from tfspeech.data.cache import (
     ArrayStore,
     CheckedStore,
-    cache_folder,
     checksum,
     open_or_make,
     read_arrays,
 )
 from tfspeech.data.pipeline import Batch, ordered_rows
 from tfspeech.data.store import AudioStore
-from tfspeech.files import load_arrays
+from tfspeech.files import cache_folder, load_arrays
 
 _FORMAT_VERSION = 2  # Of the cache; a change of the analysis must raise it.
 # More need more memory and, beyond the processor's cache, half as much time again.

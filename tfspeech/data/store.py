@@ -19,11 +19,11 @@ from tfspeech.audio.codecs import load_codecs
 from tfspeech.audio.decode import decode_audio, read_audio
 from tfspeech.audio.resample import resample
 from tfspeech.console import progress, say
-from tfspeech.data.cache import CheckedStore, cache_folder, checksum, open_or_make
+from tfspeech.data.cache import CheckedStore, checksum, open_or_make
 from tfspeech.data.checks import MEASUREMENTS, Problem, Report, check
 from tfspeech.data.manifest import Corpus
 from tfspeech.errors import AudioError, CorpusError
-from tfspeech.files import load_arrays
+from tfspeech.files import cache_folder, load_arrays
 from tfspeech.text.espeak import NATIVE_RATE_HZ
 
 TELEPHONE_RATE_HZ = 8000

@@ -168,7 +168,9 @@ def _describe(
     fan_in = math.prod(shape[axis] for axis in unit_axes)
     if kind == "bias":
         fan_in = _fan_in_of_kernel(layer)
-    variance = float(np.var(variable.numpy().astype(np.float64)))
+    values = variable.numpy()
+    # There are none yet where `fit` creates the weights, while it traces its step.
+    variance = float(np.var(values, dtype=np.float64)) if values.shape == shape else 0.0
     return VariableInfo(
         variable.path,
         kind,

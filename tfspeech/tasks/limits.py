@@ -122,7 +122,7 @@ class WaveformLimits(Limits):
     """Limits of a request to a vocoder."""
 
     max_spoken_seconds: float = option(
-        20.0, "longest speech of a row", _SECONDS, unit="s"
+        30.0, "longest speech of a row", _SECONDS, unit="s"
     )
 
 

@@ -7,10 +7,11 @@ import enum
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 from tfspeech.config import differing, to_flag
 from tfspeech.errors import RunError, SpecError
-from tfspeech.files import read_file, write_text
+from tfspeech.files import read_file, read_json, write_text
 from tfspeech.tasks.registry import build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.training.callbacks import read_metrics
@@ -80,6 +81,22 @@ def find_state(run_dir: Path) -> RunState:
     find_last(checkpoints)
     read_metrics(run_dir / METRICS_FILE)
     return RunState.SAVED
+
+
+def read_results(run_dir: Path) -> dict[str, Any]:
+    """Reads the scores of a run that ended, empty for one that did not.
+
+    Raises:
+        RunError: They are damaged.
+    """
+    path = run_dir / RESULTS_FILE
+    return read_json(path, _as_scores) if path.is_file() else {}
+
+
+def _as_scores(values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict) or not isinstance(values.get("weights"), dict):
+        raise ValueError("it holds no scores of a run")
+    return values
 
 
 def load_config(run_dir: Path) -> RunConfig:

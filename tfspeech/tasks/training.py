@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from tfspeech.console import say
+from tfspeech.data.cache import reading_arrays
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.errors import RunError, SpecError
 from tfspeech.files import locked, write_text
@@ -41,6 +42,7 @@ from tfspeech.training.callbacks import (
     TensorBoard,
 )
 from tfspeech.training.checkpoints import (
+    POINTER_FILE,
     LastCheckpoint,
     check_best,
     restore_best,
@@ -95,16 +97,17 @@ def train(
     Raises:
         CorpusError: The corpus cannot be read or used.
         RunError: `run_dir` holds another run, a damaged one or one that is being
-            trained, or cannot be written.
+            trained, or cannot be written; or the model does not fit into the memory.
         DivergenceError: Too many steps in a row were not finite, or no validation.
         KeyboardInterrupt: SIGINT or SIGTERM; the run can be resumed.
     """
     distribution = create_distribution(config.training.distribute)
     config = absolute(config)
     if not distribution.is_chief:
-        resumed = tf.train.latest_checkpoint(str(run_dir / CHECKPOINTS)) is not None
-        return _train_and_score(config, run_dir, distribution, resumed, is_over)
-    with locked(run_dir):
+        resumed = (run_dir / CHECKPOINTS / POINTER_FILE).exists()
+        with reading_arrays(), _enough_memory():
+            return _train_and_score(config, run_dir, distribution, resumed, is_over)
+    with locked(run_dir), reading_arrays(), _enough_memory():
         found = find_state(run_dir)
         if found is not RunState.NONE:
             if not resume:
@@ -115,6 +118,19 @@ def train(
             check_same(run_dir, _extended(load_config(run_dir), config), config)
         resumed = found is RunState.SAVED
         return _train_and_score(config, run_dir, distribution, resumed, is_over)
+
+
+@contextlib.contextmanager
+def _enough_memory() -> Iterator[None]:
+    """Raises a `RunError` where the block has no memory left."""
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
+        raise RunError(
+            "there is not enough memory: lower --batch-size, or the sizes of the model "
+            f"or of the features. ({reason})"
+        ) from error
 
 
 def _train_and_score(

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 from tfspeech.console import progress, say
 from tfspeech.errors import DivergenceError, RunError
-from tfspeech.files import parse_json, write_text
+from tfspeech.files import parse_json, read_file, write_text
 from tfspeech.training.loop import LoopState
 from tfspeech.training.step import Metrics, UpdateRatios
 
@@ -92,13 +93,18 @@ def _number(value: float) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
+_FIGURE = (int, float, NoneType)
+_KINDS = {"group": str, "update_ratio": dict, "validation": dict, "weights": dict}
+"""The types of what a record has besides figures."""
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Reads `metrics.jsonl`; a last line cut off by a crash is left out.
 
     Raises:
         RunError: Another line is damaged.
     """
-    *lines, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    *lines, rest = read_file(path).split(b"\n") if path.exists() else [b""]
     records = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -116,8 +122,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _parse_record(line: bytes) -> dict[str, Any]:
     record = parse_json(line)
-    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+    if not isinstance(record, dict) or type(record.get("step")) is not int:
         raise ValueError("it is no record of a step")
+    for name, value in record.items():
+        if not isinstance(value, _KINDS.get(name, _FIGURE)):
+            raise ValueError(f"it has {value!r:.60} for {name}")
     return record
 
 

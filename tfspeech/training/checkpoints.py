@@ -33,9 +33,14 @@ class LastCheckpoint:
     Args of the constructor:
         folder: Created when it is missing.
         variables: All state of the run, by name.
+
+    Raises:
+        RunError: What names the last state in the folder is damaged.
     """
 
     def __init__(self, folder: Path, variables: Mapping[str, tf.Variable]) -> None:
+        if (folder / POINTER_FILE).exists():
+            find_last(folder)
         self._manager = tf.train.CheckpointManager(
             tf.train.Checkpoint(variables=dict(variables)),
             str(folder),

@@ -238,12 +238,15 @@ def _update_ratios(steps: list[Record]) -> list[Curve | None]:
     for path in recorded[0] if recorded else ():
         layers.setdefault(path.rpartition("/")[0], []).append(path)
     every = -(-len(layers) // MOST_LABELS)
+    # The name of the model, where there is but one.
+    models = {layer.partition("/")[0] for layer in layers}
+    common = f"{min(models)}/" if len(models) == 1 else ""
     colors = colormaps["viridis"](np.linspace(0, 0.95, len(layers)))
     curves = []
     for index, (layer, paths) in enumerate(layers.items()):
         medians = np.array([_median(r.get("update_ratio", {}), paths) for r in steps])
         # Matplotlib leaves names that begin with an underscore out of a legend.
-        label = f"_{layer}" if index % every else layer
+        label = f"{'_' if index % every else ''}{layer.removeprefix(common)}"
         curves.append(_sizes(steps, medians, label, color=colors[index]))
     return curves
 

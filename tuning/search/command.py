@@ -19,7 +19,7 @@ from tfspeech.errors import RunError, SpecError
 from tfspeech.files import locked
 from tfspeech.flags import DEFAULT_MODEL, model_parser, with_flags
 from tfspeech.tasks.registry import default_config
-from tfspeech.training.paths import RESULTS_FILE
+from tfspeech.tasks.runs import read_results
 from tuning.command import add_report_flags
 from tuning.reports import MARKDOWN
 from tuning.search.oracles import STATE_FILE, build_oracle
@@ -156,7 +156,7 @@ def export_best(report: SearchReport, output: Path) -> tuple[dict[str, Any], Pat
     outcome = run_trial(report.best_config, run_dir)
     if outcome.status != FINISHED:
         raise RunError(f"the best configuration {outcome.status}: {outcome.reason}")
-    return json.loads((run_dir / RESULTS_FILE).read_text()), export.run(run_dir, output)
+    return read_results(run_dir), export.run(run_dir, output)
 
 
 def _command(search: Search) -> list[str]:

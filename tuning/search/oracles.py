@@ -22,6 +22,7 @@ import json
 import os
 import time
 import warnings
+import zlib
 from functools import cmp_to_key
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from keras_tuner.engine.trial import Trial
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from tfspeech.errors import RunError
+from tfspeech.files import read_json
 from tfspeech.training.callbacks import Monitor
 from tuning.trials import write_json
 
@@ -41,6 +42,18 @@ SINGLE_TUNER_ID = "tuner0"
 """Keras Tuner's ID of the tuner in a search with one process."""
 _TOLERANCE = 0.03
 """Values that differ by less than this share of their range count as the same."""
+
+
+def _checksum(state: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(state, sort_keys=True).encode())
+
+
+def _as_written(values: Any) -> dict[str, Any]:
+    """A state whose checksum is right: Keras Tuner would take any other, too."""
+    checksum = values.pop("checksum", None) if isinstance(values, dict) else None
+    if checksum is None or checksum != _checksum(values):
+        raise ValueError("its checksum is wrong")
+    return values
 
 
 class PersistentOracle(keras_tuner.Oracle):
@@ -63,7 +76,7 @@ class PersistentOracle(keras_tuner.Oracle):
         seconds = self._seconds_before + time.monotonic() - self._started
         trials = [trial.get_state() for trial in self.trials.values()]
         state = {"seconds": seconds, "oracle": self.get_state(), "trials": trials}
-        write_json(self.path, state)
+        write_json(self.path, state | {"checksum": _checksum(state)})
 
     def reload(self) -> None:
         """Restores the state; trials that were running stay with their tuners.
@@ -71,15 +84,10 @@ class PersistentOracle(keras_tuner.Oracle):
         Raises:
             RunError: The file is damaged.
         """
-        try:
-            state = json.loads(self.path.read_text())
-            self.trials = {t["trial_id"]: Trial.from_state(t) for t in state["trials"]}
-            self.set_state(state["oracle"])
-            self._seconds_before = state["seconds"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                f"{self.path} is damaged or of another version: {error!r}"
-            ) from error
+        state = read_json(self.path, _as_written)
+        self.trials = {t["trial_id"]: Trial.from_state(t) for t in state["trials"]}
+        self.set_state(state["oracle"])
+        self._seconds_before = state["seconds"]
         ongoing, self.ongoing_trials = self.ongoing_trials, {}
         shared = bool(os.environ.get("KERASTUNER_ORACLE_IP"))
         for tuner_id, trial in ongoing.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import time
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from models.config import option
+from tfspeech.config import record_from_json
 from tfspeech.console import say
 from tfspeech.errors import RunError, SpecError
+from tfspeech.files import read_json
 from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import has_run, load_config
 from tfspeech.tasks.task import RunConfig
@@ -108,6 +111,23 @@ class Search:
         return configure(with_absolute_data(self.config), parse_fixed(self.fix))
 
 
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a search keeps of its settings and its baseline.
+
+    Attributes:
+        monitor: The score by which a run chooses its best model.
+        objective: The score of that model which the search optimises.
+        norms: Of the baseline's gradients, None where no range needs them.
+        settings: Those of the search; see `Search.settings`.
+    """
+
+    monitor: Monitor
+    objective: Monitor
+    norms: Norms | None
+    settings: dict[str, Any]
+
+
 def open_space(search: Search) -> Space:
     """Checks a search, and that its directory holds no other one.
 
@@ -146,8 +166,13 @@ def make_plan(search: Search, space: Space) -> Trials:
             sizes = [int(np.prod(weight.shape)) for weight in weights]
             norms = measure_norms(run_dir, len(sizes), sum(sizes))
         objective = _objective(search, task.monitor, run_dir)
-        plan = {"monitor": task.monitor, "objective": objective, "norms": norms}
-        write_json(path, plan | {"settings": search.settings})
+        plan = {
+            "monitor": task.monitor._asdict(),
+            "objective": objective._asdict(),
+            "norms": norms and norms._asdict(),
+            "settings": search.settings,
+        }
+        write_json(path, plan)
     trials = load_plan(search, space)
     baseline = trials.run(BASELINE, {})
     say(f"baseline: {trials.describe(baseline)}")
@@ -161,26 +186,23 @@ def load_plan(search: Search, space: Space) -> Trials:
         RunError: It is damaged, or that of another search.
     """
     path = search.directory / PLAN_FILE
-    try:
-        saved = json.loads(path.read_text())
-    except ValueError as error:
-        raise RunError(f"{path} is damaged: choose another --run-dir") from error
-    settings, others = search.settings, saved["settings"]
-    differing = [name for name in settings if settings[name] != others.get(name)]
+    saved = read_json(path, functools.partial(record_from_json, Plan))
+    settings = search.settings
+    differing = [n for n in settings if settings[n] != saved.settings.get(n)]
     if differing:
         raise RunError(
             f"{search.directory} holds a search with another {', '.join(differing)}: "
             "repeat its flags, or choose another --run-dir"
         )
-    if saved["norms"]:
-        space = with_norms(space, Norms(*saved["norms"]))
+    if saved.norms is not None:
+        space = with_norms(space, saved.norms)
     return Trials(
         search.baseline_config,
         space,
         search.directory,
         search.seeds,
-        Monitor(*saved["monitor"]),
-        Monitor(*saved["objective"]),
+        saved.monitor,
+        saved.objective,
         search.early_stopping and search.engine != "hyperband",
     )
 

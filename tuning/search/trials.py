@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import functools
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,9 @@ from typing import Self
 
 import numpy as np
 
+from tfspeech.config import record_from_json
 from tfspeech.errors import RunError
+from tfspeech.files import read_json
 from tfspeech.tasks.task import RunConfig
 from tfspeech.training.callbacks import Monitor
 from tuning.figures import RunRecord, read_run, run_figures
@@ -27,6 +29,7 @@ from tuning.trials import (
     RUNS,
     STATUSES,
     STOPPED,
+    Status,
     run_trial,
     write_json,
 )
@@ -55,7 +58,7 @@ class SeedResult:
 
     seed: int
     run_dir: str
-    status: str
+    status: Status
     reason: str
     score: float | None
     figures: dict[str, float | None]
@@ -80,7 +83,7 @@ class TrialRecord:
     name: str
     values: dict[str, Value]
     epochs: int
-    status: str
+    status: Status
     reason: str
     score: float | None
     reported: float
@@ -99,12 +102,10 @@ class TrialRecord:
         Raises:
             RunError: It is damaged.
         """
-        try:
-            values = json.loads(path.read_text())
-            runs = tuple(SeedResult(**run) for run in values.pop("runs"))
-            return cls(**values, runs=runs)
-        except (ValueError, TypeError, KeyError) as error:
-            raise RunError(f"{path} is damaged, remove it: {error}") from error
+        record = read_json(path, functools.partial(record_from_json, cls))
+        if record.name != path.parent.name:
+            raise RunError(f"{path} is damaged, remove it: it is of {record.name!r}")
+        return record
 
 
 @dataclasses.dataclass(frozen=True)

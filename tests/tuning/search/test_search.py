@@ -6,6 +6,7 @@ import random
 
 import pytest
 from search_fakes import BEST_THRESHOLD, Fakes, Killed, parse
+from small_flags import SMALL
 
 from tfspeech import train
 from tfspeech.errors import RunError, SpecError
@@ -13,7 +14,7 @@ from tfspeech.tasks.runs import read_config
 from tfspeech.training.callbacks import Monitor
 from tuning.search import command as search
 from tuning.search import report as search_report
-from tuning.search.oracles import ORACLES, build_oracle
+from tuning.search.oracles import ORACLES, STATE_FILE, build_oracle
 from tuning.search.plan import load_plan, open_space
 from tuning.search.space import declare
 from tuning.search.trials import TrialRecord
@@ -62,6 +63,40 @@ def test_a_search_killed_ten_times_finds_what_an_undisturbed_one_finds(
     assert outcome(killed) == outcome(whole)
     # No epoch was trained twice, of no trial.
     assert sorted(unplotted.trained) == trained
+
+
+@pytest.mark.parametrize("engine", ORACLES)
+def test_a_state_that_was_removed_is_made_again_from_the_trials(
+    engine, unplotted, tmp_path
+):
+    search_of = parse(tmp_path, "--engine", engine, "--max-trials", 5, *THRESHOLD)
+    whole = search.run(search_of)
+    (tmp_path / STATE_FILE).write_text("{")
+    with pytest.raises(RunError, match="remove it to have it made again"):
+        search.run(search_of)
+    (tmp_path / STATE_FILE).unlink()
+    unplotted.trained = []
+    assert outcome(search.run(search_of)) == outcome(whole)
+    assert not unplotted.trained
+
+
+def test_damage_in_a_search_is_one_line_that_names_the_file(
+    unplotted, tmp_path, command
+):
+    given = [*SMALL, "--sample-rate-hz=8000", f"--run-dir={tmp_path}", *THRESHOLD]
+    given += ["--max-trials=1"]
+    assert command(search.main, *given)[0] == 0
+    for name in ("plan.json", "search.json", "runs/0/record.json"):
+        path = tmp_path / name
+        whole = path.read_bytes()
+        for contents in (b"", b"\xff", b"[]", b"[" * 5000, b"9" * 5000, b"{}", b'"x"'):
+            path.write_bytes(contents)
+            code, out, errors = command(search.main, *given)
+            assert (code, out) == (2, ""), (name, contents)
+            assert errors[-1].startswith("error: ")
+            assert str(path) in errors[-1]
+        path.write_bytes(whole)
+    assert command(search.main, *given)[0] == 0
 
 
 @pytest.mark.parametrize("engine", ["bayesian", "random"])

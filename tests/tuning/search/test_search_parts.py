@@ -1,6 +1,7 @@
 """Parts of a search: limits, norms, importance and pictures."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tuning.search.plots import plot_search
 from tuning.search.space import declare
 from tuning.search.trials import SeedResult, TrialRecord
 from tuning.search.tuner import SearchTuner
+from tuning.trials import write_json
 
 ACCURACY = Monitor("accuracy", True)
 LOSS = Monitor("loss", False)
@@ -130,6 +132,41 @@ def test_the_picture_takes_any_number_of_trials(count, tmp_path):
 
 KIND = Dimension("clip.kind", ("none", "norm", "value"))
 LAMBDA = Dimension("l2.lambda", Range(1e-6, 1e-2))
+
+
+RECORD = {
+    **{"name": "00", "values": {"units": 8}, "epochs": 0, "status": "finished"},
+    **{"reason": "", "score": 0.5, "reported": 0.5, "seconds": 1.0},
+}
+SEED = {
+    **{"seed": 1, "run_dir": "runs/00/seed_1", "status": "finished", "reason": ""},
+    **{"score": 0.5, "figures": {"loss": 0.25, "cosine": None}},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"score": "x"}, 'score must be a number. Received: "x"'),
+        ({"score": math.inf}, "score must be a number. Received: Infinity"),
+        ({"score": 10**400}, "score must be a number. Received: 1000"),
+        ({"status": "done"}, 'one of finished, stopped, diverged, .*Received: "done"'),
+        ({"values": {"units": []}}, "values.units must be true or false"),
+        ({"values": [1]}, "values must be an object"),
+        ({"runs": [SEED | {"seed": True}]}, r"runs\[0\].seed must be an integer"),
+        ({"runs": [SEED | {"figures": {"loss": "x"}}]}, "figures.loss must be a num"),
+        ({"runs": [{"seed": 1}]}, r"runs\[0\].run_dir is missing"),
+        ({"more": 1}, "more is not known"),
+        ({"name": "01"}, "it is of '01'"),
+    ],
+)
+def test_values_of_a_record_that_make_no_sense_are_named(change, reason, tmp_path):
+    path = tmp_path / "00" / "record.json"
+    write_json(path, RECORD | {"runs": [SEED]})
+    assert TrialRecord.load(path).runs[0].figures == {"loss": 0.25, "cosine": None}
+    write_json(path, RECORD | {"runs": [SEED]} | change)
+    with pytest.raises(RunError, match=rf"record\.json is damaged.*{reason}"):
+        TrialRecord.load(path)
 
 
 def bayesian(space, tmp_path):

@@ -43,6 +43,8 @@ _CONNECTIONS = {
 }
 # Of lists, objects and texts, which take many times their bytes as Python's objects.
 _MAX_OBJECTS = 2**20
+# At least so many are parsed, whatever they are; what parses them cannot be stopped.
+_JSON_BYTES_PER_S = 10_000_000
 _NO_SERVER = "what answers is no REST of TF Serving, whose port is 8501 by default"
 
 
@@ -123,8 +125,8 @@ class RestTransport:
                     received = response.read(self._max_bytes + 1)
         except (OSError, http.client.HTTPException) as error:
             raise _no_answer(error, deadline) from error
-        if time.monotonic() >= deadline:
-            raise StatusError(DEADLINE_EXCEEDED, "it had not sent all")
+        if len(received) >= _JSON_BYTES_PER_S * (deadline - time.monotonic()):
+            raise StatusError(DEADLINE_EXCEEDED, "no time is left to read it")
         if len(received) > self._max_bytes:
             raise StatusError(
                 "RESOURCE_EXHAUSTED",

@@ -14,15 +14,11 @@ from models.config import option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.trajectory import with_deltas
 from tfspeech.console import progress
-from tfspeech.data.cache import (
-    ArrayStore,
-    cache_folder,
-    partial_folder,
-    read_arrays,
-)
+from tfspeech.data.cache import ArrayStore, partial_folder, read_arrays
 from tfspeech.data.frames import frame_store
 from tfspeech.data.phoneme_times import read_segments, symbol_durations
 from tfspeech.data.pipeline import Batch, ordered_rows
+from tfspeech.files import cache_folder
 from tfspeech.tasks.speech.data import (
     EVALUATION_BATCH_SIZE,
     SentenceData,

@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-import librosa
 import numpy as np
 import tensorflow as tf
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.numba_cache import import_librosa
 from tfspeech.audio.pitch import track_pitch
 from tfspeech.tasks.speech.evaluation import log_mels
 from tfspeech.tasks.speech.task import Speech
@@ -122,7 +122,7 @@ def _places(hz: np.ndarray, features: AcousticConfig) -> np.ndarray:
 def _centres_hz(features: AcousticConfig) -> np.ndarray:
     """The centres of the mel filters, from the lowest on."""
     highest_hz = features.mel_high_hz or features.sample_rate_hz / 2
-    edges_hz = librosa.mel_frequencies(
+    edges_hz = import_librosa("core.convert").mel_frequencies(
         n_mels=features.num_mels + 2, fmin=features.mel_low_hz, fmax=highest_hz
     )
     return edges_hz[1:-1]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import librosa
 import numpy as np
+
+from tfspeech.audio.numba_cache import import_librosa
 
 NUM_CEPSTRA = 13
 """Mel cepstra of the distortion, from the first on; the 0th is the level."""
@@ -52,7 +53,7 @@ def alignment_path(reference: np.ndarray, synthesis: np.ndarray) -> np.ndarray:
         Pairs of frames, int [steps, 2], from the first pair to the last.
     """
     cepstra = (mel_cepstra(utterance).T for utterance in (reference, synthesis))
-    return librosa.sequence.dtw(*cepstra)[1][::-1]
+    return import_librosa("sequence").dtw(*cepstra)[1][::-1]
 
 
 def frame_pairs(reference: np.ndarray, synthesis: np.ndarray) -> np.ndarray:
@@ -139,7 +140,7 @@ def fundamental_frequency(
         Hz, [1 + samples // hop_length], between 60 and 500, 0 where unvoiced.
     """
     frame_length = 1 << math.ceil(math.log2(sample_rate_hz * _PITCH_FRAME_MS / 1000))
-    f0_hz, voiced, _ = librosa.pyin(
+    f0_hz, voiced, _ = import_librosa("core.pitch").pyin(
         waveform,
         sr=sample_rate_hz,
         fmin=_LOWEST_HZ,

@@ -48,14 +48,7 @@ def speak_texts(
         TextError: A text has a symbol that is unknown, or none at all, or a piece of it
             is beyond a limit of the model.
     """
-    limits = task.limits
-    pieces = []
-    for text in texts:
-        *more, last = split_text(text, limits.max_text_bytes)
-        pieces += [*((piece, False) for piece in more), (last, True)]
-    for piece, _ in pieces:  # Before anything is spoken.
-        symbols = task.front_end.encode(piece)
-        limits.check("max_symbols", len(symbols), TextError)
+    pieces = divide_texts(task, texts)
     for piece, _ in pieces[:1]:  # The first call compiles, which is not to count.
         task.waveform(task.speak([piece], **conditions)[0].frames)
     for piece, last in pieces:
@@ -66,3 +59,22 @@ def speak_texts(
         seconds = time.perf_counter() - started
         rate_hz = task.features.sample_rate_hz
         yield Spoken(last, waveform, rate_hz, speech.stopped, seconds, model_seconds)
+
+
+def divide_texts(task: SpeechTask, texts: Sequence[str]) -> list[tuple[str, bool]]:
+    """Divides texts into pieces that the limits of a model allow; see `split_text`.
+
+    Returns:
+        The pieces in their order, and whether each is the last one of its text.
+
+    Raises:
+        TextError: See `speak_texts`.
+    """
+    pieces = []
+    for text in texts:
+        *more, last = split_text(text, task.limits.max_text_bytes)
+        pieces += [*((piece, False) for piece in more), (last, True)]
+    for piece, _ in pieces:
+        symbols = task.front_end.encode(piece)
+        task.limits.check("max_symbols", len(symbols), TextError)
+    return pieces
