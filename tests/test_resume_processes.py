@@ -1,4 +1,4 @@
-"""Synthesisers that were killed go on as processes, to the bit."""
+"""Runs that were killed go on as processes, to the bit."""
 
 import os
 import signal
@@ -36,8 +36,8 @@ def state(run_dir):
         return found | {name: arrays[name].tobytes() for name in arrays}
 
 
-@pytest.mark.parametrize("flags", ["voice_flags", "dense_flags"])
-def test_a_killed_synthesiser_resumes_to_the_bit(flags, tmp_path, request):
+@pytest.mark.parametrize("flags", ["voice_flags", "dense_flags", "transcriber_flags"])
+def test_a_killed_run_resumes_to_the_bit(flags, tmp_path, request):
     flags = [*request.getfixturevalue(flags), *EVERY_STEP]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     process = start(whole, *flags)
