@@ -3,7 +3,10 @@
 from models.attention_tts import AttentionTts, AttentionTtsConfig
 from models.ctc_recognizer import CtcRecognizer, CtcRecognizerConfig
 from models.dense_synthesis import DenseNet, DenseSynthesis, DenseSynthesisConfig
+from models.discriminators import DiscriminatorConfig, Discriminators
 from models.rnn_recognizer import RnnRecognizer, RnnRecognizerConfig
+from models.source_filter import SourceFilter, SourceFilterConfig
+from models.wavenet import WaveNet, WaveNetConfig
 
 __all__ = [
     "AttentionTts",
@@ -13,6 +16,12 @@ __all__ = [
     "DenseNet",
     "DenseSynthesis",
     "DenseSynthesisConfig",
+    "DiscriminatorConfig",
+    "Discriminators",
     "RnnRecognizer",
     "RnnRecognizerConfig",
+    "SourceFilter",
+    "SourceFilterConfig",
+    "WaveNet",
+    "WaveNetConfig",
 ]

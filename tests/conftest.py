@@ -178,6 +178,79 @@ def small_dense(dense_flags, tmp_path_factory) -> Path:
     return run_dir
 
 
+SMALL_VOCODER = [
+    *("source_filter", "--sample-rate-hz=8000", "--num-mels=16", "--lpc-order=8"),
+    *("--channels=16", "--layers=2", "--pulse-cepstra=12", "--noise-cepstra=6"),
+    *("--segment-frames=12", "--epochs=2", "--batch-size=4", "--warmup-steps=0"),
+    *("--learning-rate=0.01", "--validation-sentences=2"),
+]
+
+
+@pytest.fixture(scope="session")
+def vocoder_flags(sentences) -> list[str]:
+    """How a small vocoder is trained on the sentences."""
+    return [*SMALL_VOCODER, f"--data=manifest:{sentences}"]
+
+
+@pytest.fixture(scope="session")
+def small_vocoder(vocoder_flags, tmp_path_factory) -> Path:
+    """A finished run of a small vocoder of the dense synthesiser's frames."""
+    from tfspeech import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "small_vocoder"
+    config, *_ = train.parse([*vocoder_flags, "--conditioning=lpc"])
+    results = train.run(config, run_dir)
+    assert results["sentences"] == 4
+    return run_dir
+
+
+SMALL_ADVERSARY = ["--periods=2", "--period-channels=4", "--spectrum-channels=4"]
+
+
+@pytest.fixture(scope="session")
+def gan_flags(vocoder_flags) -> list[str]:
+    """How a small vocoder is trained on the sentences with small discriminators."""
+    return ["gan_vocoder", *vocoder_flags[1:], *SMALL_ADVERSARY]
+
+
+@pytest.fixture(scope="session")
+def small_gan(gan_flags, tmp_path_factory) -> Path:
+    """A finished run of a small vocoder with discriminators."""
+    from tfspeech import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "small_gan"
+    config, *_ = train.parse(gan_flags)
+    results = train.run(config, run_dir)
+    assert results["sentences"] == 4
+    return run_dir
+
+
+SMALL_WAVENET = [
+    *("--channels=8", "--skip-channels=8", "--dilations=4", "--frame-channels=8"),
+    *("--segment-frames=8", "--epochs=1"),
+]
+
+
+@pytest.fixture(scope="session")
+def wavenet_flags(vocoder_flags) -> list[str]:
+    """How a small WaveNet is trained on the sentences."""
+    known = [flag for flag in vocoder_flags[1:] if "cepstra" not in flag]
+    known = [flag for flag in known if "layers" not in flag]
+    return ["wavenet", *known, *SMALL_WAVENET]
+
+
+@pytest.fixture(scope="session")
+def small_wavenet(wavenet_flags, tmp_path_factory) -> Path:
+    """A finished run of a small WaveNet, which makes noise."""
+    from tfspeech import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "small_wavenet"
+    config, *_ = train.parse(wavenet_flags)
+    results = train.run(config, run_dir)
+    assert results["sentences"] == 4
+    return run_dir
+
+
 @pytest.fixture
 def command(capsys):
     """Runs a command's main function; returns exit code, output and error lines."""

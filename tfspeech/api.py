@@ -26,20 +26,21 @@ from tfspeech.data.corpora.manifest_file import new_manifest
 from tfspeech.data.manifest import Utterance
 from tfspeech.display import Audio, Plots, Table
 from tfspeech.errors import RunError, SpecError
-from tfspeech.tasks.registry import build_task
-from tfspeech.tasks.runs import has_run, load_config, read_results
+from tfspeech.tasks.runs import has_run, load_config, load_task, read_results
 from tfspeech.tasks.speech.speaking import divide_texts
 from tfspeech.tasks.speech_recognition.task import Text
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.tasks.word_recognition.task import Transcript
-from tfspeech.training.checkpoints import restore_best
-from tfspeech.training.paths import CHECKPOINTS, METRICS_FILE, PLOTS
+from tfspeech.training.paths import METRICS_FILE, PLOTS
 from tfspeech.training.plots import read_records
 
 _CORPORA = "corpora"
 
 Source = str | os.PathLike[str] | tuple[np.ndarray, int]
 """An audio file, or samples [samples] and their rate in Hz."""
+
+Vocoder = str | os.PathLike[str]
+"""A spec such as `griffin_lim(60)`, or the directory of a vocoder's run."""
 
 Utterances = Iterable[Utterance | Mapping[str, Any]]
 """A corpus in a program; see `new_manifest`."""
@@ -109,6 +110,7 @@ class TrainingRun:
         data: str | os.PathLike[str] | Utterances | None = None,
         split: str = "test",
         test_speakers: str | None = None,
+        vocoder: Vocoder | None = None,
     ) -> dict[str, Any]:
         """Scores the best model on a corpus.
 
@@ -117,13 +119,16 @@ class TrainingRun:
             split: Of the corpus.
             test_speakers: Names joined by commas; by default those of the run where the
                 corpus is that of the run, else none.
+            vocoder: As of `synthesize`.
 
         Raises:
             CorpusError: The corpus cannot be read, or is not for this model.
         """
         with silence(not sys.stderr.isatty()):
             spec = None if data is None else _corpus(data, self.directory)
-            return evaluate.run(self.directory, spec, split, test_speakers)
+            return evaluate.run(
+                self.directory, spec, split, test_speakers, _name(vocoder)
+            )
 
     def transcribe(
         self, audio: Source | list[Source]
@@ -153,13 +158,17 @@ class TrainingRun:
         return transcripts if isinstance(audio, list) else transcripts[0]
 
     def synthesize(
-        self, text: str | list[str], *, vocoder: str | None = None, **conditions: float
+        self,
+        text: str | list[str],
+        *,
+        vocoder: Vocoder | None = None,
+        **conditions: float,
     ) -> Audio | list[Audio]:
         """Speaks, long texts in pieces with pauses between them.
 
         Args:
             text: English; or a list of texts.
-            vocoder: Another one than that of the run, such as `griffin_lim(60)`.
+            vocoder: Another one than that of the run.
             **conditions: What the model can speak under, such as `rate=1.5` and
                 `semitones=2`.
 
@@ -172,7 +181,7 @@ class TrainingRun:
             TextError: A text has a symbol that is unknown, or none at all, or a piece
                 of it is beyond a limit of the model.
         """
-        task = self._task(vocoder)
+        task = self._task(_name(vocoder))
         if not task.speaks:
             raise RunError(
                 f"{self.directory} holds a run of {self.config.model}, which does not "
@@ -198,6 +207,7 @@ class TrainingRun:
         output: str | os.PathLike[str] = "saved_models",
         tflite: bool = False,
         quantize: str | None = None,
+        vocoder: Vocoder | None = None,
         **limits: float,
     ) -> Path:
         """Exports the best model for TF Serving as the next version of its model.
@@ -206,6 +216,7 @@ class TrainingRun:
             output: Where `<model>/<version>/` is written.
             tflite: Whether a TFLite model of 32-bit weights goes with it.
             quantize: A quantization, for a TFLite model of smaller weights.
+            vocoder: As of `synthesize`.
             **limits: Of requests, such as `max_rows=32`.
 
         Returns:
@@ -216,23 +227,15 @@ class TrainingRun:
             SpecError: The model does not have a limit, or it is out of range.
         """
         with silence(not sys.stderr.isatty()):
-            return export.run(self.directory, Path(output), tflite, quantize, **limits)
+            name = _name(vocoder)
+            return export.run(
+                self.directory, Path(output), tflite, quantize, name, **limits
+            )
 
     def _task(self, vocoder: str | None = None) -> Task:
         """The task with the best models, loaded once for every vocoder."""
         if vocoder not in self._tasks:
-            config = self.config
-            if vocoder is not None:
-                if not hasattr(getattr(config, "task", None), "vocoder"):
-                    raise SpecError(
-                        f"{config.model} has no vocoder that could be chosen; leave "
-                        "out vocoder"
-                    )
-                settings = dataclasses.replace(config.task, vocoder=vocoder)
-                config = dataclasses.replace(config, task=settings)
-            task = build_task(config)
-            restore_best(self.directory / CHECKPOINTS, task.models)
-            self._tasks[vocoder] = task
+            self._tasks[vocoder] = load_task(self.directory, vocoder)[1]
         return self._tasks[vocoder]
 
     def __repr__(self) -> str:
@@ -371,3 +374,7 @@ def _read(audio: Source) -> tuple[np.ndarray, int]:
     if isinstance(audio, (str, os.PathLike)):
         return read_audio(audio)
     return as_waveform(audio)
+
+
+def _name(vocoder: Vocoder | None) -> str | None:
+    return None if vocoder is None else os.fspath(vocoder)

@@ -11,6 +11,7 @@ from tfspeech.console import Parser, print_json, run_command
 from tfspeech.data.cache import reading_arrays
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.data.manifest import SPLITS
+from tfspeech.flags import add_vocoder
 from tfspeech.tasks.runs import load_config, load_task
 
 
@@ -19,6 +20,7 @@ def run(
     data: str | None = None,
     split: str = "test",
     test_speakers: str | None = None,
+    vocoder: str | None = None,
 ) -> dict[str, Any]:
     """Scores the best model of a run.
 
@@ -28,6 +30,7 @@ def run(
         split: Of the corpus.
         test_speakers: Names joined by commas; by default those of the run where the
             corpus is that of the run, else none.
+        vocoder: Of a synthesiser, another one than that of the run; see `load_task`.
 
     Returns:
         The scores of the model's task, `loss` among them; see `recognition_scores` and
@@ -35,9 +38,10 @@ def run(
 
     Raises:
         RunError: There is no trained model.
+        SpecError: The vocoder is unknown, or not for the frames of the model.
         CorpusError: The corpus cannot be read, or is not for this model.
     """
-    config, task = load_task(run_dir)
+    config, task = load_task(run_dir, vocoder)
     wanted = config.data
     if data is not None and absolute_spec(data) != wanted.data:
         wanted = wanted.of_corpus(data)
@@ -64,6 +68,7 @@ def main(arguments: Sequence[str]) -> None:
         metavar="A,B",
         help="speakers who make up the test split (default: those of the run)",
     )
+    add_vocoder(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = vars(parser.parse_args(arguments))
     as_json = given.pop("json", False)

@@ -15,6 +15,7 @@ from tfspeech.config import add_flags
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError, SpecError
 from tfspeech.files import locked
+from tfspeech.flags import add_vocoder
 from tfspeech.serving.description import read_description, write_description
 from tfspeech.serving.graph import check_operations, check_signatures, guarded
 from tfspeech.serving.lite import QUANTIZATIONS, summarize, write_lite
@@ -38,6 +39,7 @@ def run(
     output: Path = Path("saved_models"),
     tflite: bool = False,
     quantize: str | None = None,
+    vocoder: str | None = None,
     **limits: float,
 ) -> Path:
     """Exports the best model of a run as the next version of its model.
@@ -52,6 +54,8 @@ def run(
         output: Where `<model>/<version>/` is written.
         tflite: Whether a TFLite model of 32-bit weights goes with it.
         quantize: A quantization, for a TFLite model of smaller weights.
+        vocoder: Of a synthesiser, another one than that of the run; see `load_task`. It
+            is part of the graph.
         **limits: Of requests, those of the model's `limits` that are not to have their
             default.
 
@@ -62,10 +66,11 @@ def run(
     Raises:
         RunError: There is no trained model, TF Serving could not serve it, it has no
             TFLite form, `models.config` is damaged, or the disk is full.
-        SpecError: The model does not have one of the limits, or it is out of range.
+        SpecError: The model does not have one of the limits, or it is out of range; or
+            the vocoder is unknown, or not for the frames of the model.
         CorpusError: The corpus that a TFLite model is measured on cannot be read.
     """
-    config, task = load_task(run_dir)
+    config, task = load_task(run_dir, vocoder)
     task.limits = _with_limits(config.name, task.limits, limits)
     kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
     with locked(output, wait=True):
@@ -160,6 +165,7 @@ def main(arguments: Sequence[str]) -> None:
         choices=QUANTIZATIONS,
         help="write a TFLite model with weights of this type beside it",
     )
+    add_vocoder(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_flags(parser, RecognitionLimits())
     add_flags(parser, SpeechLimits(), skip=["max_rows"])

@@ -62,6 +62,17 @@ def model_parser(
     return build([model])
 
 
+def add_vocoder(parser: Parser) -> None:
+    """Adds the flag by which a synthesiser gets another vocoder; see `load_task`."""
+    parser.add_argument(
+        "--vocoder",
+        metavar="RUN_DIR",
+        help="of a synthesiser: the run of the vocoder that makes the waveforms, or "
+        "the spec of one without a network, such as griffin_lim(60) (default: that of "
+        "the run)",
+    )
+
+
 def with_settings(config: RunConfig, settings: Sequence[tuple[str, str]]) -> RunConfig:
     """Returns a configuration with other values in some fields.
 

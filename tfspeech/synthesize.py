@@ -13,6 +13,7 @@ from tfspeech.audio.encode import write_pieces
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import RunError, SpecError, TextError
 from tfspeech.files import read_file
+from tfspeech.flags import add_vocoder
 from tfspeech.tasks.conditions import add_conditions, given_conditions
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.speech.speaking import Spoken, speak_texts
@@ -23,21 +24,28 @@ Piece = TypeVar("Piece", bound=tuple)
 _SHORTEST_S = 1e-4
 
 
-def run(run_dir: Path, texts: Sequence[str], **conditions: float) -> Iterator[Spoken]:
+def run(
+    run_dir: Path,
+    texts: Sequence[str],
+    vocoder: str | None = None,
+    **conditions: float,
+) -> Iterator[Spoken]:
     """Speaks texts, one after the other, long ones in pieces; see `speak_texts`.
 
     Args:
         run_dir: A run with a trained model.
         texts: English.
+        vocoder: Another one than that of the run; see `load_task`.
         **conditions: Some of the model's `conditions`, by name.
 
     Raises:
         RunError: There is no trained model, or it does not speak.
-        SpecError: The model lacks a condition, or a value is out of range.
+        SpecError: The model lacks a condition, or a value is out of range; or the
+            vocoder is unknown, or not for its frames.
         TextError: A text has a symbol that is unknown, or none at all, or is beyond a
             limit of the model.
     """
-    config, task = load_task(run_dir)
+    config, task = load_task(run_dir, vocoder)
     if not task.speaks:
         raise RunError(f"{run_dir} holds a run of {config.model}, which does not speak")
     return speak_texts(task, texts, **conditions)
@@ -98,6 +106,7 @@ def main(arguments: Sequence[str]) -> None:
         help="wav file; FILE_1.wav and so on for several texts; - for standard output "
         "(default: speech.wav)",
     )
+    add_vocoder(parser)
     add_conditions(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
@@ -111,7 +120,8 @@ def main(arguments: Sequence[str]) -> None:
     if output == "-" and (len(texts) > 1 or "json" in given):
         raise SpecError("--output - takes one text, and no --json")
     paths = output_paths(Path(output), len(texts))
-    speech = run(given.run_dir, texts, **conditions)
+    vocoder = getattr(given, "vocoder", None)
+    speech = run(given.run_dir, texts, vocoder, **conditions)
     report = []
     for path, text in zip(paths, texts, strict=True):
         seen: list[Spoken] = []

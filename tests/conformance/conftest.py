@@ -37,12 +37,18 @@ def serve(folder, tmp_path):
         process.stdin.close()
 
 
+RUNS = (
+    *("small_run", "small_transcriber", "small_voice", "small_dense"),
+    *("small_vocoder", "small_gan", "small_wavenet"),
+)
+
+
 @pytest.fixture(scope="session")
-def exports(small_run, small_transcriber, small_voice, small_dense, tmp_path_factory):
-    """One folder with a model of every kind, and some of other symbols."""
+def exports(request, tmp_path_factory):
+    """One folder with every model, and some of other symbols."""
     folder = tmp_path_factory.mktemp("exports")
-    for run_dir in (small_run, small_transcriber, small_voice, small_dense):
-        export.run(run_dir, folder)
+    for name in RUNS:
+        export.run(request.getfixturevalue(name), folder)
     export_phoneme_models(folder)
     return folder
 
@@ -78,3 +84,8 @@ def voice(small_voice):
 @pytest.fixture(scope="session")
 def dense(small_dense):
     return load_task(small_dense)[1]
+
+
+@pytest.fixture(scope="session")
+def vocoder(small_vocoder):
+    return load_task(small_vocoder)[1]

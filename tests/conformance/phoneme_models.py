@@ -58,5 +58,5 @@ def export_phoneme_models(folder):
             "tableless": phoneme_model(symbols, WithoutTable),
         }.items():
             config = SimpleNamespace(name=name)
-            patch.setattr(export, "load_task", lambda _, c=config, t=task: (c, t))
+            patch.setattr(export, "load_task", lambda *_, c=config, t=task: (c, t))
             export.run(folder, folder)

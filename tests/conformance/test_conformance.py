@@ -226,3 +226,19 @@ def test_dense_knows_its_words_and_reads_the_phonemes_of_all(url, dense):
     (speech,) = dense.speak([text])
     waveform = dense.waveform(speech.frames).clip(-1, 1)
     np.testing.assert_allclose(answer.waveform, waveform, atol=1e-3)
+
+
+def test_vocoder_makes_waveforms_of_frames(size, rng, url, vocoder, dense):
+    lengths = rng.integers(2, 30, size).astype(np.int32)
+    (speech,) = dense.speak(["the red box and the white door."])
+    frames = np.stack([speech.frames[: lengths.max()]] * size)
+    wanted = vocoder.waveforms([frames[0, :length] for length in lengths])
+    frames[np.arange(lengths.max()) >= lengths[:, None]] = 9e9
+    with RemoteModel(url, "source_filter") as model:
+        answer = model.predict("vocode", {"frames": frames, "frame_length": lengths})
+    assert answer["sample_rate_hz"].tolist() == [8000] * size
+    for row, waveform in enumerate(wanted):
+        heard, samples = answer["waveform"][row], answer["waveform_length"][row]
+        assert samples == len(waveform)
+        assert not heard[samples:].any()
+        np.testing.assert_allclose(heard[:samples], waveform.clip(-1, 1), atol=1e-3)

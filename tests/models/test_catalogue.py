@@ -12,11 +12,17 @@ import tensorflow as tf
 from models.config import option
 from models.ctc import ctc_losses
 from models.layers.dropout import RandomLayer
+from models.layers.mu_law import LEVELS, mu_law_classes
 from tfspeech.strategies import parse_clipping
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.registry import MODELS
 from tfspeech.tasks.speech_recognition.run import SpeechRecognitionRun
+from tfspeech.tasks.vocoding.run import (
+    AdversarialVocodingRun,
+    VocodingRun,
+    WaveNetRun,
+)
 from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.checkpoints import restore_best, save_best
 from tfspeech.training.group import Group
@@ -99,6 +105,41 @@ def parallel_loss(outputs, batch):
     )
 
 
+def vocoding_batch(size, length, rng):
+    lengths = rng.integers(1, length + 1, size).astype(np.int32)
+    sources = rng.normal(size=(2, size, length, CHOICES)).astype(np.float32)
+    inside = (np.arange(length) < lengths[:, None] - 1)[..., None]
+    return {
+        "frames": rng.normal(size=(size, length, DIM)).astype(np.float32),
+        "frame_lengths": lengths,
+        "pulses": sources[0],
+        "noise": sources[1],
+        "waveform": 0.5 * sources[0] * inside,
+    }
+
+
+def vocoding_loss(outputs, batch):
+    return tf.reduce_mean(tf.abs(outputs["waveform"] - batch["waveform"]))
+
+
+def wavenet_batch(size, length, rng):
+    batch = vocoding_batch(size, length, rng)
+    names = ("frames", "frame_lengths", "waveform")
+    inside = (
+        np.arange(CHOICES * length) < CHOICES * (batch["frame_lengths"] - 1)[:, None]
+    )
+    classes = mu_law_classes(batch["waveform"].reshape(size, -1)).numpy()
+    return {**{name: batch[name] for name in names}, "classes": classes * inside}
+
+
+def wavenet_loss(outputs, batch):
+    return tf.reduce_mean(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(
+            batch["classes"], outputs["logits"]
+        )
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """How models of a kind are built and fed.
@@ -115,6 +156,10 @@ class Kind:
     keras_losses: dict[str, tuple[str, object]]
 
 
+VOCODING = Kind(
+    *((DIM, CHOICES), vocoding_batch, vocoding_loss, "waveform", CHOICES, 0.5),
+    {"waveform": ("waveform", "mean_absolute_error")},
+)
 KINDS = {
     WordRecognitionRun: Kind(
         *((DIM, CHOICES), recognition_batch, recognition_loss, "logits", CHOICES, 0.3),
@@ -142,6 +187,17 @@ KINDS = {
     AttentionTtsRun: Kind(
         *((CHOICES, DIM), synthesis_batch, synthesis_loss, "frames_refined", DIM, 0.9),
         {"frames_refined": ("frames", "mean_absolute_error")},
+    ),
+    VocodingRun: VOCODING,
+    AdversarialVocodingRun: VOCODING,
+    WaveNetRun: Kind(
+        *((DIM, CHOICES), wavenet_batch, wavenet_loss, "logits", LEVELS, 0.9),
+        {
+            "logits": (
+                "classes",
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            )
+        },
     ),
 }
 

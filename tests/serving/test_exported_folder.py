@@ -17,7 +17,10 @@ RUNS = {
     "attention_tts": "small_voice",
     "ctc_recognizer": "small_transcriber",
     "dense_synthesis": "small_dense",
+    "gan_vocoder": "small_gan",
     "rnn_recognizer": "small_run",
+    "source_filter": "small_vocoder",
+    "wavenet": "small_wavenet",
 }
 """Model -> fixture of a run."""
 

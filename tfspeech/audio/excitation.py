@@ -20,9 +20,46 @@ _MIXED_HZ, _NOISE_SHARE = 6000.0, 0.4
 _LOWEST_HZ = 20.0
 
 
-def noise(samples: tf.Tensor, sample_rate_hz: int) -> tf.Tensor:
-    """Returns white noise of mean square 1, float32 [samples], always the same."""
-    return _repeated(_white_second(sample_rate_hz), samples)
+def noise(
+    samples: tf.Tensor, sample_rate_hz: int, first: tf.Tensor | int = 0
+) -> tf.Tensor:
+    """Returns white noise of mean square 1, always the same.
+
+    Args:
+        samples: How many.
+        sample_rate_hz: Their rate.
+        first: Number of the first of them, an integer [...].
+
+    Returns:
+        float32 [..., samples].
+    """
+    places = tf.expand_dims(first, -1) + tf.range(samples)
+    return tf.gather(_white_second(sample_rate_hz), places % sample_rate_hz)
+
+
+def pulses(
+    log_pitch: tf.Tensor,
+    hop_length: int,
+    sample_rate_hz: int,
+    first_turns: tf.Tensor | float = 0.0,
+) -> tf.Tensor:
+    """Makes a train of band-limited pulses of mean square 1.
+
+    Args:
+        log_pitch: ln of the pitch in Hz, float32 [batch, frames]; it is linear in Hz
+            from frame to frame.
+        hop_length: Samples from one frame to the next.
+        sample_rate_hz: The rate of the pulses.
+        first_turns: The phase at the centre of the first frame, float32 [batch].
+
+    Returns:
+        float32 [batch, frames, hop_length]; each row starts at the centre of its frame.
+    """
+    pitch_hz = _audible(log_pitch, sample_rate_hz)
+    before = turns_before(log_pitch, hop_length, sample_rate_hz, first_turns)
+    turns, sample_hz = _turns(pitch_hz, before, hop_length, sample_rate_hz)
+    count = tf.floor(sample_rate_hz / 2 / sample_hz)
+    return _cosines(turns, count) * tf.math.rsqrt(2 * count)
 
 
 def pulses_and_noise(
@@ -41,30 +78,53 @@ def pulses_and_noise(
     Returns:
         float32 [batch, frames x hop_length], from the centre of the first frame on.
     """
-    pitch_hz = tf.clip_by_value(tf.exp(log_pitch), _LOWEST_HZ, sample_rate_hz / 4)
-    shape = tf.shape(pitch_hz)
+    shape = tf.shape(log_pitch)
     samples = shape[1] * hop_length
-    pulses = tf.reshape(_pulses(pitch_hz, hop_length, sample_rate_hz), [shape[0], -1])
+    mixed = _mixed_pulses(log_pitch, hop_length, sample_rate_hz)
+    mixed = tf.reshape(mixed, [shape[0], -1])
     voiced = _per_sample(tf.clip_by_value(2 * voicing - 0.5, 0.0, 1.0), hop_length)
     voiced = tf.reshape(voiced, [shape[0], -1])
-    high_noise = _repeated(_high_second(sample_rate_hz), samples)
-    return tf.sqrt(voiced) * (pulses + high_noise) + tf.sqrt(1 - voiced) * noise(
+    places = tf.range(samples) % sample_rate_hz
+    high_noise = tf.gather(_high_second(sample_rate_hz), places)
+    return tf.sqrt(voiced) * (mixed + high_noise) + tf.sqrt(1 - voiced) * noise(
         samples, sample_rate_hz
     )
 
 
-def _pulses(pitch_hz: tf.Tensor, hop_length: int, sample_rate_hz: int) -> tf.Tensor:
-    """Returns harmonics of a gliding pitch, float32 [batch, frames, hop_length]."""
-    sample_hz = _per_sample(pitch_hz, hop_length)
-    # Turns since the frame's centre, the integral of the pitch; those before it are
-    # added up in double precision, or long utterances would go out of tune.
-    sample = tf.range(hop_length, dtype=tf.float32)
-    turns = sample * (pitch_hz[:, :, tf.newaxis] + sample_hz) / (2 * sample_rate_hz)
+def turns_before(
+    log_pitch: tf.Tensor,
+    hop_length: int,
+    sample_rate_hz: int,
+    first_turns: tf.Tensor | float = 0.0,
+) -> tf.Tensor:
+    """Adds up the phase of a gliding pitch; see `pulses`.
+
+    It is added up in double precision, or long utterances would go out of tune.
+
+    Returns:
+        The phases at the centres of the frames, in turns from 0 to 1, float32 [batch,
+        frames].
+    """
+    pitch_hz = _audible(log_pitch, sample_rate_hz)
     ahead = tf.concat([pitch_hz[:, 1:], pitch_hz[:, -1:]], axis=1)
     hops = tf.cast(pitch_hz + ahead, tf.float64) * hop_length / (2 * sample_rate_hz)
-    before = tf.cumsum(hops, axis=1, exclusive=True) % 1.0
-    turns += tf.cast(before, tf.float32)[:, :, tf.newaxis]
-    turns -= tf.round(turns)
+    first = tf.expand_dims(tf.cast(first_turns, tf.float64), -1)
+    before = (first + tf.cumsum(hops, axis=1, exclusive=True)) % 1.0
+    return tf.cast(before, tf.float32)
+
+
+def _audible(log_pitch: tf.Tensor, sample_rate_hz: int) -> tf.Tensor:
+    """Returns a pitch in Hz, within what has harmonics."""
+    return tf.clip_by_value(tf.exp(log_pitch), _LOWEST_HZ, sample_rate_hz / 4)
+
+
+def _mixed_pulses(
+    log_pitch: tf.Tensor, hop_length: int, sample_rate_hz: int
+) -> tf.Tensor:
+    """Returns harmonics that are weaker where noise joins them, as of `pulses`."""
+    pitch_hz = _audible(log_pitch, sample_rate_hz)
+    before = turns_before(log_pitch, hop_length, sample_rate_hz)
+    turns, sample_hz = _turns(pitch_hz, before, hop_length, sample_rate_hz)
     count = tf.floor(sample_rate_hz / 2 / sample_hz)
     low_count = tf.minimum(count, tf.floor(_MIXED_HZ / sample_hz))
     level = np.sqrt(1 - _NOISE_SHARE)
@@ -72,6 +132,21 @@ def _pulses(pitch_hz: tf.Tensor, hop_length: int, sample_rate_hz: int) -> tf.Ten
         turns, low_count
     )
     return harmonics * tf.math.rsqrt(2 * count)
+
+
+def _turns(
+    pitch_hz: tf.Tensor, before: tf.Tensor, hop_length: int, sample_rate_hz: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the phase of a gliding pitch, in turns in [-0.5, 0.5], and the pitch.
+
+    Both are float32 [batch, frames, hop_length].
+    """
+    sample_hz = _per_sample(pitch_hz, hop_length)
+    # Turns since the frame's centre, the integral of the pitch.
+    sample = tf.range(hop_length, dtype=tf.float32)
+    turns = sample * (pitch_hz[:, :, tf.newaxis] + sample_hz) / (2 * sample_rate_hz)
+    turns += before[:, :, tf.newaxis]
+    return turns - tf.round(turns), sample_hz
 
 
 def _cosines(turns: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
@@ -87,10 +162,6 @@ def _per_sample(values: tf.Tensor, hop_length: int) -> tf.Tensor:
     ahead = tf.concat([values[:, 1:], values[:, -1:]], axis=1)
     share = tf.range(hop_length, dtype=tf.float32) / hop_length
     return values[:, :, tf.newaxis] + share * (ahead - values)[:, :, tf.newaxis]
-
-
-def _repeated(second: np.ndarray, samples: tf.Tensor) -> tf.Tensor:
-    return tf.gather(second, tf.range(samples) % len(second))
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,9 +1,7 @@
 """Linear prediction: spectra as an all-pole filter and a gain, in TensorFlow's ops.
 
 J. Makhoul, "Linear Prediction: A Tutorial Review", 1975. The frequencies are warped as
-hearing does it, by an all-pass filter: H. Strube, "Linear prediction on a warped
-frequency scale", 1980. The delay of a sample, exp(-jw), becomes exp(-jv) with
-v = w + 2 atan(a sin w / (1 - a cos w)).
+hearing does it; see `models.layers.cepstral_filter`.
 
 The parameters are the cepstrum of the filter, as in B. Atal, "Effectiveness of linear
 prediction characteristics of the speech wave for automatic speaker identification and
@@ -20,11 +18,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from models.layers.cepstral_filter import cepstral_response, warped
 from tfspeech.audio.pitch import LOWEST_HZ
 
-# The a of the warping, near the mel scale at 16 to 24 kHz. Without it order 24 distorts
-# by 0.6 dB more, low voices by 2 dB; 0.45 and 0.55 are alike.
-_WARPING = 0.45
 # The cepstrum is found by an FFT of so many points.
 _CEPSTRUM_POINTS = 1024
 # Poles are fitted to this power of the power spectrum, the law of hearing in H.
@@ -125,20 +121,7 @@ def lpc_response(parameters: tf.Tensor, fft_length: int) -> tf.Tensor:
     Returns:
         complex64 [..., fft_length // 2 + 1].
     """
-    cepstrum, log_gain = parameters[..., :-1], parameters[..., -1:]
-    n = np.arange(1, cepstrum.shape[-1] + 1)
-    angles = n[:, None] * warped(fft_length // 2 + 1)
-    level = tf.exp(log_gain + tf.matmul(cepstrum, np.cos(angles).astype(np.float32)))
-    phase = -tf.matmul(cepstrum, np.sin(angles).astype(np.float32))
-    return tf.complex(level * tf.cos(phase), level * tf.sin(phase))
-
-
-def warped(bins: int) -> np.ndarray:
-    """Returns the warped angle of each bin from 0 to pi, in radians, [bins]."""
-    angle = np.linspace(0, np.pi, bins)
-    return angle + 2 * np.arctan2(
-        _WARPING * np.sin(angle), 1 - _WARPING * np.cos(angle)
-    )
+    return cepstral_response(parameters[..., :-1], parameters[..., -1:], fft_length)
 
 
 def _sinc(angle: tf.Tensor) -> tf.Tensor:

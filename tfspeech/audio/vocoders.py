@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.config import AT_LEAST_1, BELOW_1, Options, argument
+from models.layers.cepstral_filter import filter_frames
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.excitation import noise, pulses_and_noise
 from tfspeech.audio.features import mel_filters
@@ -110,7 +111,7 @@ class GriffinLim(Options):
             (tf.constant(0), start, start),
         )
         waveform = waveform[:, config.frame_length // 2 :]
-        return _valid_samples(waveform, frame_lengths, config.hop_length)
+        return valid_samples(waveform, frame_lengths, config.hop_length)
 
     def _first_spectrum(self, magnitudes: tf.Tensor) -> tf.Tensor:
         fft_length = self.config.spectrogram.fft_length
@@ -168,9 +169,8 @@ class LpcSynthesis:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Filters an excitation of mean square 1.
 
-        The filter of a frame acts on the samples around the frame's centre, under a
-        Hann window of two hops, so that filters fade into one another; products of
-        spectra stand for the recursion, which is slow sample by sample.
+        Products of spectra stand for the recursion, which is slow sample by sample; see
+        `filter_frames`.
 
         Args:
             excitation: float32 [batch or 1, frames x hop_length], from the centre of
@@ -186,14 +186,9 @@ class LpcSynthesis:
         valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, None]
         last = config.num_mels + config.lpc_order + 1
         parameters = tf.where(valid, frames[:, :, config.num_mels : last], 0.0)
-        padded = tf.pad(excitation, [[0, 0], [hop_length, 0]])
-        pieces = tf.signal.frame(padded, 2 * hop_length, hop_length)
-        pieces *= tf.signal.hann_window(2 * hop_length)
-        spectrum = tf.signal.rfft(pieces, [fft_length])
-        spectrum *= lpc_response(parameters, fft_length)
-        pieces = tf.signal.irfft(spectrum, [fft_length])
-        waveform = tf.signal.overlap_and_add(pieces, hop_length)
-        return _valid_samples(waveform[:, hop_length:], frame_lengths, hop_length)
+        response = lpc_response(parameters, fft_length)
+        waveform = filter_frames([(excitation, response)], hop_length, fft_length)
+        return valid_samples(waveform, frame_lengths, hop_length)
 
 
 def mel_to_magnitudes(log_mel: tf.Tensor, config: AcousticConfig) -> tf.Tensor:
@@ -222,10 +217,19 @@ def mel_to_magnitudes(log_mel: tf.Tensor, config: AcousticConfig) -> tf.Tensor:
     return magnitudes
 
 
-def _valid_samples(
+def valid_samples(
     waveforms: tf.Tensor, frame_lengths: tf.Tensor, hop_length: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns what lies between the centres of the first and last frames."""
+    """Cuts waveforms to what lies between the centres of the first and last frames.
+
+    Args:
+        waveforms: float32 [batch, samples], from the centre of the first frame on.
+        frame_lengths: int32 [batch], the valid frames of each.
+        hop_length: Samples from one frame to the next.
+
+    Returns:
+        As `Vocoder`.
+    """
     lengths = tf.maximum(tf.cast(frame_lengths, tf.int32) - 1, 0) * hop_length
     waveforms = waveforms[:, : tf.reduce_max(lengths)]
     return tf.where(tf.sequence_mask(lengths), waveforms, 0.0), lengths

@@ -56,6 +56,13 @@ TENSORS = {
         ("frames", "frame_dim"), "mel, followed by what else the vocoder takes"
     ),
     "frame_length": Meaning((), "how many of the frames are valid", "frames"),
+    "is_last": Meaning((), "whether an utterance ends with these frames"),
+    "past_frames": Meaning(
+        ("past", "frame_dim"), "frames before these that still have an influence"
+    ),
+    "past_length": Meaning((), "how many of past_frames are valid", "frames"),
+    "past_number": Meaning((), "frames before past_frames in the utterance", "frames"),
+    "past_turns": Meaning((), "phase of the pulses at the first of them", "turns"),
     "alignment": Meaning(
         ("steps", "symbols"), "attention of every decoder step to the symbols"
     ),

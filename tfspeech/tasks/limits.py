@@ -118,7 +118,16 @@ class RecognitionLimits(Limits):
 
 
 @dataclasses.dataclass(frozen=True)
-class SpeechLimits(Limits):
+class WaveformLimits(Limits):
+    """Limits of a request to a vocoder."""
+
+    max_spoken_seconds: float = option(
+        30.0, "longest speech of a row", _SECONDS, unit="s"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SpeechLimits(WaveformLimits):
     """Limits of a request to a synthesiser."""
 
     max_text_bytes: int = option(
@@ -126,7 +135,4 @@ class SpeechLimits(Limits):
     )
     max_symbols: int = option(
         400, "most symbols of a row, with its padding", _COUNTS, unit="symbols"
-    )
-    max_spoken_seconds: float = option(
-        30.0, "longest speech of a row", _SECONDS, unit="s"
     )

@@ -19,6 +19,10 @@ from models import (
     DenseSynthesisConfig,
     RnnRecognizer,
     RnnRecognizerConfig,
+    SourceFilter,
+    SourceFilterConfig,
+    WaveNet,
+    WaveNetConfig,
 )
 from tfspeech.console import say
 from tfspeech.errors import SpecError
@@ -28,6 +32,11 @@ from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.speech_recognition.run import SpeechRecognitionRun
 from tfspeech.tasks.task import VERSIONS, RunConfig, Task
+from tfspeech.tasks.vocoding.run import (
+    AdversarialVocodingRun,
+    VocodingRun,
+    WaveNetRun,
+)
 from tfspeech.tasks.word_recognition.run import WordRecognitionRun
 from tfspeech.training.config import TrainingConfig
 from tfspeech.versions import is_newer
@@ -82,7 +91,43 @@ MODELS = {
             "ema_momentum": 0.0,
         },
     ),
+    "gan_vocoder": Entry(
+        SourceFilter,
+        SourceFilterConfig,
+        AdversarialVocodingRun,
+        {
+            "epochs": 8,
+            "batch_size": 8,
+            "optimizer": "adam(0.8, 0.99)",
+            "learning_rate": 5e-4,
+            "clip": ("global_norm(5.0)",),
+        },
+    ),
     "rnn_recognizer": Entry(RnnRecognizer, RnnRecognizerConfig, WordRecognitionRun, {}),
+    "source_filter": Entry(
+        SourceFilter,
+        SourceFilterConfig,
+        VocodingRun,
+        {
+            "epochs": 20,
+            "batch_size": 8,
+            "optimizer": "adam(beta_2=0.99)",
+            "learning_rate": 1e-3,
+            "clip": ("global_norm(5.0)",),
+        },
+    ),
+    "wavenet": Entry(
+        WaveNet,
+        WaveNetConfig,
+        WaveNetRun,
+        {
+            "epochs": 1,
+            "batch_size": 8,
+            "optimizer": "adam()",
+            "learning_rate": 2e-3,
+            "clip": ("global_norm(1.0)",),
+        },
+    ),
 }
 """Name -> model."""
 

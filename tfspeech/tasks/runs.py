@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -164,13 +165,66 @@ def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
         )
 
 
-def load_task(run_dir: Path) -> tuple[RunConfig, Task]:
+def load_task(run_dir: Path, vocoder: str | None = None) -> tuple[RunConfig, Task]:
     """Loads the best models of a run, with their task.
 
+    Args:
+        run_dir: The run.
+        vocoder: For a synthesiser, another vocoder than its own: the directory of a
+            vocoder's run, or the spec of one without a network, `griffin_lim(60)`.
+
     Raises:
-        RunError: There is no run, or it has no checkpoint that can be read.
+        RunError: There is no run, or it has no checkpoint that can be read; or the
+            vocoder is none, or not for this run.
+        SpecError: The spec is unknown, or the model takes none; or the vocoder is not
+            for its frames.
     """
     config = load_config(run_dir)
+    is_run = vocoder is not None and (os.sep in vocoder or Path(vocoder).exists())
+    if vocoder is not None and not is_run:
+        config = _with_vocoder(config, vocoder)
     task = build_task(config)
+    if is_run and not task.speaks:
+        raise RunError(
+            f"{run_dir} holds a run of {config.model}, which needs no vocoder: leave "
+            "it out"
+        )
     restore_best(run_dir / CHECKPOINTS, task.models)
+    if is_run:
+        _take_vocoder(task, Path(vocoder))
     return config, task
+
+
+def _with_vocoder(config: RunConfig, spec: str) -> RunConfig:
+    """Returns the configuration with another vocoder.
+
+    Raises:
+        SpecError: The model has none that could be chosen, or the spec is unknown.
+    """
+    if not hasattr(getattr(config, "task", None), "vocoder"):
+        raise SpecError(
+            f"{config.model} has no vocoder that could be chosen; leave out vocoder, "
+            "or give the directory of a vocoder's run"
+        )
+    task = dataclasses.replace(config.task, vocoder=spec)
+    return dataclasses.replace(config, task=task)
+
+
+def _take_vocoder(task: Task, run_dir: Path) -> None:
+    """Has the model of another run make the waveforms of a synthesiser.
+
+    Raises:
+        RunError: There is none, or it is no vocoder.
+        SpecError: It is not for the frames of the synthesiser.
+    """
+    config, of_vocoder = load_task(run_dir)
+    if not of_vocoder.vocodes:
+        raise RunError(
+            f"{run_dir} holds a run of {config.model}, which is no vocoder: train one "
+            "with tfspeech train source_filter"
+        )
+    try:
+        vocoder = of_vocoder.vocoder_of(task.features, task.predicted)
+    except SpecError as error:
+        raise SpecError(f"{run_dir}: {error}") from error
+    task.set_vocoder(vocoder, of_vocoder.model.variables)

@@ -72,6 +72,7 @@ class Task(abc.ABC):
         takes_blocks: Whether `transcribe_blocks(blocks, rate_hz)` takes recordings that
             are too long for memory.
         speaks: Whether it takes text and returns audio.
+        vocodes: Whether it takes acoustic frames and returns audio.
         conditions: What speech can be asked for besides its text.
         limits: Of a request, for commands and for what `server` returns.
         models: By name. All are saved; those that no group names are frozen.
@@ -82,6 +83,7 @@ class Task(abc.ABC):
     recognizes: ClassVar[bool] = False
     takes_blocks: ClassVar[bool] = False
     speaks: ClassVar[bool] = False
+    vocodes: ClassVar[bool] = False
     conditions: Sequence[Condition] = ()
     limits: Limits = Limits()
 
@@ -140,6 +142,19 @@ class ModelTask(Task):
     @abc.abstractmethod
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
         """The terms of the loss of the model's outputs, means over a batch."""
+
+    def mean_loss(self, batches: tf.data.Dataset) -> float:
+        """The mean loss over batches by their weight, under teacher forcing if any."""
+        total = count = 0.0
+        for batch in batches:
+            loss, weight = self._evaluate(batch)
+            total, count = total + float(loss * weight), count + float(weight)
+        return total / count
+
+    @tf.function(reduce_retracing=True)
+    def _evaluate(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+        loss = self.losses("model", batch, training=False).total
+        return loss, self.weight(batch)
 
 
 class Training(abc.ABC):

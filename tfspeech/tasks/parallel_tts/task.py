@@ -97,6 +97,11 @@ class ParallelTts(SpeechTask):
             weights[-2:] = config.pitch_weight
         self._weights = np.concatenate([weights, config.delta_weight * weights])
 
+    @property
+    def predicted(self) -> slice:
+        """Which of the values of a frame the model predicts: the targets."""
+        return self.targets
+
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
         """The squared errors of `frames` and of log `durations`, per frame.
 

@@ -32,19 +32,18 @@ class SentenceDataConfig(DataConfig):
     )
 
 
-class SentenceData:
-    """A checked corpus of sentences.
+class RecordingData:
+    """A checked corpus of recordings.
 
     Args of the constructor:
         data: The corpus.
-        front_end: What reads its texts.
         features: Its `sample_rate_hz` may be 0, for that of the corpus.
         split: Check this split alone, for an evaluation.
+        sentences: Whether the texts are what is to be said, and are checked, too.
 
     Attributes:
         corpus: The utterances.
         store: Their waveforms.
-        front_end: As given.
         features: With the rate of the store.
         report: What the check of the corpus found.
 
@@ -54,28 +53,25 @@ class SentenceData:
 
     def __init__(
         self,
-        data: SentenceDataConfig,
-        front_end: TextFrontEnd,
+        data: DataConfig,
         features: AcousticConfig,
         split: str | None = None,
+        sentences: bool = False,
     ) -> None:
         self.corpus = load_corpus(data.data, data.held_out)
         rate_hz = features.sample_rate_hz
+        every = None if sentences else {each.text for each in self.corpus.utterances}
         self.store, self.report = prepare(
             self.corpus,
             rate_hz or min(usual_rate_hz(self.corpus), HIGHEST_RATE_HZ),
             max_seconds=data.max_seconds,
+            labels=every,
             split=split,
-            sentences=True,
+            sentences=sentences,
         )
-        self.front_end = front_end
         self.features = dataclasses.replace(
             features, sample_rate_hz=self.store.sample_rate_hz
         )
-
-    def texts(self, indices: np.ndarray) -> list[str]:
-        """The texts of the utterances at these places."""
-        return [self.corpus.utterances[i].text for i in indices]
 
     def frame_lengths(self, indices: np.ndarray) -> np.ndarray:
         """The frames of the utterances at these places, int64 [utterances]."""
@@ -95,3 +91,34 @@ class SentenceData:
     def frames(self, index: int) -> np.ndarray:
         """The frames of the utterance at a place, float32 [frames, frame_dim]."""
         return self.read_frames(tf.constant([index]))[0].numpy()[0]
+
+
+class SentenceData(RecordingData):
+    """A checked corpus of sentences.
+
+    Args of the constructor:
+        data: The corpus.
+        front_end: What reads its texts.
+        features: Its `sample_rate_hz` may be 0, for that of the corpus.
+        split: Check this split alone, for an evaluation.
+
+    Attributes:
+        front_end: As given.
+
+    Raises:
+        CorpusError: The corpus cannot be read or used.
+    """
+
+    def __init__(
+        self,
+        data: SentenceDataConfig,
+        front_end: TextFrontEnd,
+        features: AcousticConfig,
+        split: str | None = None,
+    ) -> None:
+        super().__init__(data, features, split, sentences=True)
+        self.front_end = front_end
+
+    def texts(self, indices: np.ndarray) -> list[str]:
+        """The texts of the utterances at these places."""
+        return [self.corpus.utterances[i].text for i in indices]

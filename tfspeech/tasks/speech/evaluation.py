@@ -13,7 +13,7 @@ from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
 from tfspeech.audio.resample import resample
 from tfspeech.console import progress
 from tfspeech.data.espeak import SpokenText
-from tfspeech.tasks.speech.data import SentenceData
+from tfspeech.tasks.speech.data import RecordingData
 from tfspeech.tasks.speech.scores import (
     Pairing,
     alignment_path,
@@ -42,20 +42,21 @@ class Column(NamedTuple):
 
 
 def compare_with_recordings(
-    data: SentenceData,
+    data: RecordingData,
     indices: Sequence[int],
     columns: Mapping[str, Column],
     spoken: Iterable[Mapping[str, np.ndarray]],
 ) -> dict[str, float | None]:
     """Compares speech with the recordings of the same texts.
 
-    All distortions are measured on waveforms. Beside them is another voice that reads
-    the same.
+    All distortions are measured on waveforms. Beside them may be another voice that
+    reads the same.
 
     Args:
         data: The corpus.
         indices: Places of the utterances.
-        columns: Prefix of the scores -> the column, `OTHER_VOICE` among them.
+        columns: Prefix of the scores -> the column. Where `OTHER_VOICE` is among them,
+            another voice speaks.
         spoken: For each utterance, prefix -> waveform, float32 [samples], of all
             columns but `OTHER_VOICE`.
 
@@ -68,11 +69,16 @@ def compare_with_recordings(
     found = []
     with progress(count, "comparing with recordings", "sentence") as bar:
         for row, (index, waveforms) in enumerate(zip(indices, spoken, strict=True)):
-            other = _other_voice(data.corpus.utterances[index].text, data.features)
+            if OTHER_VOICE in columns:
+                text = data.corpus.utterances[index].text
+                waveforms = {
+                    **waveforms,
+                    OTHER_VOICE: _other_voice(text, data.features),
+                }
             found.append(
                 _compare(
                     data.store[index],
-                    waveforms | {OTHER_VOICE: other},
+                    waveforms,
                     columns,
                     data.features,
                     with_pitch=row in pitched,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.numba_cache import import_librosa
 from tfspeech.audio.pitch import track_pitch
+from tfspeech.tasks.speech.evaluation import log_mels
 from tfspeech.tasks.speech.task import Speech
 
 _TICKS_HZ = (100, 200, 500, 1000, 2000, 4000, 8000, 16000)
@@ -58,6 +60,25 @@ def plot_speech(
         extent=(0.0, seconds, -0.5, speech.alignment.shape[1] - 0.5),
     )
     attention.set(xlabel="time (s)", ylabel="symbol", title="alignment")
+    figure.savefig(target, dpi=100)
+
+
+def plot_waveforms(
+    waveforms: Mapping[str, np.ndarray], features: AcousticConfig, target: Path
+) -> None:
+    """Plots the log-mels and the pitch of waveforms, one below the other.
+
+    Args:
+        waveforms: Title -> samples, float32 [samples].
+        features: The frames.
+        target: The PNG.
+    """
+    figure = Figure(figsize=(9, 8), layout="constrained")
+    rows = figure.subplots(len(waveforms), 1)
+    for axes, (title, samples) in zip(rows, waveforms.items(), strict=True):
+        _draw_spectrogram(axes, log_mels(samples, features), features)
+        _draw_pitch(axes, samples, features)
+        axes.set_title(title)
     figure.savefig(target, dpi=100)
 
 

@@ -48,7 +48,8 @@ class SpeechServer(tf.Module, abc.ABC):
         self._reads_text = reads_text
         self._reads_phonemes = reads_phonemes
         # Keras hides its variables from TensorFlow's tracking; the export needs them.
-        self._weights = [v.value for v in task.model.variables]
+        variables = *task.model.variables, *task.vocoder_variables
+        self._weights = [v.value for v in variables]
 
     # An export looks at all attributes; functions are to be traced once.
     @functools.cached_property

@@ -48,6 +48,7 @@ class SpeechTask(ModelTask):
         features: The frames.
         front_end: What reads texts.
         vocoder: From frames to waveforms, compiled.
+        vocoder_variables: Of the vocoder's model, if it has one.
     """
 
     speaks = True
@@ -63,8 +64,24 @@ class SpeechTask(ModelTask):
         super().__init__(model)
         self.features = features
         self.front_end = front_end
-        frames = tf.TensorSpec([None, None, features.frame_dim])
-        self.vocoder = tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
+        self.set_vocoder(vocoder)
+
+    def set_vocoder(
+        self, vocoder: Vocoder, variables: Sequence[keras.Variable] = ()
+    ) -> None:
+        """Has another vocoder make the waveforms.
+
+        Args:
+            vocoder: Of this task's frames.
+            variables: Of its model, if it has one; exports have them beside the task's.
+        """
+        self.vocoder = compiled_vocoder(vocoder, self.features)
+        self.vocoder_variables = tuple(variables)
+
+    @property
+    def predicted(self) -> slice:
+        """Which of the values of a frame the model predicts; the others are 0."""
+        return slice(0, self.features.frame_dim)
 
     @property
     def most_frames(self) -> int:
@@ -102,19 +119,34 @@ class SpeechTask(ModelTask):
 
     def waveform(self, frames: np.ndarray) -> np.ndarray:
         """Makes a waveform, float32 [samples], of frames [frames, frame_dim]."""
-        length = tf.constant([len(frames)])
-        waveforms, lengths = self.vocoder(tf.constant(frames[np.newaxis]), length)
-        return waveforms.numpy()[0, : int(lengths[0])]
+        return vocode(self.vocoder, [frames])[0]
 
-    def mean_loss(self, batches: tf.data.Dataset) -> float:
-        """The mean loss per frame over batches, under teacher forcing if there is."""
-        total = frames = 0.0
-        for batch in batches:
-            loss, weight = self._evaluate(batch)
-            total, frames = total + float(loss * weight), frames + float(weight)
-        return total / frames
 
-    @tf.function(reduce_retracing=True)
-    def _evaluate(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        loss = self.losses("model", batch, training=False).total
-        return loss, self.weight(batch)
+def compiled_vocoder(vocoder: Vocoder, features: AcousticConfig) -> Vocoder:
+    """Compiles a vocoder for frames of any number.
+
+    Args:
+        vocoder: From frames to waveforms.
+        features: The frames.
+    """
+    frames = tf.TensorSpec([None, None, features.frame_dim])
+    return tf.function(vocoder, [frames, tf.TensorSpec([None], tf.int32)])
+
+
+def vocode(vocoder: Vocoder, frames: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Makes waveforms, as one batch.
+
+    Args:
+        vocoder: From frames to waveforms.
+        frames: Of each, float32 [frames, frame_dim].
+
+    Returns:
+        Each float32 [samples].
+    """
+    sizes = [len(each) for each in frames]
+    padded = np.zeros((len(frames), max(sizes), frames[0].shape[1]), np.float32)
+    for row, each in zip(padded, frames, strict=True):
+        row[: len(each)] = each
+    waveforms, lengths = vocoder(tf.constant(padded), tf.constant(sizes))
+    pairs = zip(waveforms.numpy(), lengths.numpy(), strict=True)
+    return [waveform[:length] for waveform, length in pairs]

@@ -1,0 +1,1 @@
+"""Vocoders: networks that turn the acoustic frames of speech into waveforms."""

@@ -1,0 +1,203 @@
+"""Adversarial training of vocoders: discriminators, and what they teach."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from models.config import POSITIVE, Options, option
+from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.data.pipeline import Batch
+from tfspeech.tasks.task import GroupSpec
+from tfspeech.tasks.vocoding.config import VocodingConfig
+from tfspeech.tasks.vocoding.task import Vocoding
+from tfspeech.training.config import OptimizationConfig
+from tfspeech.training.step import Losses
+
+_SCORE = "/score"
+_SMALL = 1e-6  # Activations of silence may be 0.
+
+ScoreLoss = Callable[[tf.Tensor], tf.Tensor]
+"""Scores, float32 [batch, scores], to losses of the same shape."""
+
+
+class AdversarialLoss(NamedTuple):
+    """What is minimised of scores, which are high where a recording is heard.
+
+    Attributes:
+        real: By the discriminators, of recordings.
+        fake: By the discriminators, of synthetic speech.
+        taken: By the vocoder, of its speech.
+    """
+
+    real: ScoreLoss
+    fake: ScoreLoss
+    taken: ScoreLoss
+
+
+LOSSES = {
+    # J. Lim, J. Ye, "Geometric GAN", 2017.
+    "hinge": AdversarialLoss(
+        lambda scores: tf.nn.relu(1.0 - scores),
+        lambda scores: tf.nn.relu(1.0 + scores),
+        lambda scores: -scores,
+    ),
+    # X. Mao et al., "Least Squares Generative Adversarial Networks", 2017.
+    "least_squares": AdversarialLoss(
+        lambda scores: tf.square(scores - 1.0),
+        tf.square,
+        lambda scores: tf.square(scores - 1.0),
+    ),
+}
+"""Name -> loss."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversaryConfig(Options):
+    """Adversarial training."""
+
+    adversarial_loss: str = option(
+        "hinge",
+        "what the discriminators minimise, and by which they teach",
+        choices=tuple(LOSSES),
+    )
+    adversarial_weight: float = option(
+        0.1, "weight of what the discriminators say, beside the difference of spectra"
+    )
+    feature_weight: float = option(
+        1.0, "weight of the difference of what their layers see, likewise"
+    )
+    discriminator_learning_rate: float = option(
+        1e-3, "peak learning rate of the discriminators", POSITIVE
+    )
+    discriminator_clip: tuple[str, ...] = option(
+        ("global_norm(5.0)",),
+        "clipping strategy of the discriminators; repeat it for a chain",
+        metavar="SPEC",
+    )
+    discriminator_regularize: tuple[str, ...] = option(
+        (),
+        "regularization strategy of the discriminators; repeat it for a chain",
+        metavar="SPEC",
+    )
+
+    def settings(self, generator: OptimizationConfig) -> OptimizationConfig:
+        """How the discriminators are moved, where not otherwise said as the generator.
+
+        Raises:
+            SpecError: A strategy is unknown.
+        """
+        return OptimizationConfig(
+            optimizer=generator.optimizer,
+            learning_rate=self.discriminator_learning_rate,
+            schedule=generator.schedule,
+            warmup_steps=generator.warmup_steps,
+            clip=self.discriminator_clip,
+            regularize=self.discriminator_regularize,
+            ema_momentum=0.0,
+        )
+
+
+class AdversarialVocoding(Vocoding):
+    """What a vocoder and its discriminators are trained for.
+
+    I. Goodfellow et al., "Generative Adversarial Nets", 2014: the discriminators learn
+    to tell recordings from what the vocoder makes, and the vocoder learns to be taken
+    for them. Besides that it keeps the loss of `Vocoding`, by which the best model is
+    chosen, and matches what the layers of the discriminators see (K. Kumar et al.,
+    "MelGAN", 2019).
+
+    Args of the constructor:
+        model: The vocoder's; see `Vocoding`.
+        discriminators: Of waveforms; see `Discriminators`.
+        config: Of the task.
+        adversary: Of the discriminators.
+        features: The frames, with a sample rate.
+        settings: How the discriminators are moved.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        discriminators: keras.Model,
+        config: VocodingConfig,
+        adversary: AdversaryConfig,
+        features: AcousticConfig,
+        settings: OptimizationConfig,
+    ) -> None:
+        super().__init__(model, config, features)
+        self.discriminators = discriminators
+        self._adversary = adversary
+        self._loss = LOSSES[adversary.adversarial_loss]
+        self.models = {"model": model, "discriminators": discriminators}
+        self.groups = {
+            "discriminators": GroupSpec(("discriminators",), settings),
+            "model": GroupSpec(("model",)),
+        }
+
+    def losses(self, group: str, batch: Batch, training: bool = True) -> Losses:
+        """The terms of a group's loss, means over a batch.
+
+        Those of the discriminators are `real` and `fake`. The vocoder has `adversarial`
+        and `features` beside those of `Vocoding`, which are alone outside training.
+        """
+        if not training:
+            return super().losses(group, batch, training)
+        outputs = self.model(batch, training=True)
+        ours, theirs = (
+            self.compared(each) for each in (outputs["waveform"], batch["waveform"])
+        )
+        judge = self.discriminators
+        weights = tf.cast(batch["frame_lengths"] - 1, tf.float32) / self.weight(batch)
+        real = judge({"waveform": theirs}, training=True)
+        if group == "discriminators":
+            fake = judge({"waveform": tf.stop_gradient(ours)}, training=True)
+            return Losses(
+                {
+                    "real": _mean_score(self._loss.real, real, weights),
+                    "fake": _mean_score(self._loss.fake, fake, weights),
+                }
+            )
+        fake = judge({"waveform": ours}, training=True)
+        terms = {
+            **self.losses_of(outputs, batch).terms,
+            "adversarial": _mean_score(self._loss.taken, fake, weights),
+            "features": _feature_distance(real, fake, weights),
+        }
+        factors = {
+            "adversarial": self._adversary.adversarial_weight,
+            "features": self._adversary.feature_weight,
+        }
+        return Losses(terms, factors, outputs)
+
+
+def _mean_score(
+    loss: ScoreLoss, outputs: Mapping[str, tf.Tensor], weights: tf.Tensor
+) -> tf.Tensor:
+    """The mean loss of the scores of all views.
+
+    Args:
+        loss: Of scores.
+        outputs: Of `Discriminators`.
+        weights: Of the rows of a batch, float32 [batch], with the sum 1.
+    """
+    scores = [each for name, each in outputs.items() if name.endswith(_SCORE)]
+    means = [tf.reduce_mean(loss(each), axis=1) for each in scores]
+    return tf.reduce_sum(weights * tf.add_n(means)) / len(means)
+
+
+def _feature_distance(
+    real: Mapping[str, tf.Tensor], fake: Mapping[str, tf.Tensor], weights: tf.Tensor
+) -> tf.Tensor:
+    """The mean difference of activations, relative to those of the recordings."""
+    ratios = []
+    for name, wanted in real.items():
+        if not name.endswith(_SCORE):
+            distance = tf.reduce_mean(tf.abs(wanted - fake[name]), axis=[1, 2])
+            size = tf.reduce_mean(tf.abs(wanted), axis=[1, 2])
+            ratios.append(distance / (size + _SMALL))
+    return tf.reduce_sum(weights * tf.add_n(ratios)) / len(ratios)

@@ -1,0 +1,116 @@
+"""Trained networks as vocoders of the frames that a synthesiser predicts."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.layers.random import normal, uniform
+from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.excitation import noise, pulses
+from tfspeech.audio.vocoders import valid_samples
+
+
+class NeuralVocoder:
+    """Pulses and noise through the filters that a network predicts.
+
+    Args of the constructor:
+        model: The network, of `SourceFilter`'s inputs and outputs.
+        features: The frames.
+        values: Which of the values of a frame the network sees, int [values].
+    """
+
+    def __init__(
+        self, model: keras.Model, features: AcousticConfig, values: np.ndarray
+    ) -> None:
+        self._model = model
+        self._features = features
+        self._values = values
+
+    def __call__(
+        self, frames: tf.Tensor, frame_lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Synthesizes a batch: see `tfspeech.audio.vocoders.Vocoder`."""
+        hop_length = self._features.hop_length
+        valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, tf.newaxis]
+        frames = tf.where(valid, frames, 0.0)
+        inputs = network_inputs(frames, frame_lengths, self._features, self._values)
+        waveforms = self._model(inputs)["waveform"]
+        waveforms = tf.reshape(waveforms, [tf.shape(waveforms)[0], -1])
+        return valid_samples(waveforms, frame_lengths, hop_length)
+
+
+class WaveNetVocoder:
+    """Speech that a `WaveNet` draws, sample by sample, and always in the same way.
+
+    Where two graphs round differently, a sample may be drawn otherwise, and then all
+    that follow it are.
+
+    Args of the constructor:
+        model: The network.
+        features: The frames.
+        values: Which of the values of a frame the network sees, int [values].
+    """
+
+    def __init__(
+        self, model: keras.Model, features: AcousticConfig, values: np.ndarray
+    ) -> None:
+        self._model = model
+        self._features = features
+        self._values = values
+
+    def __call__(
+        self, frames: tf.Tensor, frame_lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Synthesizes a batch: see `tfspeech.audio.vocoders.Vocoder`."""
+        hop_length = self._features.hop_length
+        batch, count = tf.unstack(tf.shape(frames)[:2])
+        drawn = uniform(tf.zeros([1], tf.int64), [count * hop_length], "samples")
+        drawn = tf.tile(drawn, [batch, 1])
+        frames = tf.gather(frames, self._values, axis=2)
+        waveforms = self._model.generate(frames, frame_lengths, drawn)
+        waveforms = tf.reshape(waveforms, [batch, -1])
+        return valid_samples(waveforms, frame_lengths, hop_length)
+
+
+def network_inputs(
+    frames: tf.Tensor,
+    frame_lengths: tf.Tensor,
+    features: AcousticConfig,
+    values: np.ndarray,
+    seeds: tf.Tensor | None = None,
+    first_frame: tf.Tensor | int = 0,
+    first_turns: tf.Tensor | float = 0.0,
+) -> dict[str, tf.Tensor]:
+    """Prepares what a network sees, and what it filters.
+
+    Args:
+        frames: As of `acoustic_frames`, float32 [batch, frames, frame_dim].
+        frame_lengths: int32 [batch].
+        features: The frames.
+        values: Which of the values of a frame the network sees, int [values].
+        seeds: Of the noise, int64 [batch]; by default it is always the same.
+        first_frame: Number of the first frame in an utterance, int32 [batch].
+        first_turns: The phase of the pulses there, float32 [batch].
+
+    Returns:
+        `frames` float32 [batch, frames, values] with `frame_lengths` int32 [batch];
+        `pulses` and `noise`, float32 [batch, frames, hop_length].
+    """
+    hop_length, rate_hz = features.hop_length, features.sample_rate_hz
+    batch, count = tf.unstack(tf.shape(frames)[:2])
+    if seeds is None:
+        # In a second the noise starts again, and numbers of samples may be large.
+        first = first_frame % rate_hz * hop_length % rate_hz
+        first = tf.broadcast_to(first, [batch])
+        white = noise(count * hop_length, rate_hz, first)
+        white = tf.reshape(white, [batch, count, hop_length])
+    else:
+        white = normal(seeds, [count, hop_length], "noise")
+    return {
+        "frames": tf.gather(frames, values, axis=2),
+        "frame_lengths": frame_lengths,
+        "pulses": pulses(frames[:, :, -2], hop_length, rate_hz, first_turns),
+        "noise": white,
+    }
