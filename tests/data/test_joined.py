@@ -108,7 +108,8 @@ def test_strings_of_a_synthetic_corpus_have_one_voice_each():
 def test_the_corpus_inside_is_named_from_everywhere(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert absolute_spec("strings:fsdd:x") == f"strings:fsdd:{tmp_path / 'x'}"
-    assert absolute_spec("strings:spoken_digits") == "strings:spoken_digits"
+    for spec in ("strings:spoken_digits", "strings", "strings:" * 5000):
+        assert absolute_spec(spec) == spec
 
 
 @pytest.mark.parametrize(
@@ -116,6 +117,7 @@ def test_the_corpus_inside_is_named_from_everywhere(monkeypatch, tmp_path):
     [
         ("strings", SpecError, "is named strings:CORPUS"),
         ("strings:nothing", SpecError, "unknown corpus 'nothing'"),
+        ("strings:" * 5000, SpecError, "write strings: once"),
         ("strings:fsdd", SpecError, "is named fsdd:PATH"),
         ("strings:fsdd:/no/such", CorpusError, "/no/such does not exist"),
     ],

@@ -34,6 +34,7 @@ LAYOUTS: dict[str, Callable[..., Corpus]] = {
 
 _STRINGS = "strings"  # The layout that is made of another corpus.
 _MAX_NAMED = 20
+_MAX_SHOWN = 80
 
 
 def load_corpus(spec: str, test_speakers: Sequence[str] = ()) -> Corpus:
@@ -73,8 +74,9 @@ def absolute_spec(spec: str) -> str:
     What is outside the package is left as it is.
     """
     name, colon, path = spec.partition(":")
-    if name == _STRINGS and path:
-        return name + colon + absolute_spec(path)
+    if name == _STRINGS:
+        nested = path.partition(":")[0] == _STRINGS  # Refused when it is loaded.
+        return spec if nested else name + colon + absolute_spec(path)
     if is_outside(spec) and name not in _names():
         return spec
     return name + colon + (os.path.abspath(_expanded(path)) if path else "")
@@ -90,6 +92,11 @@ def _load(spec: str) -> Corpus:
         if not argument:
             return load()
         if name == _STRINGS:
+            if argument.partition(":")[0] == _STRINGS:
+                raise SpecError(
+                    "strings are made of isolated words: write strings: once. "
+                    f"Received: {spec[:_MAX_SHOWN]!r}"
+                )
             return load(load_corpus(argument))
         path = _expanded(argument)
         if not path.exists():
