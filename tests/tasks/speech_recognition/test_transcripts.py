@@ -26,6 +26,7 @@ def test_the_examples_hold(module):
     [
         (" 3  0 turn\tleft ", "3 0 turn left", "three zero turn left"),
         ("Don't! 'Well,' she-goat", "Don't! 'Well,' she-goat", "don't well she goat"),
+        ("the dogs' tails", "the dogs' tails", "the dogs tails"),
         ("...", "...", ""),
     ],
 )
