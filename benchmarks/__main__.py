@@ -13,9 +13,12 @@ from benchmarks.clipped import benchmark_clipped
 from benchmarks.dense import benchmark_dense
 from benchmarks.limits import benchmark_limits
 from benchmarks.serving import benchmark_serving
+from benchmarks.soak import benchmark_soak
 from benchmarks.strategies import benchmark_strategies
 from benchmarks.synthesis import benchmark_synthesis
 from benchmarks.training import benchmark_step
+from models.config import between
+from tfspeech.config import number
 from tfspeech.console import Parser, run_command
 from tfspeech.errors import SpecError
 from tfspeech.spec import unknown
@@ -31,6 +34,7 @@ PARTS = {
     "dense": benchmark_dense,
     "serving": benchmark_serving,
     "limits": benchmark_limits,
+    "soak": benchmark_soak,
 }
 
 
@@ -48,12 +52,20 @@ def main(arguments: Sequence[str]) -> None:
         default=[],
         help=f"some of {', '.join(PARTS)} (default: all)",
     )
-    names = parser.parse_args(arguments).parts or list(PARTS)
+    parser.add_argument(
+        "--minutes",
+        type=number(float, between(0.1, 1440)),
+        metavar="N",
+        help="how long the soak lasts (default: 1)",
+    )
+    given = parser.parse_args(arguments)
+    names = given.parts or list(PARTS)
     for name in names:
         if name not in PARTS:
             raise SpecError(unknown("part", name, PARTS))
+    options = {"soak": {"minutes": given.minutes}} if "minutes" in given else {}
     for name in names:
-        PARTS[name]()
+        PARTS[name](**options.get(name, {}))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import resource
 import subprocess
 import sys
@@ -23,6 +24,9 @@ from tfspeech.text.phonemes import PHONEMES
 SPEECH_HZ, WORD_HZ = 22_050, 16_000
 ODD_HZ = 191_999  # It has no divisor in common with a usual rate.
 TEXT = "the red box."
+LABELS = tuple("abcdefghij")
+ANSWERS = ("frames", "scores", "transcript")
+"""The main output of a model is the first of these that it has."""
 
 Request = Callable[[], Mapping[str, tf.Tensor]]
 
@@ -48,7 +52,7 @@ def measure(name: str) -> str:
     started = time.perf_counter()
     answer = worst()
     seconds = time.perf_counter() - started
-    shape = answer.get("frames", answer.get("scores")).shape.as_list()
+    shape = next(answer[n] for n in ANSWERS if n in answer).shape.as_list()
     return (
         f"{_peak_mb() - before_mb:8.0f} MB above a small request's {before_mb:.0f} MB, "
         f"{seconds:6.1f} s, answer {shape}"
@@ -65,8 +69,8 @@ def _build(model: str, rate_hz: int, **fields: object) -> Task:
     return build_task(dataclasses.replace(config, features=features, **fields))
 
 
-def _waveforms() -> tuple[Request, Request]:
-    task = _build("rnn_recognizer", WORD_HZ, labels=tuple("abcdefghij"))
+def _waveforms(model: str, **fields: object) -> tuple[Request, Request]:
+    task = _build(model, WORD_HZ, **fields)
     recognize = guarded(task.server().signatures["serving_default"], task.limits)
     samples = int(task.limits.max_seconds * WORD_HZ)
 
@@ -81,7 +85,7 @@ def _waveforms() -> tuple[Request, Request]:
 
 
 def _files() -> tuple[Request, Request]:
-    task = _build("rnn_recognizer", WORD_HZ, labels=tuple("abcdefghij"))
+    task = _build("rnn_recognizer", WORD_HZ, labels=LABELS)
     transcribe = guarded(task.server().signatures["transcribe_bytes"], task.limits)
 
     def request(rows: int, seconds: float) -> Mapping[str, tf.Tensor]:
@@ -140,8 +144,13 @@ def _dense() -> tuple[Request, Request]:
 
 
 WORST: dict[str, Callable[[], tuple[Request, Request]]] = {
-    "rnn_recognizer, serving_default": _waveforms,
+    "rnn_recognizer, serving_default": functools.partial(
+        _waveforms, "rnn_recognizer", labels=LABELS
+    ),
     "rnn_recognizer, transcribe_bytes": _files,
+    "ctc_recognizer, serving_default": functools.partial(
+        _waveforms, "ctc_recognizer", symbol_names=LABELS
+    ),
     "attention_tts, synthesize": _attention,
     "dense_synthesis, synthesize_phonemes": _dense,
 }

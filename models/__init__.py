@@ -1,6 +1,7 @@
 """The model zoo: Keras models that know tensors, and nothing of files or losses."""
 
 from models.attention_tts import AttentionTts, AttentionTtsConfig
+from models.ctc_recognizer import CtcRecognizer, CtcRecognizerConfig
 from models.dense_synthesis import DenseNet, DenseSynthesis, DenseSynthesisConfig
 from models.discriminators import DiscriminatorConfig, Discriminators
 from models.rnn_recognizer import RnnRecognizer, RnnRecognizerConfig
@@ -10,6 +11,8 @@ from models.wavenet import WaveNet, WaveNetConfig
 __all__ = [
     "AttentionTts",
     "AttentionTtsConfig",
+    "CtcRecognizer",
+    "CtcRecognizerConfig",
     "DenseNet",
     "DenseSynthesis",
     "DenseSynthesisConfig",

@@ -68,9 +68,7 @@ def forward_backward(
         return tf.reverse_sequence(values, lengths, 0, 1)
 
     def advance(log_alpha: tf.Tensor, emission: tf.Tensor) -> tf.Tensor:
-        terms = _incoming(log_alpha, both)
-        top = tf.maximum(tf.maximum(terms[0], terms[1]), terms[2])
-        return top + tf.math.log(tf.add_n([tf.exp(t - top) for t in terms])) + emission
+        return _log_sum(_incoming(log_alpha, both)) + emission
 
     # A transition from i to i + n leads, in the reversed chain, from there to i.
     backwards = (
@@ -88,6 +86,32 @@ def forward_backward(
     sums = tf.concat([first[tf.newaxis], rest], axis=0)
     log_alpha, log_beta = tf.split(sums, 2, axis=1)
     return log_alpha, reversed_all(log_beta)
+
+
+def log_likelihoods(
+    emissions: tf.Tensor, lengths: tf.Tensor, transitions: Transitions
+) -> tf.Tensor:
+    """Returns log-probabilities of utterances, over all paths (Rabiner, eq. 21).
+
+    Args:
+        emissions: Log densities, float32 [frames, batch, states].
+        lengths: The frames of each utterance, int32 [batch], at least one.
+        transitions: The transitions.
+
+    Returns:
+        float32 [batch].
+    """
+
+    def advance(frame: tf.Tensor, log_alpha: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        moved = _log_sum(_incoming(log_alpha, transitions)) + emissions[frame]
+        return frame + 1, tf.where((frame < lengths)[:, tf.newaxis], moved, log_alpha)
+
+    _, log_alpha = tf.while_loop(
+        lambda frame, _: frame < tf.shape(emissions)[0],
+        advance,
+        (tf.constant(1), transitions.initial + emissions[0]),
+    )
+    return tf.reduce_logsumexp(log_alpha + transitions.final, axis=1)
 
 
 def best_path(
@@ -152,3 +176,9 @@ def _incoming(score: tf.Tensor, transitions: Transitions) -> list[tf.Tensor]:
         tf.roll(score, 1, 1) + transitions.next,
         tf.roll(score, transitions.skip_length, 1) + transitions.skip,
     ]
+
+
+def _log_sum(terms: list[tf.Tensor]) -> tf.Tensor:
+    """The logarithm of the sum of what three terms are the logarithms of."""
+    top = tf.maximum(tf.maximum(terms[0], terms[1]), terms[2])
+    return top + tf.math.log(tf.add_n([tf.exp(t - top) for t in terms]))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-from small_flags import SMALL, TONES_HZ
+from small_flags import SMALL, SMALL_TRANSCRIBER, TONES_HZ
 
 from tfspeech import console
 from tfspeech.audio.numba_cache import import_librosa
@@ -61,6 +61,24 @@ def small_run(tones, tmp_path_factory) -> Path:
     config, *_ = train.parse(["--data", f"folder:{tones}", *SMALL])
     results = train.run(config, run_dir)
     assert results["accuracy"] > 0.9
+    return run_dir
+
+
+@pytest.fixture(scope="session")
+def transcriber_flags(tones) -> list[str]:
+    """How a small recogniser of strings of tones is trained."""
+    return [*SMALL_TRANSCRIBER, "--data", f"strings:folder:{tones}"]
+
+
+@pytest.fixture(scope="session")
+def small_transcriber(transcriber_flags, tmp_path_factory) -> Path:
+    """A finished run of a small recogniser, which hears some of the tones."""
+    from tfspeech import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "small_transcriber"
+    config, *_ = train.parse(transcriber_flags)
+    results = train.run(config, run_dir)
+    assert results["wer"] < 0.9
     return run_dir
 
 

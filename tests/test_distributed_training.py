@@ -2,9 +2,11 @@
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -21,16 +23,15 @@ def free_port():
         return listener.getsockname()[1]
 
 
-@pytest.mark.slow
-@pytest.mark.headline
-def test_two_workers_train_the_model_of_one(tones, tmp_path):
+def start_workers(tones, tmp_path, name, *more):
+    """Starts the two processes of a run, the chief first."""
     workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     processes = []
     for index in range(2):
         task = {"type": "worker", "index": index}
         config = {"cluster": {"worker": workers}, "task": task}
-        arguments = ["--data", f"folder:{tones}", "--run-dir", tmp_path / "two"]
-        arguments += [*FLAGS, "--distribute=multi_worker", "--json"]
+        arguments = ["--data", f"folder:{tones}", "--run-dir", tmp_path / name]
+        arguments += [*FLAGS, "--distribute=multi_worker", "--json", *more]
         environment = {
             "TF_CONFIG": json.dumps(config),
             "TFSPEECH_CACHE": str(tmp_path / f"cache_{index}"),
@@ -44,6 +45,13 @@ def test_two_workers_train_the_model_of_one(tones, tmp_path):
                 text=True,
             )
         )
+    return processes
+
+
+@pytest.mark.slow
+@pytest.mark.headline
+def test_two_workers_train_the_model_of_one(tones, tmp_path):
+    processes = start_workers(tones, tmp_path, "two")
     outputs = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     chief, other = (json.loads(out.splitlines()[-1]) for out, _ in outputs)
@@ -58,6 +66,41 @@ def test_two_workers_train_the_model_of_one(tones, tmp_path):
         assert set(one) == set(two)
         for path in one:
             np.testing.assert_allclose(two[path], one[path], atol=2e-5, err_msg=path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["chief", "other"])
+def test_a_run_whose_worker_was_killed_goes_on(which, tones, tmp_path):
+    """The worker that is left says so and ends; both are started again."""
+    more = ("--epochs=6", "--checkpoint-steps=3", "--resume")
+    for process in start_workers(tones, tmp_path, "whole", *more):
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    rng = random.Random(which)
+    for count in sorted(rng.randrange(1, 20) for _ in range(2)):
+        processes = start_workers(tones, tmp_path, "killed", *more)
+        while not metrics.exists() or metrics.read_bytes().count(b"\n") < count:
+            assert [process.poll() for process in processes] == [None, None]
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.1))
+        victim, left = processes if which == "chief" else reversed(processes)
+        victim.kill()
+        victim.communicate()
+        _, errors = left.communicate(timeout=240)
+        assert left.returncode == 2, errors
+        assert errors.count("error: another worker is gone") == 1, errors
+        assert "Traceback" not in errors, errors
+    for process in start_workers(tones, tmp_path, "killed", *more):
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+    with (
+        np.load(tmp_path / "whole" / "checkpoints" / "best.npz") as whole,
+        np.load(tmp_path / "killed" / "checkpoints" / "best.npz") as killed,
+    ):
+        assert set(whole) == set(killed)
+        for path in whole:
+            np.testing.assert_array_equal(killed[path], whole[path], err_msg=path)
 
 
 def test_without_a_cluster_it_is_one_line(command, tones, tmp_path, monkeypatch):

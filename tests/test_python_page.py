@@ -83,6 +83,10 @@ def settings(tones, sentences, phoneme_times, name):
     attention |= {"vocoder": "griffin_lim(2)", "frames_per_symbol": 5}
     return {
         "word_recogniser": words,
+        "connected_speech": {
+            **{"data": f"strings:folder:{tones}", "synthetic_share": 0, "units": 8},
+            "learning_rate": 0.02,
+        },
         "attention_tts": sound | attention,
         "duration_based_tts": sound | dense | {"alignments": phoneme_times},
         "alignment": sound | dense,
@@ -99,6 +103,7 @@ def test_the_examples_run(name, settings, tmp_path, monkeypatch, capsys):
     files = {path.name for path in Path("results").iterdir()}
     assert {
         "word_recogniser": {"saved_models", "config.json"},
+        "connected_speech": {"saved_models", "config.json"},
         "attention_tts": {"griffin_lim_5.wav", "griffin_lim_60.wav"},
         "duration_based_tts": {"normal.wav", "fast.wav", "high.wav"},
         "alignment": {"times", "voice"},

@@ -172,7 +172,7 @@ BAD = {
     "match of nothing": (["--clip", "norm(1, match='x')"], "selects none of"),
     "unknown model": (
         ["tacotron9"],
-        "the known ones are attention_tts, dense_synthesis, rnn_recognizer",
+        "the known ones are attention_tts, ctc_recognizer, dense_synthesis, gan_voc",
     ),
     "unknown flag": (["--unit", "8"], "unrecognized arguments: --unit"),
     "no number": (["--epochs", "many"], "invalid int value: 'many'"),

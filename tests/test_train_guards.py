@@ -164,16 +164,18 @@ SLOW = (pytest.mark.slow, pytest.mark.headline)
     "model",
     [
         "recogniser",
+        pytest.param("transcriber", marks=SLOW),
         pytest.param("attention", marks=SLOW),
         pytest.param("dense", marks=SLOW),
     ],
 )
 def test_two_replicas_train_the_model_of_one(
-    model, tones, voice_flags, dense_flags, tmp_path
+    model, tones, transcriber_flags, voice_flags, dense_flags, tmp_path
 ):
     """With dropout, zoneout and augmentation, after twenty steps."""
     flags = {
         "recogniser": ["--data", f"folder:{tones}", *SMALL, "--dropout=0.2"],
+        "transcriber": [*transcriber_flags, "--dropout=0.2", "--speed=0.1"],
         "attention": [*voice_flags, "--zoneout=0.1", "--dropout=0.1"],
         "dense": dense_flags,
     }[model]

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,7 +28,9 @@ from tfspeech.display import Audio, Plots, Table
 from tfspeech.errors import RunError, SpecError
 from tfspeech.tasks.runs import has_run, load_config, load_task, read_results
 from tfspeech.tasks.speech.speaking import divide_texts
+from tfspeech.tasks.speech_recognition.task import Text
 from tfspeech.tasks.task import RunConfig, Task
+from tfspeech.tasks.word_recognition.task import Transcript
 from tfspeech.training.paths import METRICS_FILE, PLOTS
 from tfspeech.training.plots import read_records
 
@@ -42,20 +44,6 @@ Vocoder = str | os.PathLike[str]
 
 Utterances = Iterable[Utterance | Mapping[str, Any]]
 """A corpus in a program; see `new_manifest`."""
-
-
-class Transcript(NamedTuple):
-    """What a recogniser heard.
-
-    Attributes:
-        label: The word.
-        probability: How sure the model is of it, in [0, 1].
-        scores: Every word that it knows -> probability.
-    """
-
-    label: str
-    probability: float
-    scores: dict[str, float]
 
 
 class TrainingRun:
@@ -142,7 +130,9 @@ class TrainingRun:
                 self.directory, spec, split, test_speakers, _name(vocoder)
             )
 
-    def transcribe(self, audio: Source | list[Source]) -> Transcript | list[Transcript]:
+    def transcribe(
+        self, audio: Source | list[Source]
+    ) -> Transcript | Text | list[Transcript] | list[Text]:
         """Recognises what is said.
 
         Args:
@@ -150,7 +140,7 @@ class TrainingRun:
                 or a list of those.
 
         Returns:
-            A transcript, for a list a list of them.
+            What the model makes of it, a word or a text; for a list a list of them.
 
         Raises:
             RunError: The model recognises no speech.
@@ -163,11 +153,8 @@ class TrainingRun:
                 "recognises no speech"
             )
         sources = audio if isinstance(audio, list) else [audio]
-        transcripts = []
-        for samples, rate_hz in [_read(source) for source in sources]:
-            scores = task.transcribe(samples, rate_hz)
-            label = max(scores, key=scores.get)
-            transcripts.append(Transcript(label, scores[label], scores))
+        read = [_read(source) for source in sources]
+        transcripts = [task.transcribe(samples, rate_hz) for samples, rate_hz in read]
         return transcripts if isinstance(audio, list) else transcripts[0]
 
     def synthesize(

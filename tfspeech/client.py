@@ -24,14 +24,15 @@ from tfspeech.text.pieces import split_text
 
 
 def transcribe(model: RemoteModel, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Recognises the word in each of some files, in a request each.
+    """Recognises what is said in each of some files, in a request each.
 
     Args:
         model: A recogniser.
         files: Of any format and rate that `read_audio` knows.
 
     Yields:
-        Per file its `file`, `label`, `probability` and `scores` (label: probability).
+        Per file its `file`, `label`, `probability` and `scores` (label: probability);
+        or `file`, `text` and `confidence`, if the model knows connected speech.
 
     Raises:
         AudioError: A file cannot be decoded.
@@ -41,17 +42,12 @@ def transcribe(model: RemoteModel, files: Sequence[Path]) -> Iterator[dict[str, 
     contents = [wav_contents(file) for file in files]  # Before anything is sent.
     for file, each in zip(files, contents, strict=True):
         try:
-            (word,) = model.transcribe([each])
+            (heard,) = model.transcribe([each])
         except ServerError as error:
             raise ServerError(f"{file}: {error}") from error
-        if word.error:  # The server has made a batch of this and other requests.
-            raise ServerError(f"{file}: {word.error}")
-        yield {
-            "file": str(file),
-            "label": word.label,
-            "probability": word.scores[word.label],
-            "scores": word.scores,
-        }
+        if heard.error:  # The server has made a batch of this and other requests.
+            raise ServerError(f"{file}: {heard.error}")
+        yield {"file": str(file), **heard.to_json()}
 
 
 class Spoken(NamedTuple):
@@ -123,7 +119,8 @@ def _print_words(
     for each in transcribe(model, [Path(name) for name in given.inputs]):
         report.append(each)
         if "json" not in given:
-            print(f"{each['file']}\t{each['label']}\t{each['probability']:.3f}")
+            file, said, probability, *_ = each.values()
+            print(f"{file}\t{said}\t{probability:.3f}")
     return report
 
 

@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import platformdirs
@@ -167,7 +167,13 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
-    """Reads a file that a user names.
+    """Reads a file that a user names; see `open_file`."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Opens a file that a user names.
 
     Raises:
         OSError: It cannot be read, or is no regular file: a pipe or a device may keep
@@ -179,7 +185,7 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise OSError(errno.EINVAL, str(error), path) from error
     if not is_regular:
         raise OSError(errno.EINVAL, "not a regular file", path)
-    return Path(path).read_bytes()
+    return Path(path).open("rb")
 
 
 def read_toml(package: str, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`python -m tfspeech.transcribe`: says which words audio files hold."""
+"""`python -m tfspeech.transcribe`: says what is said in audio files."""
 
 from __future__ import annotations
 
@@ -6,78 +6,118 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from tfspeech.audio.blocks import read_blocks
 from tfspeech.audio.decode import FORMATS, read_audio
 from tfspeech.console import Parser, print_json, run_command
-from tfspeech.errors import AudioError, RunError
+from tfspeech.errors import AudioError, RunError, SpecError
+from tfspeech.files import open_file
+from tfspeech.subtitles import SUBTITLES, format_subtitles
+from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.runs import load_task
-from tfspeech.tasks.word_recognition.task import WordRecognition
+from tfspeech.tasks.task import Task
+
+_MOST_COMPRESSED_BYTES = 1_000_000
+_RIFF = b"RIFF"
 
 
 def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Recognises the word in each of some files.
+    """Recognises what is said in each of some files.
 
     Args:
         run_dir: A run with a trained model.
         files: Of any format and rate that `read_audio` knows.
 
     Yields:
-        Per file its `file`, `label`, `probability` and `scores` (label: probability).
+        Per file its `file` and what the task makes of it: of a word recogniser `label`,
+        `probability` and `scores` (label: probability); of one of connected speech
+        `text`, `confidence` and `segments`, each with its `words`.
 
     Raises:
         RunError: There is no trained model.
         AudioError: A file cannot be decoded, or is beyond a limit of the model.
         OSError: A file cannot be read.
     """
-    # Before the model takes its seconds to load.
-    audio = [_read(file) for file in files]
+    for file, found in _recognize(run_dir, files):
+        yield {"file": str(file), **_plain(found)}
+
+
+def _recognize(run_dir: Path, files: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
+    """Yields each file with what the task makes of it."""
+    # Before the model takes its seconds to load; what is long is read later.
+    audio = [None if _is_long(file) else read_audio(file) for file in files]
     config, task = load_task(run_dir)
     if not task.recognizes:
         raise RunError(
             f"{run_dir} holds a run of {config.model}, which recognises no speech"
         )
-    for file, (samples, rate_hz) in zip(files, audio, strict=True):
+    for file, whole in zip(files, audio, strict=True):
         try:
-            scores = task.transcribe(samples, rate_hz)
+            found = task.transcribe(*whole) if whole else _in_blocks(task, file)
         except AudioError as error:
-            raise AudioError(f"{file}: {error}") from error
-        label = max(scores, key=scores.get)
-        yield {
-            "file": str(file),
-            "label": label,
-            "probability": scores[label],
-            "scores": scores,
-        }
+            named = str(error).startswith(str(file))
+            raise AudioError(str(error) if named else f"{file}: {error}") from error
+        yield file, found
 
 
-def _read(file: Path) -> tuple[np.ndarray, int]:
-    """Reads a file that is not too long to be read."""
-    if file.is_file():
-        try:
-            WordRecognition.limits.check(
-                "max_audio_bytes", file.stat().st_size, AudioError
-            )
-        except AudioError as error:
-            raise AudioError(f"{file}: {error}") from error
-    return read_audio(file)
+def _is_long(file: Path) -> bool:
+    """Whether a file may hold hours, so that it is better not read whole."""
+    if not file.is_file():
+        return False
+    with open_file(file) as opened:
+        compressed = opened.read(len(_RIFF)) != _RIFF
+    whole = RecognitionLimits().max_audio_bytes
+    most = _MOST_COMPRESSED_BYTES if compressed else whole
+    return file.stat().st_size > most
+
+
+def _in_blocks(task: Task, file: Path) -> Any:
+    """Recognises what is said in a long file."""
+    if task.takes_blocks:
+        rate_hz, blocks = read_blocks(file)
+        return task.transcribe_blocks(blocks, rate_hz)
+    task.limits.check("max_audio_bytes", file.stat().st_size, AudioError)
+    return task.transcribe(*read_audio(file))
+
+
+def _plain(found: Any) -> Any:
+    """A named tuple, and those inside, as JSON objects."""
+    if hasattr(found, "_asdict"):
+        return {name: _plain(value) for name, value in found._asdict().items()}
+    if isinstance(found, tuple):
+        return [_plain(each) for each in found]
+    return found
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints a line per file, or all as JSON."""
-    parser = Parser("transcribe", "Says which words audio files hold.")
+    """Prints a line per file, all as JSON, or the subtitles of a file."""
+    parser = Parser("transcribe", "Says what is said in audio files.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help=f"{FORMATS}, of any rate"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--subtitles",
+        choices=SUBTITLES,
+        help="print the subtitles of FILE, by a recogniser of connected speech",
+    )
     given = parser.parse_args(arguments)
-    found = run(given.run_dir, given.files)
-    if "json" in given:
-        print_json({"files": list(found)})
+    if "subtitles" in given:
+        if len(given.files) > 1 or "json" in given:
+            raise SpecError("--subtitles are of one FILE, and without --json")
+        ((_, found),) = _recognize(given.run_dir, given.files)
+        if not hasattr(found, "segments"):
+            raise RunError(
+                f"{given.run_dir} holds a recogniser of single words, which have no "
+                "times: leave out --subtitles"
+            )
+        print(format_subtitles(found.segments, given.subtitles), end="")
         return
-    for each in found:
-        print(f"{each['file']}\t{each['label']}\t{each['probability']:.3f}")
+    if "json" in given:
+        print_json({"files": list(run(given.run_dir, given.files))})
+        return
+    for file, (text, probability, *_) in _recognize(given.run_dir, given.files):
+        print(f"{file}\t{text}\t{probability:.3f}")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def serve(folder, tmp_path):
 
 
 RUNS = (
-    *("small_run", "small_voice", "small_dense"),
+    *("small_run", "small_transcriber", "small_voice", "small_dense"),
     *("small_vocoder", "small_gan", "small_wavenet"),
 )
 
@@ -69,6 +69,11 @@ def url(request, server):
 @pytest.fixture(scope="session")
 def recognizer(small_run):
     return load_task(small_run)[1]
+
+
+@pytest.fixture(scope="session")
+def transcriber(small_transcriber):
+    return load_task(small_transcriber)[1]
 
 
 @pytest.fixture(scope="session")

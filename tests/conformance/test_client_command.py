@@ -48,6 +48,21 @@ def test_files_are_transcribed_as_here(url, recordings, heard_here, command):
         assert each["scores"] == pytest.approx(here["scores"], abs=1e-3)
 
 
+def test_connected_speech_is_transcribed_as_here(
+    url, recordings, small_transcriber, command
+):
+    heard = list(transcribe.run(small_transcriber, recordings))
+    arguments = ["--url", url, "--model", "ctc_recognizer", *recordings]
+    code, out, errors = command(client.main, *arguments)
+    assert (code, errors) == (0, [])
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [row[:2] for row in rows] == [[each["file"], each["text"]] for each in heard]
+    _, out, _ = command(client.main, *arguments, "--json")
+    for each, here in zip(json.loads(out)["files"], heard, strict=True):
+        assert set(each) == {"file", "text", "confidence"}
+        assert each["confidence"] == pytest.approx(here["confidence"], abs=1e-2)
+
+
 def test_texts_become_numbered_files(url, voice, tmp_path, command, monkeypatch):
     monkeypatch.chdir(tmp_path)
     texts = ["The red box!", "Dr. Lee paid $5."]

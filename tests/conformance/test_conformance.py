@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from tfspeech.audio.decode import read_audio
+from tfspeech.audio.decode import decode_wav, read_audio
+from tfspeech.audio.encode import encode_wav
 from tfspeech.audio.resample import resample
 from tfspeech.errors import ServerError
 from tfspeech.serving.client import RemoteModel
+from tfspeech.tasks.runs import load_config
 from tfspeech.text.linguistic import encode_segments
 
 WORDS = ("red", "box", "the", "old", "bird", "and", "white", "door", "hat", "a")
@@ -77,6 +79,45 @@ def test_recognizer_scores_wav_files(wav_files, url, recognizer):
         assert list(word.scores) == list(recognizer.labels)
         np.testing.assert_allclose(list(word.scores.values()), wanted, atol=1e-4)
         assert word.label == recognizer.labels[wanted.argmax()]
+
+
+def test_transcriber_writes_what_is_said_in_waveforms(noises, url, transcriber):
+    waveform, lengths, _ = noises
+    texts = [
+        transcriber.transcribe(row[:length], 8000)
+        for row, length in zip(waveform, lengths, strict=True)
+    ]
+    with RemoteModel(url, "ctc_recognizer") as model:
+        answer = model.predict(
+            "serving_default", {"waveform": waveform, "waveform_length": lengths}
+        )
+    assert answer["transcript"].tolist() == [each.text for each in texts]
+    wanted = [each.confidence for each in texts]
+    np.testing.assert_allclose(answer["confidence"], wanted, atol=1e-3)
+    assert not answer["error"].any()
+
+
+@pytest.fixture(scope="module")
+def strings(size, transcriber, small_transcriber):
+    """Contents of wav files of strings, and the texts that the model hears."""
+    data = load_config(small_transcriber).read_data(split="test")
+    chosen = data.corpus.indices("test")[:size]
+    contents = [encode_wav(data.store[i], 8000) for i in chosen]
+    # What a file holds is rounded to 16 bits.
+    waveforms = [decode_wav(each)[0].numpy() for each in contents]
+    return contents, [transcriber.transcribe(each, 8000) for each in waveforms]
+
+
+def test_transcriber_writes_what_is_said_in_wav_files(strings, url):
+    contents, wanted = strings
+    with RemoteModel(url, "ctc_recognizer") as model:
+        assert model.recognizes
+        found = model.transcribe(contents)
+    assert [each.text for each in found] == [each.text for each in wanted]
+    assert any(each.text for each in found)
+    for each, text in zip(found, wanted, strict=True):
+        assert each.confidence == pytest.approx(text.confidence, abs=1e-3)
+        assert each.error == ""
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import shutil
 
 import hypothesis
+import hypothesis.strategies as st
 import keras
 import numpy as np
 import pytest
@@ -38,34 +39,31 @@ def folder(model, tmp_path_factory):
 FILES = ["checkpoint", "last-3.index", "last-3.data-00000-of-00001"]
 
 
+@pytest.fixture
+def damaged(folder, tmp_path):
+    """A copy of the checkpoints."""
+    return shutil.copytree(folder, tmp_path / "checkpoints")
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_last_states(name, folder, tmp_path):
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    whole = (folder / name).read_bytes()
-
-    @hypothesis.given(contents=mutated_bytes([whole]))
-    @bounded
-    def check(contents):
-        (tmp_path / name).write_bytes(contents)
-        variable = tf.Variable(tf.zeros_like(VALUES))
-        _, refusal = outcome(
-            RunError, lambda: LastCheckpoint(tmp_path, {"values": variable}).restore()
-        )
-        assert "\n" not in refusal
-        assert refusal or np.array_equal(variable, VALUES)
-
-    check()
+@hypothesis.given(data=st.data())
+@bounded
+def test_last_states(name, data, folder, damaged):
+    contents = data.draw(mutated_bytes([(folder / name).read_bytes()]))
+    (damaged / name).write_bytes(contents)
+    variable = tf.Variable(tf.zeros_like(VALUES))
+    _, refusal = outcome(
+        RunError, lambda: LastCheckpoint(damaged, {"values": variable}).restore()
+    )
+    assert "\n" not in refusal
+    assert refusal or np.array_equal(variable, VALUES)
 
 
-def test_best_weights(folder, model, tmp_path):
-    whole = (folder / BEST_FILE).read_bytes()
-
-    @hypothesis.given(contents=mutated_bytes([whole]))
-    @bounded
-    def check(contents):
-        (tmp_path / BEST_FILE).write_bytes(contents)
-        _, refusal = outcome(RunError, restore_best, tmp_path, {"model": model})
-        assert not refusal or f"{BEST_FILE} is damaged" in refusal
-        np.testing.assert_array_equal(model.get_weights()[1], VALUES[:4])
-
-    check()
+@hypothesis.given(data=st.data())
+@bounded
+def test_best_weights(data, folder, damaged, model):
+    contents = data.draw(mutated_bytes([(folder / BEST_FILE).read_bytes()]))
+    (damaged / BEST_FILE).write_bytes(contents)
+    _, refusal = outcome(RunError, restore_best, damaged, {"model": model})
+    assert not refusal or f"{BEST_FILE} is damaged" in refusal
+    np.testing.assert_array_equal(model.get_weights()[1], VALUES[:4])

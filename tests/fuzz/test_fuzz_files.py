@@ -83,15 +83,12 @@ TABLES = {
 
 
 @pytest.mark.parametrize("suffix", TABLES)
-def test_manifests(suffix, folder):
-    @hypothesis.given(contents=mutated_bytes([TABLES[suffix]]))
-    @bounded
-    def check(contents):
-        path = folder / f"x{suffix}"
-        path.write_bytes(contents)
-        load(path)
-
-    check()
+@hypothesis.given(data=hypothesis.strategies.data())
+@bounded
+def test_manifests(suffix, data, folder):
+    path = folder / f"x{suffix}"
+    path.write_bytes(data.draw(mutated_bytes([TABLES[suffix]])))
+    load(path)
 
 
 @hypothesis.given(row=mutated_json([{"path": "a", "text": "b", "split": "train"}]))

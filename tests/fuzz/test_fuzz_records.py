@@ -5,6 +5,7 @@ import json
 from functools import partial
 
 import hypothesis
+import hypothesis.strategies as st
 import keras_tuner
 import pytest
 from fuzzing import bounded, mutated_bytes, mutated_json, outcome
@@ -52,31 +53,25 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_records(name, folder):
+def test_what_was_written_is_read(name, folder):
+    (folder / name).write_text(json.dumps(RECORDS[name]))
+    assert READERS[name](folder / name)
+
+
+def as_text(value):
+    return json.dumps(value).encode()
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@hypothesis.given(data=st.data())
+@bounded
+def test_records(name, data, folder):
+    values = mutated_json([RECORDS[name]]).map(as_text)
     path = folder / name
-
-    def read():
-        found, refusal = outcome(RunError, READERS[name], path)
-        assert bool(found) != bool(refusal)
-        assert not refusal or str(path) in refusal
-        return found
-
-    @hypothesis.given(value=mutated_json([RECORDS[name]]))
-    @bounded
-    def of_json(value):
-        path.write_text(json.dumps(value))
-        read()
-
-    @hypothesis.given(contents=mutated_bytes([json.dumps(RECORDS[name]).encode()]))
-    @bounded
-    def of_bytes(contents):
-        path.write_bytes(contents)
-        read()
-
-    path.write_text(json.dumps(RECORDS[name]))
-    assert read()
-    of_json()
-    of_bytes()
+    path.write_bytes(data.draw(values | mutated_bytes([as_text(RECORDS[name])])))
+    found, refusal = outcome(RunError, READERS[name], path)
+    assert bool(found) != bool(refusal)
+    assert not refusal or str(path) in refusal
 
 
 LINES = [
@@ -113,7 +108,20 @@ def new_oracle(path):
     # Keras Tuner's locks.
     "ignore:(currentThread|getName)\\(\\) is deprecated:DeprecationWarning"
 )
-def test_states_of_searches(folder):
+@hypothesis.given(data=st.data())
+@bounded
+def test_states_of_searches(state, data, folder):
+    path = folder / "search.json"
+    write_json(path, data.draw(mutated_json([state])))
+    found, refusal = outcome(RunError, new_oracle, path)
+    assert found or str(path) in refusal
+    if found:
+        found.create_trial("tuner1")
+
+
+@pytest.fixture(scope="module")
+def state(folder):
+    """The state of a search after two trials."""
     path = folder / "search.json"
     oracle = new_oracle(path)
     for number in range(2):
@@ -121,16 +129,5 @@ def test_states_of_searches(folder):
         oracle.update_trial(trial.trial_id, {"loss": 0.5 - 0.1 * number})
         trial.status = "COMPLETED"
         oracle.end_trial(trial)
-    state = json.loads(path.read_text())
     assert len(new_oracle(path).trials) == 2
-
-    @hypothesis.given(value=mutated_json([state]))
-    @bounded
-    def check(value):
-        write_json(path, value)
-        found, refusal = outcome(RunError, new_oracle, path)
-        assert found or str(path) in refusal
-        if found:
-            found.create_trial("tuner1")
-
-    check()
+    return json.loads(path.read_text())

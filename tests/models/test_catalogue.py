@@ -10,12 +10,14 @@ import pytest
 import tensorflow as tf
 
 from models.config import option
+from models.ctc import ctc_losses
 from models.layers.dropout import RandomLayer
 from models.layers.mu_law import LEVELS, mu_law_classes
 from tfspeech.strategies import parse_clipping
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.registry import MODELS
+from tfspeech.tasks.speech_recognition.run import SpeechRecognitionRun
 from tfspeech.tasks.vocoding.run import (
     AdversarialVocodingRun,
     VocodingRun,
@@ -42,6 +44,22 @@ def recognition_loss(outputs, batch):
         batch["targets"], outputs["logits"]
     )
     return tf.reduce_mean(losses)
+
+
+def transcription_batch(size, length, rng):
+    frames = -(-length // 4)  # As the default convolutions leave them.
+    return recognition_batch(size, length, rng) | {
+        "targets": rng.integers(0, CHOICES - 1, (size, 2)).astype(np.int32),
+        "classes": rng.integers(0, CHOICES, (size, frames)).astype(np.int32),
+    }
+
+
+def transcription_loss(outputs, batch):
+    counts = tf.fill([tf.shape(batch["targets"])[0]], 2)
+    losses, fits = ctc_losses(
+        outputs["logits"], outputs["logit_lengths"], batch["targets"], counts
+    )
+    return tf.reduce_sum(losses) / tf.reduce_sum(tf.cast(fits, tf.float32))
 
 
 def synthesis_batch(size, length, rng):
@@ -148,6 +166,16 @@ KINDS = {
         {
             "logits": (
                 "targets",
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            )
+        },
+    ),
+    SpeechRecognitionRun: Kind(
+        *((DIM, CHOICES - 1), transcription_batch, transcription_loss),
+        *("logits", CHOICES, 0.5),
+        {
+            "logits": (
+                "classes",
                 keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             )
         },

@@ -15,6 +15,7 @@ from tfspeech.tasks.registry import MODELS
 
 RUNS = {
     "attention_tts": "small_voice",
+    "ctc_recognizer": "small_transcriber",
     "dense_synthesis": "small_dense",
     "gan_vocoder": "small_gan",
     "rnn_recognizer": "small_run",

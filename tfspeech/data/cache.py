@@ -55,7 +55,8 @@ class ArrayStore:
         self._path = path
         mode = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY
         self._file = os.open(path, mode)
-        weakref.finalize(self, os.close, self._file)
+        closing = weakref.finalize(self, os.close, self._file)
+        closing.atexit = False  # Threads of `tf.data` may read until the process ends.
 
     def __len__(self) -> int:
         return len(self.lengths)

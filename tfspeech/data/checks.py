@@ -21,6 +21,7 @@ from tfspeech.text.phonemes import WORD
 _FATAL = (
     *("missing", "unreadable", "empty", "not finite", "no training split"),
     *("no label", "unknown label", "no words", "unknown symbol"),
+    "text longer than audio",
     *("one audio in two splits", "one audio under two labels"),
 )
 _WARNINGS = (
@@ -168,7 +169,7 @@ def check(
     ]
     problems = [unread[index] for index in checked if index in unread]
     if labels is None and not (sentences and split):
-        problems += _check_splits(corpus)
+        problems += check_splits(corpus)
     utterances = [corpus.utterances[index] for index in checked]
     if sentences:
         problems += _check_texts(utterances)
@@ -227,7 +228,8 @@ def count_splits(
     return counts
 
 
-def _check_splits(corpus: Corpus) -> Iterator[Problem]:
+def check_splits(corpus: Corpus) -> Iterator[Problem]:
+    """Yields a problem for each split that is empty."""
     for split in SPLITS:
         if not corpus.split(split):
             kind = "no training split" if split == "train" else "empty split"

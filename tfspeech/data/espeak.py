@@ -104,7 +104,8 @@ class SpokenText:
         if start == end:
             raise SpecError(
                 f"eSpeak NG finds nothing to say in {self}; if that is the label of a "
-                "corpus, train it with --synthetic-per-label 0"
+                "corpus, train it without synthetic voices (--synthetic-per-label 0, "
+                "for strings --synthetic-share 0)"
             )
         waveform = speech.waveform[start:end]
         if math.isfinite(self.snr_db):

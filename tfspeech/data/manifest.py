@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfspeech.data.espeak import SpokenText
+from tfspeech.data.joined import JoinedAudio
 from tfspeech.errors import CorpusError
 
 SPLITS = ("train", "validation", "test")
@@ -21,10 +22,10 @@ MIN_SPEAKERS_TO_HOLD_OUT = 10
 
 @dataclasses.dataclass(frozen=True)
 class Utterance:
-    """One recording or one text to be spoken by eSpeak NG.
+    """One recording, one text to be spoken by eSpeak NG, or several joined.
 
     Attributes:
-        audio: The path of an audio file, or what eSpeak NG is to say.
+        audio: The path of an audio file, what eSpeak NG is to say, or what is joined.
         text: What is said; the label of an isolated word.
         speaker: Who says it; empty where that is unknown.
         split: One of `SPLITS`.
@@ -33,7 +34,7 @@ class Utterance:
         CorpusError: No file can have that path, or a text is none in Unicode.
     """
 
-    audio: Path | SpokenText
+    audio: Path | SpokenText | JoinedAudio
     text: str
     speaker: str
     split: str

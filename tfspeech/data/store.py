@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from tfspeech.audio.resample import resample
 from tfspeech.console import progress, say
 from tfspeech.data.cache import CheckedStore, checksum, open_or_make
 from tfspeech.data.checks import MEASUREMENTS, Problem, Report, check
+from tfspeech.data.espeak import SpokenText
+from tfspeech.data.joined import JoinedAudio, files_of, read_part
 from tfspeech.data.manifest import Corpus
 from tfspeech.errors import AudioError, CorpusError
 from tfspeech.files import cache_folder, load_arrays
@@ -34,6 +37,7 @@ _FORMAT_VERSION = 3  # Of the cache; a change of decoding or resampling must rai
 _RATE_PROBES = 100
 _SECONDS_BETWEEN_LINES = 5.0
 _FULL_SCALE = 0.999
+_PARTS_IN_MEMORY = 1024  # Decoded words, which occur in many strings.
 _SAMPLES, _INDEX = "samples.f32", "index.npz"
 
 
@@ -121,11 +125,12 @@ def usual_rate_hz(corpus: Corpus) -> int:
 
     It is eSpeak NG's own, 22,050 Hz, where there is no file that can be read.
     """
-    indices = _file_indices(corpus)
-    probes = indices[:: math.ceil(len(indices) / _RATE_PROBES)] if indices else []
+    first = [files_of(each.audio)[:1] for each in corpus.utterances]
+    files = [file for found in first for file in found if file.is_file()]
+    probes = files[:: math.ceil(len(files) / _RATE_PROBES)] if files else []
     rates_hz = collections.Counter[int]()
     if probes:
-        decoded = _read_files(corpus, probes).ignore_errors()
+        decoded = _read_files(dict(enumerate(probes))).ignore_errors()
         rates_hz.update(int(rate_hz) for _, _, rate_hz in decoded.as_numpy_iterator())
     usual = rates_hz.most_common(1)
     return usual[0][0] if usual else NATIVE_RATE_HZ
@@ -139,14 +144,21 @@ def _fingerprint(corpus: Corpus, rate_hz: int, max_seconds: float) -> str:
         repr((_FORMAT_VERSION, rate_hz, max_seconds, espeak, codecs)).encode()
     )
     for each in corpus.utterances:
-        key: object = each.audio
-        if isinstance(each.audio, Path):
-            key = os.path.abspath(each.audio)
-            with contextlib.suppress(OSError):  # Missing; the checks will say so.
-                stat = each.audio.stat()
-                key = (key, stat.st_size, stat.st_mtime_ns)
-        digest.update(repr(key).encode())
+        digest.update(repr(_identity(each.audio)).encode())
     return digest.hexdigest()[:32]
+
+
+def _identity(audio: Path | SpokenText | JoinedAudio) -> object:
+    """Whatever the samples of an utterance depend on."""
+    if isinstance(audio, JoinedAudio):
+        return tuple(map(_identity, audio.parts)), audio.gaps_ms, audio.gain_db
+    if not isinstance(audio, Path):
+        return audio
+    path = os.path.abspath(audio)
+    with contextlib.suppress(OSError):  # Missing; the checks will say so.
+        stat = audio.stat()
+        return path, stat.st_size, stat.st_mtime_ns
+    return path
 
 
 def _fill(
@@ -155,8 +167,9 @@ def _fill(
     """Writes the cache of a corpus, and returns what could not be read."""
     measurements = np.zeros(len(corpus.utterances), MEASUREMENTS)
     found = set()
-    files = len(_file_indices(corpus))
-    kinds = {"recordings": files, "spoken by eSpeak NG": len(measurements) - files}
+    files, joined = len(_files(corpus)), _count(corpus, JoinedAudio)
+    spoken = _count(corpus, SpokenText)
+    kinds = {"recordings": files, "spoken by eSpeak NG": spoken, "joined": joined}
     counts = " and ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n)
     say(f"decoding utterances of {corpus.name}, once, to the cache: {counts}")
     said = time.monotonic()
@@ -195,19 +208,25 @@ def _decode(
     def measure(waveform: tf.Tensor, original_hz: tf.Tensor) -> dict[str, tf.Tensor]:
         return _measure(waveform, original_hz, rate_hz, max_seconds)
 
-    indices = _file_indices(corpus)
-    if indices:
-        files = _read_files(corpus, indices).map(
+    files = _files(corpus)
+    if files:
+        decoded = _read_files(files).map(
             lambda index, *audio: (index, measure(*audio)),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        files = files.ignore_errors().prefetch(tf.data.AUTOTUNE)
-        for index, audio in files.as_numpy_iterator():
+        decoded = decoded.ignore_errors().prefetch(tf.data.AUTOTUNE)
+        for index, audio in decoded.as_numpy_iterator():
             yield int(index), audio
+    read = functools.lru_cache(_PARTS_IN_MEMORY)(read_part)
     for index, each in enumerate(corpus.utterances):
-        if not isinstance(each.audio, Path):
-            audio = measure(*each.audio.render())
-            yield index, {name: value.numpy() for name, value in audio.items()}
+        if isinstance(each.audio, Path):
+            continue
+        try:
+            rendered = _render(each.audio, read)
+        except (AudioError, OSError):
+            continue
+        audio = measure(*rendered)
+        yield index, {name: value.numpy() for name, value in audio.items()}
 
 
 def _decode_one(
@@ -220,7 +239,7 @@ def _decode_one(
     """
     audio = corpus.utterances[index].audio
     try:
-        decoded = read_audio(audio) if isinstance(audio, Path) else audio.render()
+        decoded = read_audio(audio) if isinstance(audio, Path) else _render(audio)
     except (AudioError, OSError) as error:
         raise CorpusError(
             f"the cache is damaged, and {audio} cannot be decoded again: {error}"
@@ -229,19 +248,32 @@ def _decode_one(
     return _measure(waveform, original_hz, rate_hz, max_seconds)["samples"].numpy()
 
 
-def _file_indices(corpus: Corpus) -> list[int]:
-    """The utterances with a file; a pipe or a device might never come to an end."""
-    return [
-        index
+def _render(
+    audio: SpokenText | JoinedAudio,
+    read: Callable[[Path | SpokenText], tuple[np.ndarray, int]] = read_part,
+) -> tuple[np.ndarray, int]:
+    """Speaks or joins; `read` reads what is joined."""
+    return audio.render(read) if isinstance(audio, JoinedAudio) else audio.render()
+
+
+def _files(corpus: Corpus) -> dict[int, Path]:
+    """Utterances with a file; a pipe or a device might never come to an end."""
+    return {
+        index: each.audio
         for index, each in enumerate(corpus.utterances)
         if isinstance(each.audio, Path) and each.audio.is_file()
-    ]
+    }
 
 
-def _read_files(corpus: Corpus, indices: Sequence[int]) -> tf.data.Dataset:
+def _count(corpus: Corpus, kind: type) -> int:
+    """The utterances whose audio is of a kind."""
+    return sum(isinstance(each.audio, kind) for each in corpus.utterances)
+
+
+def _read_files(chosen: Mapping[int, Path]) -> tf.data.Dataset:
     """Returns index, waveform and rate of files, with an error for a broken one."""
-    paths = [os.fsencode(corpus.utterances[index].audio) for index in indices]
-    files = tf.data.Dataset.from_tensor_slices((list(indices), paths))
+    paths = [os.fsencode(path) for path in chosen.values()]
+    files = tf.data.Dataset.from_tensor_slices((list(chosen), paths))
 
     # AutoGraph would take a second to read the sources.
     @tf.autograph.experimental.do_not_convert
@@ -277,8 +309,15 @@ def _suitable_rate_hz(corpus: Corpus) -> int:
     return TELEPHONE_RATE_HZ if is_narrow else SPEECH_RATE_HZ
 
 
-def _diagnose(path: Path) -> Problem:
-    """Says why a file could not be read."""
+def _diagnose(audio: Path | SpokenText | JoinedAudio) -> Problem:
+    """Says why audio could not be read."""
+    found = map(_diagnose_file, files_of(audio))
+    once = Problem("unreadable", str(audio), "it could not be read a first time")
+    return next(filter(None, found), once)
+
+
+def _diagnose_file(path: Path) -> Problem | None:
+    """Says why a file cannot be read; None where it can."""
     if not path.exists():
         return Problem("missing", str(path), "no such file")
     if path.is_file() and not path.stat().st_size:
@@ -287,4 +326,4 @@ def _diagnose(path: Path) -> Problem:
         read_audio(path)
     except (AudioError, OSError) as error:
         return Problem("unreadable", str(path), str(error).removeprefix(f"{path}: "))
-    return Problem("unreadable", str(path), "it could not be read a first time")
+    return None

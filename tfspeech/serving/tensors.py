@@ -39,6 +39,8 @@ TENSORS = {
     "scores": Meaning(("labels",), "probability of every label"),
     "labels": Meaning(("labels",), "the labels in the order of the scores"),
     "label": Meaning((), "the most probable label, empty where there is an error"),
+    "transcript": Meaning((), "what is said, empty where there is an error"),
+    "confidence": Meaning((), "probability of exactly this transcript"),
     "error": Meaning((), "why a row was not answered, empty where it was"),
     "text": Meaning((), "UTF-8, words with numbers written out"),
     "symbols": Meaning(("symbols",), "positions in the table of symbols"),

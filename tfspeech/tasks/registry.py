@@ -13,6 +13,8 @@ import tfspeech
 from models import (
     AttentionTts,
     AttentionTtsConfig,
+    CtcRecognizer,
+    CtcRecognizerConfig,
     DenseSynthesis,
     DenseSynthesisConfig,
     RnnRecognizer,
@@ -28,6 +30,7 @@ from tfspeech.files import parse_json
 from tfspeech.spec import is_outside, load_outside, unknown
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
+from tfspeech.tasks.speech_recognition.run import SpeechRecognitionRun
 from tfspeech.tasks.task import VERSIONS, RunConfig, Task
 from tfspeech.tasks.vocoding.run import (
     AdversarialVocodingRun,
@@ -68,6 +71,12 @@ MODELS = {
             "clip": ("global_norm(1.0)",),
             "ema_momentum": 0.0,
         },
+    ),
+    "ctc_recognizer": Entry(
+        CtcRecognizer,
+        CtcRecognizerConfig,
+        SpeechRecognitionRun,
+        {"epochs": 10},
     ),
     "dense_synthesis": Entry(
         DenseSynthesis,

@@ -66,7 +66,11 @@ class Task(abc.ABC):
 
     Attributes:
         monitor: The validation score by which models are chosen.
-        recognizes: Whether it takes audio and says which words were spoken.
+        recognizes: Whether it takes audio and says which words were spoken; then
+            `transcribe(samples, rate_hz)` returns a named tuple that begins with these
+            words and their probability.
+        takes_blocks: Whether `transcribe_blocks(blocks, rate_hz)` takes recordings that
+            are too long for memory.
         speaks: Whether it takes text and returns audio.
         vocodes: Whether it takes acoustic frames and returns audio.
         conditions: What speech can be asked for besides its text.
@@ -77,6 +81,7 @@ class Task(abc.ABC):
 
     monitor: ClassVar[Monitor]
     recognizes: ClassVar[bool] = False
+    takes_blocks: ClassVar[bool] = False
     speaks: ClassVar[bool] = False
     vocodes: ClassVar[bool] = False
     conditions: Sequence[Condition] = ()

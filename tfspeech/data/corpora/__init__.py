@@ -14,13 +14,14 @@ from tfspeech.data.corpora import (
     manifest_file,
     reader,
     spoken_digits,
+    strings,
 )
 from tfspeech.data.manifest import Corpus, hold_out
 from tfspeech.errors import CorpusError, SpecError
 from tfspeech.spec import build_spec, is_outside, unknown
 
 # A layout is a function that returns a `Corpus`; where its spec has a colon, it is
-# given the path that follows.
+# given the path that follows, or the corpus of the spec that follows.
 LAYOUTS: dict[str, Callable[..., Corpus]] = {
     "spoken_digits": spoken_digits.load,
     "reader": reader.load,
@@ -28,8 +29,10 @@ LAYOUTS: dict[str, Callable[..., Corpus]] = {
     "folder:PATH": folder.load,
     "ljspeech:PATH": ljspeech.load,
     "manifest:FILE": manifest_file.load,
+    "strings:CORPUS": strings.load,
 }
 
+_STRINGS = "strings"  # The layout that is made of another corpus.
 _MAX_NAMED = 20
 
 
@@ -70,6 +73,8 @@ def absolute_spec(spec: str) -> str:
     What is outside the package is left as it is.
     """
     name, colon, path = spec.partition(":")
+    if name == _STRINGS and path:
+        return name + colon + absolute_spec(path)
     if is_outside(spec) and name not in _names():
         return spec
     return name + colon + (os.path.abspath(_expanded(path)) if path else "")
@@ -84,6 +89,8 @@ def _load(spec: str) -> Corpus:
             raise SpecError(f"the corpus {name} is named {usage}. Received: {spec!r}")
         if not argument:
             return load()
+        if name == _STRINGS:
+            return load(load_corpus(argument))
         path = _expanded(argument)
         if not path.exists():
             raise CorpusError(

@@ -1,5 +1,5 @@
 """A client of TF Serving, over REST or gRPC, that knows what our models take."""
 
-from tfspeech.serving.client.model import RemoteModel, Speech, Word, wav_contents
+from tfspeech.serving.client.model import RemoteModel, Speech, Text, Word, wav_contents
 
-__all__ = ["RemoteModel", "Speech", "Word", "wav_contents"]
+__all__ = ["RemoteModel", "Speech", "Text", "Word", "wav_contents"]

@@ -52,6 +52,8 @@ _SYNTHESIZE, _PHONEMES = "synthesize", "synthesize_phonemes"
 _SYMBOL_TABLE, _LIMITS = "symbol_table", "limits"
 # Of the outputs that are read here, NumPy's kinds of type, and the number of axes.
 _FORMS = {
+    "transcript": ("O", 1),
+    "confidence": ("f", 1),
     "label": ("O", 1),
     "labels": ("O", 2),
     "scores": ("f", 2),
@@ -63,6 +65,7 @@ _FORMS = {
     "symbol_names": ("O", 2),
 }
 _MAX_RATE_HZ = 384000
+_ABOUT_1 = 1.001  # A sum of probabilities, with what was rounded.
 
 
 class Word(NamedTuple):
@@ -77,6 +80,29 @@ class Word(NamedTuple):
     label: str
     scores: dict[str, float]
     error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns `label`, `probability` and `scores`."""
+        probability = self.scores[self.label]
+        return {"label": self.label, "probability": probability, "scores": self.scores}
+
+
+class Text(NamedTuple):
+    """A text that was recognised.
+
+    Attributes:
+        text: What is said; empty where there is an error, too.
+        confidence: The probability of exactly this text.
+        error: Why the model could not answer for this file; empty where it did.
+    """
+
+    text: str
+    confidence: float
+    error: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns `text` and `confidence`."""
+        return {"text": self.text, "confidence": self.confidence}
 
 
 class Speech(NamedTuple):
@@ -194,7 +220,7 @@ class RemoteModel:
 
     @property
     def recognizes(self) -> bool:
-        """True for models that take audio and name words; see `signatures`."""
+        """True for models that take audio and say which words were spoken."""
         return _TRANSCRIBE in self.signatures
 
     def predict(
@@ -232,19 +258,21 @@ class RemoteModel:
             self._require(array.shape[:1] == (rows,), f"{name} for each of {rows} rows")
         return answer
 
-    def transcribe(self, contents: Sequence[bytes]) -> list[Word]:
-        """Recognises one word per wav file, in one request.
+    def transcribe(self, contents: Sequence[bytes]) -> list[Word] | list[Text]:
+        """Recognises what is said in wav files, in one request.
 
         Args:
             contents: Complete files; see `wav_contents` for other formats.
 
         Returns:
-            A word per file. A file with samples that are not finite has an `error`,
-            unless it is alone.
+            Per file a word, or a text if the model knows connected speech. A file with
+            samples that are not finite has an `error`, unless it is alone.
 
         Raises:
             ServerError: See `predict`.
         """
+        if "transcript" in self._signature(_TRANSCRIBE).outputs:
+            return self._transcribe_texts(contents)
         wanted = ("label", "labels", "scores", "error")
         answer = self._predict_known(_TRANSCRIBE, {"audio_bytes": contents}, wanted)
         label, labels, scores, errors = (answer[name] for name in wanted)
@@ -258,6 +286,15 @@ class RemoteModel:
                 label, labels, scores, errors, strict=True
             )
         ]
+
+    def _transcribe_texts(self, contents: Sequence[bytes]) -> list[Text]:
+        wanted = ("transcript", "confidence", "error")
+        answer = self._predict_known(_TRANSCRIBE, {"audio_bytes": contents}, wanted)
+        confidences = answer["confidence"]
+        valid = (confidences >= 0) & (confidences <= _ABOUT_1)
+        self._require(valid.all(), "a confidence from 0 to 1")
+        rows = zip(*(answer[name].tolist() for name in wanted), strict=True)
+        return [Text(*row) for row in rows]
 
     def synthesize(self, texts: Sequence[str], **conditions: float) -> list[Speech]:
         """Speaks texts, in one request.

@@ -6,26 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from sklearn.metrics import confusion_matrix
 
-
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share, also right near 0 and 1.
-
-    Source: Wilson 1927, "Probable inference, the law of succession, and statistical
-    inference".
-
-    Args:
-        correct: Successes.
-        total: Trials, at least one.
-
-    Example:
-        >>> [round(bound, 3) for bound in wilson_interval(95, 100)]
-        [0.888, 0.978]
-    """
-    interval = stats.binomtest(correct, total).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+from tfspeech.tasks.intervals import wilson_interval
 
 
 def recognition_scores(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -37,6 +37,20 @@ class RecognitionConfig(Options):
     label_smoothing: float = option(
         0.1, "probability that training spreads over all words", BELOW_1
     )
+
+
+class Transcript(NamedTuple):
+    """What a recogniser heard.
+
+    Attributes:
+        label: The word.
+        probability: How sure the model is of it, in [0, 1].
+        scores: Every word that it knows -> probability.
+    """
+
+    label: str
+    probability: float
+    scores: dict[str, float]
 
 
 class WordRecognition(ModelTask):
@@ -102,15 +116,12 @@ class WordRecognition(ModelTask):
         """
         return self.probabilities(*extract_features(waveforms, lengths, self.features))
 
-    def transcribe(self, samples: np.ndarray, rate_hz: int) -> dict[str, float]:
+    def transcribe(self, samples: np.ndarray, rate_hz: int) -> Transcript:
         """Recognises one word.
 
         Args:
             samples: float32 [samples] in [-1, 1].
             rate_hz: Their rate.
-
-        Returns:
-            Label -> probability.
 
         Raises:
             AudioError: The rate or the length is beyond a limit, or a sample is not
@@ -122,8 +133,10 @@ class WordRecognition(ModelTask):
         check_samples(samples)
         own_hz = self.features.sample_rate_hz
         waveform = resample(tf.constant(samples), rate_hz, own_hz)[tf.newaxis]
-        (scores,) = self.recognize(waveform, tf.shape(waveform)[1:]).numpy().tolist()
-        return dict(zip(self.labels, scores, strict=True))
+        (found,) = self.recognize(waveform, tf.shape(waveform)[1:]).numpy().tolist()
+        scores = dict(zip(self.labels, found, strict=True))
+        label = max(scores, key=scores.get)
+        return Transcript(label, scores[label], scores)
 
     def evaluate(
         self, batches: tf.data.Dataset, speakers: Sequence[str]

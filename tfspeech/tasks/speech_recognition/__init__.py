@@ -1,0 +1,1 @@
+"""Recognition of connected speech: audio in, text out."""

@@ -1,0 +1,316 @@
+"""Recognition of connected speech: loss, scores and decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.ctc import Symbols, ctc_losses, log_probabilities, read_best_path
+from tfspeech.audio.blocks import Piece, cut_at_pauses
+from tfspeech.audio.features import FeatureConfig, extract_features
+from tfspeech.audio.resample import resample
+from tfspeech.audio.samples import check_samples
+from tfspeech.data.pipeline import Batch
+from tfspeech.errors import AudioError
+from tfspeech.tasks.limits import RecognitionLimits
+from tfspeech.tasks.speech_recognition.data import (
+    SpeechData,
+    evaluation_set,
+    symbol_counts,
+)
+from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
+from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores
+from tfspeech.tasks.speech_recognition.server import TranscriptionServer
+from tfspeech.tasks.speech_recognition.transcripts import Transcriber
+from tfspeech.tasks.task import ModelTask
+from tfspeech.training.callbacks import Monitor
+from tfspeech.training.step import Losses
+
+SEGMENT_S = 12.0
+"""The longest stretch of audio that a model transcribes at once."""
+
+
+class TimedWord(NamedTuple):
+    """A word with the time in which a model wrote it.
+
+    Attributes:
+        word: As it was written.
+        start_s: Where its first symbol begins, in seconds.
+        end_s: Where its last symbol ends.
+    """
+
+    word: str
+    start_s: float
+    end_s: float
+
+
+class Segment(NamedTuple):
+    """What was said in a stretch of audio.
+
+    Attributes:
+        start_s: Where it begins, in seconds.
+        end_s: Where it ends.
+        text: Its words, separated by spaces.
+        confidence: The probability of exactly this text, in [0, 1].
+        words: Each with its time.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    confidence: float
+    words: tuple[TimedWord, ...]
+
+
+class Text(NamedTuple):
+    """What was said in a recording.
+
+    Attributes:
+        text: Its words, separated by spaces.
+        confidence: The probability of exactly this text, in [0, 1].
+        segments: The stretches in which something was said.
+    """
+
+    text: str
+    confidence: float
+    segments: tuple[Segment, ...]
+
+
+class SpeechRecognition(ModelTask):
+    """What a recogniser is trained for.
+
+    Args of the constructor:
+        model: Features to `logits` and `logit_lengths`.
+        features: What the model was built for.
+        transcriber: Of the symbols that the model's classes are, but for the blank.
+    """
+
+    monitor = Monitor("wer", higher_is_better=False)
+    recognizes = True
+    takes_blocks = True
+    limits = RecognitionLimits()
+
+    def __init__(
+        self, model: keras.Model, features: FeatureConfig, transcriber: Transcriber
+    ) -> None:
+        super().__init__(model)
+        self.features = features
+        self.transcriber = transcriber
+        # AutoGraph would take seconds to read the sources.
+        waveform = tf.TensorSpec([1, None], tf.float32)
+        self._read = tf.function(self._read_waveform, [waveform], autograph=False)
+        batch = [
+            tf.TensorSpec([None, None, features.feature_dim], tf.float32),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
+        ]
+        self._measure = tf.function(self._measure_batch, batch, autograph=False)
+
+    def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
+        """The CTC loss in nats per symbol, and how many utterances have none.
+
+        An utterance that augmentation has made shorter than its symbols need has a loss
+        of 0; `unaligned` is their share, and has no weight.
+        """
+        counts = symbol_counts(batch["targets"])
+        losses, fits = ctc_losses(
+            *(outputs["logits"], outputs["logit_lengths"], batch["targets"], counts)
+        )
+        symbols = tf.cast(counts, tf.float32)
+        total = tf.reduce_sum(symbols)
+        unaligned = tf.reduce_sum(tf.where(fits, 0.0, symbols))
+        terms = {"ctc": tf.reduce_sum(losses) / total, "unaligned": unaligned / total}
+        return Losses(terms, {"unaligned": 0.0}, outputs=outputs)
+
+    def weight(self, batch: Batch) -> tf.Tensor:
+        """The symbols of a batch, a float32 scalar."""
+        return tf.cast(tf.reduce_sum(symbol_counts(batch["targets"])), tf.float32)
+
+    def score(
+        self, waveforms: tf.Tensor, lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores the frames of audio at the model's rate.
+
+        Args:
+            waveforms: float32 [batch, samples] in [-1, 1].
+            lengths: int32 [batch], in samples; what is beyond has no influence.
+
+        Returns:
+            Logits, float32 [batch, frames, symbols + 1], of the symbols and the blank,
+            and their lengths in frames, int32 [batch].
+        """
+        features, frames = extract_features(waveforms, lengths, self.features)
+        outputs = self.model({"features": features, "lengths": frames}, training=False)
+        return outputs["logits"], outputs["logit_lengths"]
+
+    def transcribe(self, samples: np.ndarray, rate_hz: int) -> Text:
+        """Recognises what is said; see `transcribe_blocks`.
+
+        Args:
+            samples: float32 [samples] in [-1, 1], of any length.
+            rate_hz: Their rate.
+
+        Raises:
+            AudioError: The rate is beyond a limit, or a sample is not finite.
+        """
+        check_samples(samples)
+        return self.transcribe_blocks([samples], rate_hz)
+
+    def transcribe_blocks(self, blocks: Iterable[np.ndarray], rate_hz: int) -> Text:
+        """Recognises what is said in a recording that need not fit into memory.
+
+        The model gets stretches of at most 12 s, which end in pauses.
+
+        Args:
+            blocks: Samples one after the other, float32 [samples] in [-1, 1].
+            rate_hz: Their rate.
+
+        Raises:
+            AudioError: The rate is beyond a limit.
+        """
+        self.limits.check("min_rate_hz", rate_hz, AudioError)
+        self.limits.check("max_rate_hz", rate_hz, AudioError)
+        pieces = cut_at_pauses(blocks, rate_hz, SEGMENT_S)
+        found = [self._transcribe_piece(piece, rate_hz) for piece in pieces]
+        return Text(
+            " ".join(each.text for each in found if each.text),
+            float(np.prod([each.confidence for each in found])),
+            tuple(each for each in found if each.text),
+        )
+
+    def _transcribe_piece(self, piece: Piece, rate_hz: int) -> Segment:
+        samples = tf.constant(piece.samples)
+        waveform = resample(samples, rate_hz, self.features.sample_rate_hz)
+        read, confidence, frames = self._read(waveform[tf.newaxis])
+        start_s, length_s = piece.start / rate_hz, len(piece.samples) / rate_hz
+        return Segment(
+            round(start_s, 3),
+            round(start_s + length_s, 3),
+            self.transcriber.decode(read.numbers[0].numpy()),
+            float(confidence[0]),
+            self._words(read, start_s, length_s / int(frames[0])),
+        )
+
+    def _read_waveform(
+        self, waveform: tf.Tensor
+    ) -> tuple[Symbols, tf.Tensor, tf.Tensor]:
+        """What is read from one waveform, its probability, and how many frames."""
+        logits, frames = self.score(waveform, tf.shape(waveform)[1:])
+        read = read_best_path(logits, frames)
+        return read, tf.exp(log_probabilities(logits, frames, read.numbers)), frames
+
+    def _words(
+        self, read: Symbols, start_s: float, frame_s: float
+    ) -> tuple[TimedWord, ...]:
+        """The words of the first row of what was read, with their times."""
+        words: list[TimedWord] = []
+        inside = False
+        rows = (ragged[0].numpy().tolist() for ragged in read)
+        for number, first, end in zip(*rows, strict=True):
+            symbol = self.transcriber.symbols[number]
+            begin_s, end_s = (round(start_s + n * frame_s, 3) for n in (first, end))
+            if symbol == " ":
+                inside = False
+                continue
+            if inside:
+                begun = words.pop()
+                words.append(TimedWord(begun.word + symbol, begun.start_s, end_s))
+            else:
+                words.append(TimedWord(symbol, begin_s, end_s))
+            inside = not self.transcriber.separator
+        return tuple(words)
+
+    def evaluate(
+        self,
+        batches: tf.data.Dataset,
+        references: Sequence[str],
+        speakers: Sequence[str],
+        names: Sequence[str],
+    ) -> dict[str, Any]:
+        """Scores the model on batches of `evaluation_batches`.
+
+        Args:
+            batches: The evaluation set.
+            references: What is said in its utterances, in the order of their `rows`.
+            speakers: Of the utterances.
+            names: Of the utterances.
+
+        Returns:
+            What `transcript_scores` and `reliability` return; `loss` in nats per
+            symbol; and `unaligned`, how many utterances have none, because their text
+            needs more frames than there are.
+        """
+        transcripts = [""] * len(references)
+        confidences = np.zeros(len(references))
+        sums = np.zeros(3)
+        for batch in batches:
+            numbers, confidence, *measured = self._measure(
+                batch["features"], batch["lengths"], batch["targets"]
+            )
+            sums += np.array([float(each) for each in measured])
+            rows = batch["rows"].numpy()
+            confidences[rows] = confidence.numpy()
+            for row, read in zip(rows, numbers.to_list(), strict=True):
+                transcripts[row] = self.transcriber.decode(read)
+        losses, symbols, unaligned = sums
+        pairs = zip(transcripts, references, strict=True)
+        right = np.array([one == other for one, other in pairs])
+        return {
+            "loss": float(losses / symbols) if symbols else float("nan"),
+            "unaligned": int(unaligned),
+            **transcript_scores(references, transcripts, speakers, names),
+            **reliability(confidences, right),
+        }
+
+    def _measure_batch(
+        self, features: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """What is read and how surely; sums of losses and their symbols, misfits."""
+        outputs = self.model({"features": features, "lengths": lengths}, training=False)
+        logits, frames = outputs["logits"], outputs["logit_lengths"]
+        counts = symbol_counts(targets)
+        losses, fits = ctc_losses(logits, frames, targets, counts)
+        numbers = read_best_path(logits, frames).numbers
+        return (
+            numbers,
+            tf.exp(log_probabilities(logits, frames, numbers)),
+            tf.reduce_sum(losses),
+            tf.reduce_sum(tf.where(fits, counts, 0)),
+            tf.reduce_sum(tf.cast(~fits, tf.int32)),
+        )
+
+    def evaluate_split(self, data: SpeechData, split: str) -> dict[str, Any]:
+        """Scores the model on one split of a corpus.
+
+        Raises:
+            CorpusError: The split is empty.
+        """
+        indices = data.corpus.indices(split)
+        return self.evaluate(evaluation_set(data, indices), *labels_of(data, indices))
+
+    def server(self) -> TranscriptionServer:
+        """The module that is exported."""
+        return TranscriptionServer(
+            self.model,
+            self.score,
+            self.transcriber,
+            self.features.sample_rate_hz,
+            self.limits,
+        )
+
+    def lite(self) -> LiteTranscriber:
+        """The part that TFLite runs."""
+        return LiteTranscriber(self.model, self.score)
+
+
+def labels_of(
+    data: SpeechData, indices: np.ndarray
+) -> tuple[list[str], list[str], list[str]]:
+    """What is said in the utterances at these places, their speakers and names."""
+    chosen = [data.corpus.utterances[i] for i in indices]
+    said = [data.transcripts[i] for i in indices]
+    return said, [u.speaker for u in chosen], [str(u.audio) for u in chosen]
