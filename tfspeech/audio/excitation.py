@@ -18,23 +18,40 @@ import tensorflow as tf
 # are 0.5 and 0.8, below it 0.8 and 0.9 or more.
 _MIXED_HZ, _NOISE_SHARE = 6000.0, 0.4
 _LOWEST_HZ = 20.0
+_FLATTENINGS = 60
+
+NOISE_FRAMES = 100
+"""After so many frames `flat_noise` begins again."""
 
 
-def noise(
-    samples: tf.Tensor, sample_rate_hz: int, first: tf.Tensor | int = 0
+def noise(samples: tf.Tensor, sample_rate_hz: int) -> tf.Tensor:
+    """Returns white noise of mean square 1, float32 [samples], always the same."""
+    places = tf.range(samples) % sample_rate_hz
+    return tf.gather(_white_second(sample_rate_hz), places)
+
+
+def flat_noise(
+    first_frame: tf.Tensor, frames: tf.Tensor, hop_length: int, frame_length: int
 ) -> tf.Tensor:
-    """Returns white noise of mean square 1, always the same.
+    """Returns noise with nearly the same magnitudes in all frames, always the same.
+
+    Those of white noise vary by 6 dB from frame to frame, and so do those of filtered
+    noise, whatever the filter. These vary by 1.5 dB. They repeat themselves after
+    `NOISE_FRAMES`.
 
     Args:
-        samples: How many.
-        sample_rate_hz: Their rate.
-        first: Number of the first of them, an integer [...].
+        first_frame: Number of the first frame, int32 [batch].
+        frames: How many.
+        hop_length: Samples from one frame to the next.
+        frame_length: Samples of a frame, under a Hann window.
 
     Returns:
-        float32 [..., samples].
+        float32 [batch, frames, hop_length], of mean square 1, from the centre of a
+        frame to that of the next.
     """
-    places = tf.expand_dims(first, -1) + tf.range(samples)
-    return tf.gather(_white_second(sample_rate_hz), places % sample_rate_hz)
+    places = first_frame[:, tf.newaxis] + tf.range(frames)
+    period = _flat_period(hop_length, frame_length)
+    return tf.gather(period, places % NOISE_FRAMES)
 
 
 def pulses(
@@ -177,3 +194,28 @@ def _high_second(sample_rate_hz: int) -> np.ndarray:
     spectrum[: round(_MIXED_HZ)] = 0  # Bins of a second are 1 Hz apart.
     high = np.sqrt(_NOISE_SHARE) * np.fft.irfft(spectrum, sample_rate_hz)
     return high.astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _flat_period(hop_length: int, frame_length: int) -> np.ndarray:
+    """A period of `flat_noise`, float32 [NOISE_FRAMES, hop_length].
+
+    By the method of D. Griffin and J. Lim, 1984, for constant magnitudes.
+    """
+    samples = NOISE_FRAMES * hop_length
+    waveform = np.random.default_rng(0).standard_normal(samples)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frame_length) / frame_length)
+    centres = np.arange(NOISE_FRAMES)[:, None] * hop_length
+    places = (centres + np.arange(frame_length) - frame_length // 2) % samples
+
+    def added(pieces: np.ndarray) -> np.ndarray:
+        return np.bincount(places.ravel(), pieces.ravel(), samples)
+
+    weight = added(np.broadcast_to(np.square(window), places.shape))
+    for _ in range(_FLATTENINGS):
+        spectra = np.fft.rfft(waveform[places] * window)
+        spectra /= np.maximum(np.abs(spectra), 1e-9)
+        pieces = np.fft.irfft(spectra, frame_length)
+        waveform = added(pieces * window) / weight
+    waveform /= np.sqrt(np.mean(np.square(waveform)))
+    return waveform.reshape(NOISE_FRAMES, hop_length).astype(np.float32)

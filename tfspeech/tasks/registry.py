@@ -109,7 +109,7 @@ MODELS = {
         SourceFilterConfig,
         VocodingRun,
         {
-            "epochs": 12,
+            "epochs": 6,
             "batch_size": 8,
             "optimizer": "adam(beta_2=0.99)",
             "learning_rate": 1e-3,

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.layers.random import normal, uniform
+from models.layers.random import uniform
 from tfspeech.audio.acoustic import AcousticConfig
-from tfspeech.audio.excitation import noise, pulses
+from tfspeech.audio.excitation import NOISE_FRAMES, flat_noise, pulses
 from tfspeech.audio.vocoders import valid_samples
 
 
@@ -90,7 +90,8 @@ def network_inputs(
         frame_lengths: int32 [batch].
         features: The frames.
         values: Which of the values of a frame the network sees, int [values].
-        seeds: Of the noise, int64 [batch]; by default it is always the same.
+        seeds: Of the place where the noise begins, int64 [batch]; by default it is that
+            of the first frame.
         first_frame: Number of the first frame in an utterance, int32 [batch].
         first_turns: The phase of the pulses there, float32 [batch].
 
@@ -100,14 +101,11 @@ def network_inputs(
     """
     hop_length, rate_hz = features.hop_length, features.sample_rate_hz
     batch, count = tf.unstack(tf.shape(frames)[:2])
-    if seeds is None:
-        # In a second the noise starts again, and numbers of samples may be large.
-        first = first_frame % rate_hz * hop_length % rate_hz
-        first = tf.broadcast_to(first, [batch])
-        white = noise(count * hop_length, rate_hz, first)
-        white = tf.reshape(white, [batch, count, hop_length])
-    else:
-        white = normal(seeds, [count, hop_length], "noise")
+    if seeds is not None:
+        drawn = uniform(seeds, [], "noise") * NOISE_FRAMES
+        first_frame = tf.cast(drawn, tf.int32)
+    first_frame = tf.broadcast_to(first_frame, [batch])
+    white = flat_noise(first_frame, count, hop_length, features.frame_length)
     return {
         "frames": tf.gather(frames, values, axis=2),
         "frame_lengths": frame_lengths,
