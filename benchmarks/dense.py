@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from benchmarks.timing import interleaved, print_table
 from tfspeech.audio.trajectory import most_likely_trajectory
-from tfspeech.tasks.parallel_tts.task import ParallelTts
+from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
 from tfspeech.tasks.registry import build_task, default_config
 from tfspeech.text.linguistic import (
     encode_segments,
@@ -27,7 +27,7 @@ FRAMES_PER_SEGMENT = 5
 """As in `reader`, whose frames are 12.5 ms apart; an untrained model has no idea."""
 
 
-def build() -> ParallelTts:
+def build() -> ParallelSynthesis:
     """The default model, untrained, with the same weights every time."""
     keras.utils.set_random_seed(0)
     config = default_config("dense_synthesis")
@@ -51,14 +51,14 @@ def benchmark_dense() -> None:
     print_table(f"Dense synthesis: real-time factor, {spoken_s / size:.1f} s", rows)
 
 
-def _stages(task: ParallelTts, size: int) -> dict[str, Callable[[], object]]:
+def _stages(task: ParallelSynthesis, size: int) -> dict[str, Callable[[], object]]:
     """The whole of synthesis and its stages, each of what the one before has made."""
     model, dim = task.model, task.linguistic.linguistic_dim
     one = encode_segments(task.front_end, TEXT)
     segments = tf.tile(one[np.newaxis], [size, 1])
     lengths = tf.fill([size], len(one))
     durations = tf.fill([size, len(one)], FRAMES_PER_SEGMENT)
-    rates, semitones = tf.ones([size]), tf.zeros([size])
+    rates, prosody = tf.ones([size]), {"semitones": tf.zeros([size])}
     compiled = {
         "features of segments": tf.function(
             lambda: segment_features(segments, lengths, dim)
@@ -69,11 +69,17 @@ def _stages(task: ParallelTts, size: int) -> dict[str, Callable[[], object]]:
     }
     of_segments, of_frames = (stage() for stage in compiled.values())
     frame_lengths = tf.reduce_sum(durations, axis=1)
-    predicted = model.predict_frames(of_frames, frame_lengths)
+    inputs = {
+        "segment_features": of_segments,
+        "segment_lengths": lengths,
+        "frame_features": of_frames,
+        "frame_lengths": frame_lengths,
+    }
+    predicted = model.predict_frames(inputs)
     compiled["both dense nets"] = tf.function(
         lambda: (
-            model.predict_log_durations(of_segments, lengths),
-            model.predict_frames(of_frames, frame_lengths),
+            model.predict_log_durations(inputs),
+            model.predict_frames(inputs),
         )[1]
     )
     compiled["most likely trajectory"] = tf.function(
@@ -81,13 +87,13 @@ def _stages(task: ParallelTts, size: int) -> dict[str, Callable[[], object]]:
             predicted, tf.square(model.prediction_std), frame_lengths
         )
     )
-    frames, _ = task.frames(segments, lengths, durations, semitones)
+    frames, _ = task.frames(segments, lengths, durations, prosody)
 
     def whole() -> np.ndarray:
         for _ in range(size):
             encode_segments(task.front_end, TEXT)
         task.durations(segments, lengths, rates)
-        spoken, counts = task.frames(segments, lengths, durations, semitones)
+        spoken, counts = task.frames(segments, lengths, durations, prosody)
         return task.vocoder(spoken, counts)[0].numpy()
 
     return {

@@ -4,6 +4,8 @@ from models.attention_tts import AttentionTts, AttentionTtsConfig
 from models.ctc_recognizer import CtcRecognizer, CtcRecognizerConfig
 from models.dense_synthesis import DenseNet, DenseSynthesis, DenseSynthesisConfig
 from models.discriminators import DiscriminatorConfig, Discriminators
+from models.frame_discriminator import FrameDiscriminator, FrameDiscriminatorConfig
+from models.parallel_tts import ParallelTts, ParallelTtsConfig
 from models.rnn_recognizer import RnnRecognizer, RnnRecognizerConfig
 from models.source_filter import SourceFilter, SourceFilterConfig
 from models.wavenet import WaveNet, WaveNetConfig
@@ -18,6 +20,10 @@ __all__ = [
     "DenseSynthesisConfig",
     "DiscriminatorConfig",
     "Discriminators",
+    "FrameDiscriminator",
+    "FrameDiscriminatorConfig",
+    "ParallelTts",
+    "ParallelTtsConfig",
     "RnnRecognizer",
     "RnnRecognizerConfig",
     "SourceFilter",

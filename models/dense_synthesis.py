@@ -14,9 +14,6 @@ from models.config import Options, option, sizes
 from models.layers import FeatureNormalization, mask_frames
 from models.model import SpeechModel
 
-# Percent of the training set below and above the range, and where that is.
-_TAIL, _RANGE = 0.5, 0.9
-
 ACTIVATIONS = ("relu", "silu", "tanh", "sigmoid")
 
 
@@ -176,24 +173,14 @@ class DenseSynthesis(SpeechModel):
         )
 
     def set_statistics(self, frames: np.ndarray, log_durations: np.ndarray) -> None:
-        """Sets the normalisation by the training set: 99 % of it to [-0.9, 0.9].
-
-        The rest is rare, such as wrong pitches, and must not decide how much a usual
-        difference counts.
+        """Sets the normalisation by the training set; see `set_range`.
 
         Args:
             frames: Of the training set, [frames, target_dim].
             log_durations: Of the training set, [segments].
         """
-        for layer, values in (
-            (self.normalization, frames),
-            (self.duration_normalization, log_durations[:, np.newaxis]),
-        ):
-            low, high = np.percentile(values, [_TAIL, 100 - _TAIL], axis=0)
-            # A value may be nearly always the same.
-            low = np.where(high > low, low, values.min(0))
-            high = np.where(high > low, high, values.max(0))
-            layer.set_statistics((low + high) / 2, (high - low) / (2 * _RANGE))
+        self.normalization.set_range(frames)
+        self.duration_normalization.set_range(log_durations[:, np.newaxis])
 
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:
@@ -227,23 +214,18 @@ class DenseSynthesis(SpeechModel):
             [batch, segments], both 0 beyond the lengths.
         """
         return {
-            "frames": self.predict_frames(
-                inputs["frame_features"], inputs["frame_lengths"]
-            ),
-            "log_durations": self.predict_log_durations(
-                inputs["segment_features"], inputs["segment_lengths"]
-            ),
+            "frames": self.predict_frames(inputs),
+            "log_durations": self.predict_log_durations(inputs),
         }
 
-    def predict_frames(self, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    def predict_frames(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Predicts frames from the features of frames; see `call`."""
-        outputs = self.acoustic({"features": features})["outputs"]
-        return mask_frames(self.normalization(outputs, invert=True), lengths)
+        outputs = self.acoustic({"features": inputs["frame_features"]})["outputs"]
+        outputs = self.normalization(outputs, invert=True)
+        return mask_frames(outputs, inputs["frame_lengths"])
 
-    def predict_log_durations(
-        self, features: tf.Tensor, lengths: tf.Tensor
-    ) -> tf.Tensor:
+    def predict_log_durations(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Predicts log durations from the features of segments; see `call`."""
-        outputs = self.duration({"features": features})["outputs"]
+        outputs = self.duration({"features": inputs["segment_features"]})["outputs"]
         outputs = self.duration_normalization(outputs, invert=True)
-        return mask_frames(outputs, lengths)[:, :, 0]
+        return mask_frames(outputs, inputs["segment_lengths"])[:, :, 0]

@@ -251,6 +251,33 @@ def small_wavenet(wavenet_flags, tmp_path_factory) -> Path:
     return run_dir
 
 
+SMALL_PARALLEL = [
+    *("parallel_tts", "--sample-rate-hz=8000", "--num-mels=16", "--lpc-order=8"),
+    *("--units=16", "--encoder-layers=2", "--attention-layers=1", "--body-layers=2"),
+    *("--kernel-size=3", "--heads=2", "--linguistic-dim=90", "--epochs=2"),
+    *("--batch-size=4", "--warmup-steps=0", "--validation-sentences=2"),
+]
+
+
+@pytest.fixture(scope="session")
+def parallel_flags(sentences, phoneme_times) -> list[str]:
+    """How a small parallel synthesiser is trained on the sentences."""
+    data = f"--data=manifest:{sentences}"
+    return [*SMALL_PARALLEL, data, f"--alignments={phoneme_times}"]
+
+
+@pytest.fixture(scope="session")
+def small_parallel(parallel_flags, tmp_path_factory) -> Path:
+    """A finished run of a small parallel synthesiser."""
+    from tfspeech import train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "small_parallel"
+    config, *_ = train.parse(parallel_flags)
+    results = train.run(config, run_dir)
+    assert results["sentences"] == 4
+    return run_dir
+
+
 @pytest.fixture
 def command(capsys):
     """Runs a command's main function; returns exit code, output and error lines."""

@@ -1,4 +1,4 @@
-"""A run of the dense synthesiser: trained, measured, speaking, stopped and resumed."""
+"""Runs of synthesisers with durations: trained, measured, stopped and resumed."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ import soundfile
 from test_synthesis_run import arrays_of
 
 from tfspeech import evaluate, synthesize, train
+from tfspeech.tasks.alignment import run
 from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.training.callbacks import read_metrics
 
@@ -124,6 +125,43 @@ def test_a_rate_makes_speech_shorter(small_dense, tmp_path, command):
     assert 0.4 * seconds["1"] < seconds["2"] < 0.8 * seconds["1"]
 
 
+def test_the_parallel_model_has_a_run_like_the_dense_one(small_parallel, command):
+    validations = [
+        r["validation"]
+        for r in read_metrics(small_parallel / "metrics.jsonl")
+        if "validation" in r
+    ]
+    assert all(np.isfinite(value) for v in validations for value in v.values())
+    assert validations[1]["loss"] < validations[0]["loss"]
+    assert (small_parallel / "plots" / "learning.png").is_file()
+    assert (small_parallel / "samples" / "step_000008" / "sentence_1.png").is_file()
+    code, out, _ = command(evaluate.main, small_parallel, "--json")
+    assert code == 0
+    scores = json.loads(out.splitlines()[-1])
+    saved = json.loads((small_parallel / "results.json").read_text())
+    for name in ("loss", "mcd_db", "voicing_error_percent", "duration_rmse_frames"):
+        assert scores[name] == pytest.approx(saved[name], rel=1e-3)
+
+
+def test_recordings_without_times_are_aligned_once(dense_flags, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFSPEECH_CACHE", str(tmp_path))
+    config, *_ = train.parse([f for f in dense_flags if "--alignments" not in f])
+    data = config.read_data()
+    symbols, durations = data.segments(0)
+    assert len(symbols) == len(durations)
+    assert durations.sum() == data.frame_lengths(np.array([0]))[0]
+    (folder,) = tmp_path.glob("alignments-*")
+    assert len(list(folder.glob("*.TextGrid"))) == 24
+
+    def fail(*args):
+        raise AssertionError("it is aligned already")
+
+    monkeypatch.setattr(run, "align_corpus", fail)
+    again, wanted = config.read_data().segments(0)
+    np.testing.assert_array_equal(again, symbols)
+    np.testing.assert_array_equal(wanted, durations)
+
+
 def test_semitones_raise_the_pitch_alone(small_dense):
     _, task = load_task(small_dense)
     low, high = (task.speak([TEXT], semitones=s)[0] for s in (0.0, 12.0))
@@ -207,22 +245,31 @@ def test_alignments_are_found_from_every_folder(dense_flags, monkeypatch, tmp_pa
     assert config.data.alignments == str(tmp_path / "here")
 
 
+@pytest.fixture(params=["dense", "parallel"])
+def kind(request):
+    """A finished run of a model, and its flags."""
+    run_dir = request.getfixturevalue(f"small_{request.param}")
+    return run_dir, request.getfixturevalue(f"{request.param}_flags")
+
+
 @pytest.mark.slow
-def test_a_stopped_run_resumes_to_the_same_weights(small_dense, dense_flags, tmp_path):
-    config, *_ = train.parse(dense_flags)
+def test_a_stopped_run_resumes_to_the_same_weights(kind, tmp_path):
+    finished, flags = kind
+    config, *_ = train.parse(flags)
     run_dir = tmp_path / "run"
     train.run(config, run_dir, is_over=lambda state: state.epoch == 1)
     config, *_ = train.parse(["--run-dir", str(run_dir), "--resume"])
     train.run(config, run_dir, resume=True)
-    assert arrays_of(run_dir) == arrays_of(small_dense)
+    assert arrays_of(run_dir) == arrays_of(finished)
 
 
 @pytest.mark.slow
-def test_two_replicas_make_the_weights_of_one(small_dense, dense_flags, tmp_path):
-    config, *_ = train.parse([*dense_flags, "--distribute=mirrored"])
+def test_two_replicas_make_the_weights_of_one(kind, tmp_path):
+    finished, flags = kind
+    config, *_ = train.parse([*flags, "--distribute=mirrored"])
     train.run(config, tmp_path / "run")
     best = "checkpoints/best.npz"
-    with np.load(small_dense / best) as one, np.load(tmp_path / "run" / best) as two:
+    with np.load(finished / best) as one, np.load(tmp_path / "run" / best) as two:
         assert set(one) == set(two)
         for name in one:
             np.testing.assert_allclose(two[name], one[name], atol=1e-4, err_msg=name)

@@ -21,8 +21,8 @@ from tfspeech.tasks.attention_tts.task import (
     AttentionSynthesis,
     AttentionSynthesisConfig,
 )
-from tfspeech.tasks.parallel_tts.config import ParallelTtsConfig, target_values
-from tfspeech.tasks.parallel_tts.task import ParallelTts
+from tfspeech.tasks.parallel_tts.config import ParallelSynthesisConfig, target_values
+from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
 from tfspeech.tasks.word_recognition.task import RecognitionConfig, WordRecognition
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.linguistic import LinguisticConfig
@@ -65,7 +65,7 @@ def dense(frames_per_phoneme):
     features = AcousticConfig(
         sample_rate_hz=RATE_HZ, num_mels=16, lpc_order=8, pitch=True, hop_length_ms=12.5
     )
-    config, linguistic = ParallelTtsConfig(), LinguisticConfig(linguistic_dim=90)
+    config, linguistic = ParallelSynthesisConfig(), LinguisticConfig(linguistic_dim=90)
     targets = target_values(config, features)
     architecture = DenseSynthesisConfig(hidden_units=(8,), duration_units=(8,))
     target_dim = 2 * (targets.stop - targets.start)  # With their differences.
@@ -73,7 +73,7 @@ def dense(frames_per_phoneme):
     mean, std = np.log1p(frames_per_phoneme), 1e-3
     model.duration_normalization.set_statistics(np.array([mean]), np.array([std]))
     front_end = TextFrontEnd(TextConfig("phonemes"))
-    return ParallelTts(
+    return ParallelSynthesis(
         *(model, config, features, linguistic, front_end), lambda: ["the red box."]
     )
 

@@ -111,6 +111,7 @@ class TrainingRun:
         split: str = "test",
         test_speakers: str | None = None,
         vocoder: Vocoder | None = None,
+        judge: bool = False,
     ) -> dict[str, Any]:
         """Scores the best model on a corpus.
 
@@ -120,14 +121,16 @@ class TrainingRun:
             test_speakers: Names joined by commas; by default those of the run where the
                 corpus is that of the run, else none.
             vocoder: As of `synthesize`.
+            judge: Predict mean opinion scores of speech, too; needs `tfspeech[judge]`.
 
         Raises:
             CorpusError: The corpus cannot be read, or is not for this model.
+            SpecError: The model does not speak, or the judge is not installed.
         """
         with silence(not sys.stderr.isatty()):
             spec = None if data is None else _corpus(data, self.directory)
             return evaluate.run(
-                self.directory, spec, split, test_speakers, _name(vocoder)
+                self.directory, spec, split, test_speakers, _name(vocoder), judge
             )
 
     def transcribe(

@@ -11,8 +11,10 @@ from tfspeech.console import Parser, print_json, run_command
 from tfspeech.data.cache import reading_arrays
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.data.manifest import SPLITS
+from tfspeech.errors import SpecError
 from tfspeech.flags import add_vocoder
 from tfspeech.tasks.runs import load_config, load_task
+from tfspeech.tasks.speech.judge import SpeechJudge
 
 
 def run(
@@ -21,6 +23,7 @@ def run(
     split: str = "test",
     test_speakers: str | None = None,
     vocoder: str | None = None,
+    judge: bool = False,
 ) -> dict[str, Any]:
     """Scores the best model of a run.
 
@@ -31,6 +34,7 @@ def run(
         test_speakers: Names joined by commas; by default those of the run where the
             corpus is that of the run, else none.
         vocoder: Of a synthesiser, another one than that of the run; see `load_task`.
+        judge: Have speech judged by `SpeechJudge`, too.
 
     Returns:
         The scores of the model's task, `loss` among them; see `recognition_scores` and
@@ -40,8 +44,13 @@ def run(
         RunError: There is no trained model.
         SpecError: The vocoder is unknown, or not for the frames of the model.
         CorpusError: The corpus cannot be read, or is not for this model.
+        SpecError: The model does not speak, or the judge is not installed.
     """
     config, task = load_task(run_dir, vocoder)
+    if judge and not task.speaks:
+        raise SpecError(f"{config.name} does not speak: leave out --judge")
+    if judge:
+        task.judge = SpeechJudge()
     wanted = config.data
     if data is not None and absolute_spec(data) != wanted.data:
         wanted = wanted.of_corpus(data)
@@ -69,6 +78,12 @@ def main(arguments: Sequence[str]) -> None:
         help="speakers who make up the test split (default: those of the run)",
     )
     add_vocoder(parser)
+    parser.add_argument(
+        "--judge",
+        action="store_true",
+        help="predict mean opinion scores of speech, P.808 and PLCMOS; needs "
+        "tfspeech[judge]",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = vars(parser.parse_args(arguments))
     as_json = given.pop("json", False)

@@ -15,6 +15,8 @@ from models.layers.normalization import FeatureNormalization
 from models.layers.pooling import AttentionPooling, LastPooling, MeanPooling
 from models.layers.postnet import Postnet
 from models.layers.recurrent import Recurrent
+from models.layers.residual import DepthwiseBlock, RecurrentBlock
+from models.layers.self_attention import SelfAttentionBlock
 from models.layers.text_encoder import TextEncoder
 from models.layers.tied import TiedConv1D, TiedEmbedding
 
@@ -23,6 +25,7 @@ __all__ = [
     "Attention",
     "AttentionDecoder",
     "AttentionPooling",
+    "DepthwiseBlock",
     "DotAttention",
     "Dropout",
     "FeatureNormalization",
@@ -33,6 +36,8 @@ __all__ = [
     "MeanPooling",
     "Postnet",
     "Recurrent",
+    "RecurrentBlock",
+    "SelfAttentionBlock",
     "TextEncoder",
     "TiedConv1D",
     "TiedEmbedding",

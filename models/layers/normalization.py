@@ -8,6 +8,9 @@ import tensorflow as tf
 
 from models.layers.masking import Shape
 
+# Percent of the training set below and above the range, and where that is.
+_TAIL, _RANGE = 0.5, 0.9
+
 
 class FeatureNormalization(keras.layers.Layer):
     """(x - mean) / std per feature, with statistics that live in the model.
@@ -31,6 +34,18 @@ class FeatureNormalization(keras.layers.Layer):
         self.mean.assign(mean)
         # A feature that never changes says nothing; it must not become noise.
         self.std.assign(np.where(std > 1e-5, std, 1.0))
+
+    def set_range(self, values: np.ndarray) -> None:
+        """Brings 99 % of the values, [values, features], to [-0.9, 0.9].
+
+        The rest is rare, such as wrong pitches, and must not decide how much a usual
+        difference counts.
+        """
+        low, high = np.percentile(values, [_TAIL, 100 - _TAIL], axis=0)
+        # A value may be nearly always the same.
+        low = np.where(high > low, low, values.min(0))
+        high = np.where(high > low, high, values.max(0))
+        self.set_statistics((low + high) / 2, (high - low) / (2 * _RANGE))
 
     def call(self, features: tf.Tensor, invert: bool = False) -> tf.Tensor:
         """Normalises [..., features], or brings normalised ones back to their units."""

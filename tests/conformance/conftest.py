@@ -39,6 +39,7 @@ def serve(folder, tmp_path):
 
 RUNS = (
     *("small_run", "small_transcriber", "small_voice", "small_dense"),
+    "small_parallel",
     *("small_vocoder", "small_gan", "small_wavenet"),
 )
 
@@ -84,6 +85,11 @@ def voice(small_voice):
 @pytest.fixture(scope="session")
 def dense(small_dense):
     return load_task(small_dense)[1]
+
+
+@pytest.fixture(scope="session")
+def parallel(small_parallel):
+    return load_task(small_parallel)[1]
 
 
 @pytest.fixture(scope="session")

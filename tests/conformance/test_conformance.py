@@ -170,29 +170,39 @@ def test_voice_reads_symbols(spoken, url, voice):
         np.testing.assert_allclose(mel, each.frames[:, :16], atol=1e-3)
 
 
+@pytest.fixture(scope="module", params=["dense_synthesis", "parallel_tts"])
+def timed(request, dense, parallel):
+    """A model with durations: its name, and its task."""
+    tasks = {"dense_synthesis": dense, "parallel_tts": parallel}
+    return request.param, tasks[request.param]
+
+
 @pytest.fixture(
     scope="module",
-    params=[{"rate": 1.0, "semitones": 0.0}, {"rate": 1.5, "semitones": 3.0}],
+    params=[{}, {"rate": 1.5, "semitones": 3.0, "pitch_range": 0.5, "energy": 3.0}],
 )
-def prosody(request):
-    return request.param
+def prosody(request, timed):
+    """The conditions of a request, of those that the model has."""
+    names = [condition.name for condition in timed[1].conditions]
+    return {name: request.param[name] for name in names if name in request.param}
 
 
 @pytest.fixture(scope="module")
-def phrases(size, prosody, dense):
+def phrases(size, prosody, timed):
     """Texts of words that the model knows, what it says of each, and the waveforms."""
     rng = np.random.default_rng(size)
     texts = [
         ", ".join(f"the {rng.choice(COLOURS)} {rng.choice(THINGS)}" for _ in range(n))
         for n in rng.integers(1, 5, size)
     ]
-    speech = dense.speak(texts, **prosody)
-    return texts, speech, [dense.waveform(each.frames) for each in speech]
+    _, task = timed
+    speech = task.speak(texts, **prosody)
+    return texts, speech, [task.waveform(each.frames) for each in speech]
 
 
-def test_dense_speaks_texts(phrases, prosody, url):
+def test_models_with_durations_speak_texts(phrases, prosody, url, timed):
     texts, _, waveforms = phrases
-    with RemoteModel(url, "dense_synthesis") as model:
+    with RemoteModel(url, timed[0]) as model:
         answers = model.synthesize(texts, **prosody)
     for answer, waveform in zip(answers, waveforms, strict=True):
         assert answer.sample_rate_hz == 8000
@@ -200,14 +210,15 @@ def test_dense_speaks_texts(phrases, prosody, url):
         np.testing.assert_allclose(answer.waveform, waveform.clip(-1, 1), atol=1e-3)
 
 
-def test_dense_reads_symbols(phrases, prosody, url, dense):
+def test_models_with_durations_read_symbols(phrases, prosody, url, timed):
     texts, speech, _ = phrases
-    encoded = [encode_segments(dense.front_end, text) for text in texts]
+    encoded = [encode_segments(timed[1].front_end, text) for text in texts]
     lengths, symbols = padded(encoded)
     inputs = {"symbols": symbols, "symbols_length": lengths}
-    for name, value in prosody.items():
-        inputs[name] = np.full(len(texts), value, np.float32)
-    with RemoteModel(url, "dense_synthesis") as model:
+    for condition in timed[1].conditions:
+        value = prosody.get(condition.name, condition.default)
+        inputs[condition.name] = np.full(len(texts), value, np.float32)
+    with RemoteModel(url, timed[0]) as model:
         answer = model.predict("acoustic", inputs)
     for row, (each, length) in enumerate(zip(speech, lengths, strict=True)):
         durations = answer["durations"][row]

@@ -66,11 +66,15 @@ def test_models_that_read_text_are_not_asked_for_their_table(url, asked):
     assert asked == ["synthesize"]
 
 
-@pytest.mark.parametrize("name", ["attention_tts", "dense_synthesis"])
+@pytest.mark.parametrize("name", ["attention_tts", "dense_synthesis", "parallel_tts"])
 def test_every_synthesiser_tells_the_symbols_that_its_frames_are_made_of(
-    name, url, voice, dense
+    name, url, voice, dense, parallel
 ):
-    task = {"attention_tts": voice, "dense_synthesis": dense}[name]
+    task = {
+        "attention_tts": voice,
+        "dense_synthesis": dense,
+        "parallel_tts": parallel,
+    }[name]
     with RemoteModel(url, name) as model:
         assert tuple(model.symbols) == task.front_end.symbols
         several = model.predict("symbol_table", {"row": np.arange(3, dtype=np.int32)})

@@ -15,7 +15,7 @@ from models.layers.dropout import RandomLayer
 from models.layers.mu_law import LEVELS, mu_law_classes
 from tfspeech.strategies import parse_clipping
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
-from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
+from tfspeech.tasks.parallel_tts.run import DenseSynthesisRun, ParallelTtsRun
 from tfspeech.tasks.registry import MODELS
 from tfspeech.tasks.speech_recognition.run import SpeechRecognitionRun
 from tfspeech.tasks.vocoding.run import (
@@ -80,7 +80,7 @@ def synthesis_loss(outputs, batch):
     return tf.reduce_mean(tf.boolean_mask(errors, mask)) + 0.01 * tf.reduce_mean(stop)
 
 
-def parallel_batch(size, length, rng):
+def dense_batch(size, length, rng):
     batch = {}
     for name, target, dims in (
         ("frame", "frames", [CHOICES]),
@@ -98,11 +98,43 @@ def parallel_batch(size, length, rng):
     return batch
 
 
-def parallel_loss(outputs, batch):
+def dense_loss(outputs, batch):
     return sum(
         tf.reduce_mean(tf.square(outputs[name] - batch[name]))
         for name in ("frames", "log_durations")
     )
+
+
+def parallel_batch(size, length, rng):
+    """Segments of 0 to 3 frames, in as many frames as the longest has."""
+    lengths = rng.integers(1, length + 1, size).astype(np.int32)
+    inside = np.arange(length) < lengths[:, None]
+    durations = rng.integers(0, 4, (size, length)).astype(np.int32) * inside
+    durations[:, 0] += 1
+    frame_lengths = durations.sum(1).astype(np.int32)
+    frames = np.arange(frame_lengths.max())
+    valid = frames < frame_lengths[:, None]
+    places = (durations.cumsum(1)[:, None, :] <= frames[:, None]).sum(2) * valid
+
+    def normal(mask, *dims):
+        return (rng.normal(size=(*mask.shape, *dims)).T * mask.T).T.astype(np.float32)
+
+    return {
+        "segments": rng.integers(1, CHOICES, (size, length)).astype(np.int32) * inside,
+        "segment_features": normal(inside, DIM),
+        "segment_lengths": lengths,
+        "durations": durations,
+        "log_durations": np.log1p(durations).astype(np.float32),
+        "prosody": normal(inside, 2),
+        "frame_segments": places.astype(np.int32),
+        "frames": normal(valid, CHOICES),
+        "frame_lengths": frame_lengths,
+    }
+
+
+def parallel_loss(outputs, batch):
+    prosody = tf.reduce_mean(tf.square(outputs["prosody"] - batch["prosody"]))
+    return dense_loss(outputs, batch) + prosody
 
 
 def vocoding_batch(size, length, rng):
@@ -144,16 +176,18 @@ def wavenet_loss(outputs, batch):
 class Kind:
     """How models of a kind are built and fed.
 
-    `keras_losses` has those of `fit`: output -> its target in a batch, and its loss.
+    `keras_losses` has those of `fit`: output -> its target in a batch, and its loss;
+    `options` make large models smaller.
     """
 
-    sizes: tuple[int, int]
+    sizes: tuple[int, ...]
     batch: Callable
     loss: Callable
     output: str
     dim: int
     learns_to: float
     keras_losses: dict[str, tuple[str, object]]
+    options: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 VOCODING = Kind(
@@ -180,9 +214,18 @@ KINDS = {
             )
         },
     ),
-    ParallelTtsRun: Kind(
-        *((DIM, CHOICES), parallel_batch, parallel_loss, "frames", CHOICES, 0.7),
+    DenseSynthesisRun: Kind(
+        *((DIM, CHOICES), dense_batch, dense_loss, "frames", CHOICES, 0.7),
         {name: (name, "mean_squared_error") for name in ("frames", "log_durations")},
+    ),
+    ParallelTtsRun: Kind(
+        *((CHOICES, DIM, CHOICES), parallel_batch, parallel_loss, "frames"),
+        *(CHOICES, 0.7),
+        {
+            name: (name, "mean_squared_error")
+            for name in ("frames", "log_durations", "prosody")
+        },
+        {"units": 64, "encoder_layers": 2, "attention_layers": 1, "body_layers": 2},
     ),
     AttentionTtsRun: Kind(
         *((CHOICES, DIM), synthesis_batch, synthesis_loss, "frames_refined", DIM, 0.9),
@@ -207,10 +250,11 @@ def name(request):
     return request.param
 
 
-def build(name):
-    keras.utils.set_random_seed(0)
-    entry = MODELS[name]
-    return entry.model(entry.architecture(), *KINDS[entry.run].sizes)
+def build(model, seed=0, **options):
+    keras.utils.set_random_seed(seed)
+    entry = MODELS[model]
+    kind = KINDS[entry.run]
+    return entry.model(entry.architecture(**kind.options), *kind.sizes, **options)
 
 
 def batch(name, size=6, length=30, seed=0):
@@ -349,9 +393,7 @@ def test_every_weight_gets_a_gradient_and_the_model_learns_one_batch(name):
 def test_weights_are_saved_and_restored(name, tmp_path):
     model, inputs = build(name), batch(name)
     save_best(tmp_path, {"model": model})
-    entry = MODELS[name]
-    keras.utils.set_random_seed(9)
-    other = entry.model(entry.architecture(), *KINDS[entry.run].sizes)
+    other = build(name, seed=9)
     wanted = output(name, model, inputs)
     assert not np.allclose(output(name, other, inputs), wanted)
     restore_best(tmp_path, {"model": other})
@@ -394,11 +436,9 @@ def test_it_takes_its_signature_and_returns_tensors_that_are_not_nested(name):
 
 
 def test_it_is_built_again_from_its_configuration(name):
-    entry = MODELS[name]
-    sizes = KINDS[entry.run].sizes
-    model = entry.model(entry.architecture(), *sizes, name="x", dtype="mixed_bfloat16")
+    model = build(name, name="x", dtype="mixed_bfloat16")
     config = json.loads(json.dumps(model.get_config()))
-    again = entry.model.from_config(config)
+    again = type(model).from_config(config)
     assert again.config == model.config
     assert again.get_config() == model.get_config()
     assert (again.name, again.dtype_policy.name) == ("x", "mixed_bfloat16")

@@ -128,5 +128,7 @@ def test_layers_units_and_activations_are_those_of_the_configuration():
     features = np.random.default_rng(0).normal(size=(2, 4, 6)).astype("f4")
     k1, b1, k2, b2 = (w.numpy() for w in model.acoustic.weights)
     wanted = np.tanh(features @ k1 + b1) @ k2 + b2
-    frames = model.predict_frames(features, tf.constant([4, 4]))
+    frames = model.predict_frames(
+        {"frame_features": features, "frame_lengths": tf.constant([4, 4])}
+    )
     np.testing.assert_allclose(frames, wanted, atol=1e-5)

@@ -17,6 +17,7 @@ RUNS = {
     "attention_tts": "small_voice",
     "ctc_recognizer": "small_transcriber",
     "dense_synthesis": "small_dense",
+    "parallel_tts": "small_parallel",
     "gan_vocoder": "small_gan",
     "rnn_recognizer": "small_run",
     "source_filter": "small_vocoder",

@@ -100,6 +100,7 @@ def test_the_command_says_what_a_lite_synthesiser_is_worth(
             marks=needs_flex,
         ),
         ("small_dense", []),
+        ("small_parallel", []),
     ],
 )
 def test_a_lite_synthesiser_predicts_the_frames_of_the_python_model(

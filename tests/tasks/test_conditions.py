@@ -40,7 +40,8 @@ def test_ranges_include_their_ends_and_are_the_same_in_the_graph(condition):
 def test_names_flags_and_defaults_are_distinct_and_in_range():
     for attribute in ("name", "flag"):
         assert len({getattr(c, attribute) for c in CONDITIONS}) == len(CONDITIONS)
-    assert [(c.name, c.default) for c in CONDITIONS] == [("rate", 1), ("semitones", 0)]
+    neutral = {"rate": 1, "semitones": 0, "pitch_range": 1, "energy": 0}
+    assert {c.name: c.default for c in CONDITIONS} == neutral
 
 
 def test_conditions_that_are_not_given_have_their_defaults():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +78,14 @@ def read_segments(
         path = _find_grid(utterance.audio, alignments)
         times, pronunciation = _read_grid(path, normalize(utterance.text))
     return encode_segments(front_end, utterance.text, pronunciation), times
+
+
+def have_times(utterances: Iterable[Utterance]) -> bool:
+    """Whether some utterances have phoneme times, of eSpeak NG or beside them."""
+    return any(
+        isinstance(each.audio, SpokenText) or _beside(each.audio).is_file()
+        for each in utterances
+    )
 
 
 def symbol_durations(
@@ -164,10 +172,14 @@ def _check_same(
             )
 
 
+def _beside(audio: Path) -> Path:
+    return audio.with_name(audio.stem + GRID_SUFFIX)
+
+
 def _find_grid(audio: Path, alignments: Path | None) -> Path:
     name = audio.stem + GRID_SUFFIX
     if alignments is None:
-        places = [audio.with_name(name)]
+        places = [_beside(audio)]
     else:
         places = [alignments / audio.parent.name / name, alignments / name]
     for path in places:
@@ -175,7 +187,8 @@ def _find_grid(audio: Path, alignments: Path | None) -> Path:
             return path
     raise CorpusError(
         f"{audio} has no phoneme times: there is no {places[-1]}; make it with python "
-        "-m tfspeech.align CORPUS --output DIR, and say --alignments DIR"
+        "-m tfspeech.align CORPUS --output DIR, and say --alignments DIR; what that "
+        "leaves out is too long, or too short for its text"
     )
 
 

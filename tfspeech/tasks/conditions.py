@@ -69,7 +69,23 @@ PITCH = Condition(
     high=24.0,
     unit="semitones",
 )
-CONDITIONS = (RATE, PITCH)
+PITCH_RANGE = Condition(
+    *("pitch_range", "pitch-range"),
+    help="range of the melody relative to the speaker's own, 0.1 is nearly monotone",
+    default=1.0,
+    low=0.1,
+    high=3.0,
+    unit="factor",
+)
+ENERGY = Condition(
+    *("energy", "energy"),
+    help="energy of every phoneme relative to the speaker's own, softer or louder",
+    default=0.0,
+    low=-12.0,
+    high=12.0,
+    unit="dB",
+)
+CONDITIONS = (RATE, PITCH, PITCH_RANGE, ENERGY)
 """All conditions that a model of the zoo may have."""
 
 

@@ -17,6 +17,8 @@ from models import (
     CtcRecognizerConfig,
     DenseSynthesis,
     DenseSynthesisConfig,
+    ParallelTts,
+    ParallelTtsConfig,
     RnnRecognizer,
     RnnRecognizerConfig,
     SourceFilter,
@@ -29,7 +31,7 @@ from tfspeech.errors import SpecError
 from tfspeech.files import parse_json
 from tfspeech.spec import is_outside, load_outside, unknown
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
-from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
+from tfspeech.tasks.parallel_tts.run import DenseSynthesisRun, ParallelTtsRun
 from tfspeech.tasks.speech_recognition.run import SpeechRecognitionRun
 from tfspeech.tasks.task import VERSIONS, RunConfig, Task
 from tfspeech.tasks.vocoding.run import (
@@ -81,7 +83,7 @@ MODELS = {
     "dense_synthesis": Entry(
         DenseSynthesis,
         DenseSynthesisConfig,
-        ParallelTtsRun,
+        DenseSynthesisRun,
         {
             "epochs": 25,
             "batch_size": 4,
@@ -101,6 +103,20 @@ MODELS = {
             "optimizer": "adam(0.8, 0.99)",
             "learning_rate": 5e-4,
             "clip": ("global_norm(5.0)",),
+        },
+    ),
+    "parallel_tts": Entry(
+        ParallelTts,
+        ParallelTtsConfig,
+        ParallelTtsRun,
+        {
+            "epochs": 24,
+            "batch_size": 4,
+            "optimizer": "adamw(0.01)",
+            "learning_rate": 1e-3,
+            "warmup_steps": 100,
+            "clip": ("global_norm(1.0)",),
+            "ema_momentum": 0.99,
         },
     ),
     "rnn_recognizer": Entry(RnnRecognizer, RnnRecognizerConfig, WordRecognitionRun, {}),

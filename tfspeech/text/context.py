@@ -224,6 +224,7 @@ class FrameContext(Context):
 
     Attributes:
         frame_lengths: The frames of each utterance, int32 [batch].
+        place: The segment of each frame, int32 [batch, frames].
         duration, elapsed, remaining: Of the segment of each frame, in frames, float32
             [batch, frames].
         fraction: How much of the segment has elapsed, from 0 to 1.
@@ -240,7 +241,7 @@ class FrameContext(Context):
         # What tf.searchsorted finds, in operations that TFLite has.
         ended = ends[:, tf.newaxis] <= frames[:, :, tf.newaxis]
         place = tf.reduce_sum(tf.cast(ended, tf.int32), axis=2)
-        self._place = tf.minimum(place, tf.shape(self.symbols)[1] - 1)
+        self.place = tf.minimum(place, tf.shape(self.symbols)[1] - 1)
         self.duration = tf.cast(self.spread(self.durations), tf.float32)
         starts = self.spread(ends - self.durations)
         self.elapsed = tf.cast(frames - starts, tf.float32) + 0.5
@@ -249,4 +250,4 @@ class FrameContext(Context):
 
     def spread(self, values: tf.Tensor) -> tf.Tensor:
         """Brings values [batch, segments, ...] to the frames, [batch, frames, ...]."""
-        return tf.gather(values, self._place, batch_dims=1)
+        return tf.gather(values, self.place, batch_dims=1)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfspeech.audio.trajectory import with_deltas
 from tfspeech.errors import CorpusError, SpecError, TextError
-from tfspeech.tasks.parallel_tts.config import ParallelTtsConfig
+from tfspeech.tasks.parallel_tts.config import ParallelSynthesisConfig
 from tfspeech.tasks.parallel_tts.task import whole_durations
 from tfspeech.tasks.runs import load_task
 from tfspeech.text.linguistic import (
@@ -208,7 +208,8 @@ def test_durations_of_phonemes_are_means_not_medians(task, utterances):
     model = task.model
     segments, lengths, _ = utterances.segments([0])
     features = segment_features(segments, lengths, task.linguistic.linguistic_dim)
-    logs = model.predict_log_durations(features, lengths).numpy()[0]
+    inputs = {"segment_features": features, "segment_lengths": lengths}
+    logs = model.predict_log_durations(inputs).numpy()[0]
     std = float(model.duration_std)
     for sigma in (0.0, 1.0):
         model.duration_std.assign(sigma)
@@ -264,7 +265,7 @@ def test_conditions_that_cannot_be_are_refused(task, conditions, reason):
 )
 def test_a_configuration_out_of_range_is_refused(wrong, reason):
     with pytest.raises(ValueError, match=reason):
-        ParallelTtsConfig(**wrong)
+        ParallelSynthesisConfig(**wrong)
 
 
 def test_a_split_that_is_empty_is_named(task, data, monkeypatch):

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from models.hmm import Hmm
 from tfspeech.audio.features import FeatureConfig
-from tfspeech.console import progress
+from tfspeech.console import progress, say
+from tfspeech.data.cache import open_or_make
 from tfspeech.data.corpora import absolute_spec, load_corpus
 from tfspeech.data.espeak import PhonemeTime
 from tfspeech.data.manifest import Utterance
@@ -24,7 +25,7 @@ from tfspeech.data.phoneme_times import GRID_SUFFIX, PHONES
 from tfspeech.data.store import MAX_SECONDS, AudioStore, prepare
 from tfspeech.data.textgrid import read_textgrid, write_textgrid
 from tfspeech.errors import CorpusError, RunError, TextError
-from tfspeech.files import load_arrays, locked, replacing, write_text
+from tfspeech.files import cache_folder, load_arrays, locked, replacing, write_text
 from tfspeech.tasks.alignment.aligner import (
     Aligner,
     AlignmentConfig,
@@ -38,6 +39,7 @@ from tfspeech.tasks.alignment.text import pronounce
 
 RESULTS_FILE, MODELS_FILE, PLOTS = "alignment.json", "models.npz", "plots"
 
+_VERSION = 1  # Of the cache; a change of the alignments must raise it.
 _MAX_PLOTS = 10
 
 
@@ -102,6 +104,36 @@ def align_corpus(
     with locked(output):
         job = _prepare(corpus, output, config or AlignmentConfig(), features)
         return _align(job, output)
+
+
+def cached_alignments(corpus: str, fingerprint: str) -> Path:
+    """Aligns a corpus with the default models, or finds its TextGrids in the cache.
+
+    Args:
+        corpus: Its spec.
+        fingerprint: Of the waveforms, `AudioStore.fingerprint`.
+
+    Returns:
+        The folder of the TextGrids.
+
+    Raises:
+        CorpusError: The corpus or the cache cannot be used.
+    """
+    config, features = AlignmentConfig(), default_features()
+    settings = _settings(corpus, load_corpus(corpus).utterances, config, features)
+    key = hashlib.sha256(f"{_VERSION} {fingerprint} {settings}".encode()).hexdigest()
+    folder = cache_folder() / f"alignments-{key[:32]}"
+
+    def check(folder: Path) -> None:
+        (folder / RESULTS_FILE).read_bytes()  # It is written last.
+
+    def make(folder: Path) -> bool:
+        say(f"no phoneme times beside the recordings of {corpus}: aligning it")
+        align_corpus(corpus, folder, config, features)
+        return True
+
+    open_or_make(folder, check, make)
+    return folder
 
 
 def _align(job: _Job, output: Path) -> dict[str, Any]:

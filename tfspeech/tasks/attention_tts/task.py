@@ -214,7 +214,7 @@ class AttentionSynthesis(SpeechTask):
                     "vocoder_": self.waveform(data.frames(index)),
                 }
 
-        compared = compare_with_recordings(data, indices, COLUMNS, spoken())
+        compared = compare_with_recordings(data, indices, COLUMNS, spoken(), self.judge)
         batches = sentence_batches(data, indices, self.reduction_factor, TAIL_STEPS)
         hard = list(self._speak_in_turn(HARD_SENTENCES))
         return {

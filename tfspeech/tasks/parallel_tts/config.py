@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from models.config import Options, option
+from models.config import SHARE, Options, option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.errors import SpecError
 
@@ -13,7 +13,7 @@ VOCODER_OF = {"mel": "griffin_lim", "lpc": "lpc"}
 
 
 @dataclasses.dataclass(frozen=True)
-class ParallelTtsConfig(Options):
+class ParallelSynthesisConfig(Options):
     """Duration-based synthesis."""
 
     target: str = option(
@@ -22,16 +22,31 @@ class ParallelTtsConfig(Options):
         "voicing for pulses and noise",
         choices=tuple(VOCODER_OF),
     )
+    frame_loss: str = option(
+        "l1",
+        "error of frames: absolute or squared",
+        choices=("l1", "l2"),
+        search=("l1", "l2"),
+    )
     delta_weight: float = option(
-        0.2, "weight of the error of differences between frames, beside the frames' own"
+        0.0, "weight of the error of differences between frames, beside the frames' own"
     )
     pitch_weight: float = option(
-        5.0, "weight of the errors of F0 and voicing, beside those of the filters"
+        8.0, "weight of the errors of F0 and voicing, beside those of the filters"
+    )
+    adversarial_weight: float = option(
+        0.0, "weight of a discriminator's error of frames, 0 for no discriminator"
+    )
+    variance_scaling: float = option(
+        0.0,
+        "how much of the variance that predicted filters lack is given back at "
+        "synthesis, 0 for none, 1 for all",
+        SHARE,
     )
     validation_sentences: int = option(16, "sentences spoken at every validation")
 
 
-def target_values(config: ParallelTtsConfig, features: AcousticConfig) -> slice:
+def target_values(config: ParallelSynthesisConfig, features: AcousticConfig) -> slice:
     """Which of the values of a frame are predicted.
 
     Raises:

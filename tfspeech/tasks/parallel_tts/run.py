@@ -10,12 +10,14 @@ from typing import Any
 
 import keras
 
+from models import FrameDiscriminator, FrameDiscriminatorConfig
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus
-from tfspeech.tasks.parallel_tts.config import ParallelTtsConfig, target_values
+from tfspeech.errors import SpecError
+from tfspeech.tasks.parallel_tts.config import ParallelSynthesisConfig, target_values
 from tfspeech.tasks.parallel_tts.data import ParallelTtsData, ParallelTtsDataConfig
-from tfspeech.tasks.parallel_tts.task import ParallelTts, describe_scores
+from tfspeech.tasks.parallel_tts.task import ParallelSynthesis, describe_scores
 from tfspeech.tasks.parallel_tts.training import ParallelTtsTraining
 from tfspeech.tasks.speech.samples import SpeechSamples
 from tfspeech.tasks.task import RunConfig
@@ -26,7 +28,7 @@ from tfspeech.training.loop import EpochCallback, LoopState
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ParallelTtsRun(RunConfig):
-    """The run of a duration-based synthesiser.
+    """The run of a synthesiser with durations, pitch and energy of phonemes.
 
     Attributes:
         linguistic: What the networks see of a text.
@@ -36,7 +38,7 @@ class ParallelTtsRun(RunConfig):
     usage = 'tfspeech synthesize {} "TEXT"'
     describe = staticmethod(describe_scores)
     panels = (
-        ("Loss", "squared error, normalised", ("loss",)),
+        ("Loss", "error, normalised", ("loss",)),
         ("Mel-cepstral distortion, true durations", "dB", ("aligned_mcd_db",)),
         ("Duration RMSE", "frames", ("duration_rmse_frames",)),
     )
@@ -45,17 +47,21 @@ class ParallelTtsRun(RunConfig):
     features: AcousticConfig = field(
         default_factory=lambda: AcousticConfig(lpc_order=24, pitch=True)
     )
-    task: ParallelTtsConfig = field(default_factory=ParallelTtsConfig)
+    task: ParallelSynthesisConfig = field(
+        default_factory=lambda: ParallelSynthesisConfig(variance_scaling=0.6)
+    )
 
     def __post_init__(self) -> None:
         # What does not fit is to fail before any data is read.
-        target_values(self.task, self.frames)
+        if not self.features.pitch:
+            raise SpecError(
+                "the pitch and energy of phonemes are learned from frames with pitch: "
+                "give --lpc-order 24 --pitch. Received: pitch=False"
+            )
 
     @property
     def frames(self) -> AcousticConfig:
-        """The frames without what the target does not need."""
-        if self.task.target == "mel":
-            return dataclasses.replace(self.features, lpc_order=0, pitch=False)
+        """The frames with all that the model learns from."""
         return self.features
 
     def summarize(self, scores: dict[str, Any]) -> str:
@@ -75,27 +81,47 @@ class ParallelTtsRun(RunConfig):
         """Reads and checks a corpus of sentences."""
         return ParallelTtsData(data or self.data, _front_end(), self.frames, split)
 
-    def build(self, model: type[keras.Model]) -> ParallelTts:
+    def build(self, model: type[keras.Model]) -> ParallelSynthesis:
         """Builds the untrained model with its task."""
         targets = target_values(self.task, self.frames)
+        front_end = _front_end()
         built = model(
             self.architecture,
-            self.linguistic.linguistic_dim,
-            2 * (targets.stop - targets.start),
+            *self._sizes(front_end, targets.stop - targets.start),
             dtype=self.training.precision,
         )
-        return ParallelTts(
-            built, self.task, self.frames, self.linguistic, _front_end(), self._texts
+        return ParallelSynthesis(
+            *(built, self.task, self.frames, self.linguistic, front_end, self._texts),
+            discriminator=self._build_discriminator(front_end),
         )
 
+    def _build_discriminator(
+        self, front_end: TextFrontEnd
+    ) -> FrameDiscriminator | None:
+        """Builds the discriminator, where the loss has one."""
+        if not self.task.adversarial_weight:
+            return None
+        targets = target_values(self.task, self.frames)
+        values = targets.stop - targets.start
+        # Voicing is 0 or 1 in recordings alone, which would give predictions away.
+        spectral = values - 2 if self.task.target == "lpc" else values
+        return FrameDiscriminator(
+            *(FrameDiscriminatorConfig(), len(front_end.symbols), spectral),
+            dtype=self.training.precision,
+        )
+
+    def _sizes(self, front_end: TextFrontEnd, values: int) -> Sequence[int]:
+        """The arguments of the model after its configuration."""
+        return len(front_end.symbols), self.linguistic.linguistic_dim, values
+
     def read_training(
-        self, task: ParallelTts, data: ParallelTtsData
+        self, task: ParallelSynthesis, data: ParallelTtsData
     ) -> ParallelTtsTraining:
         """Prepares the batches and the validation set."""
         return ParallelTtsTraining(task, data, self.training)
 
     def callbacks(
-        self, task: ParallelTts, training: ParallelTtsTraining, run_dir: Path
+        self, task: ParallelSynthesis, training: ParallelTtsTraining, run_dir: Path
     ) -> Sequence[EpochCallback]:
         """Samples of the last validation: epochs are short, and plots are not."""
         samples = SpeechSamples(run_dir, task, training)
@@ -110,6 +136,38 @@ class ParallelTtsRun(RunConfig):
         """The texts of the corpus."""
         corpus = load_corpus(self.data.data, self.data.held_out)
         return [utterance.text for utterance in corpus.utterances]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DenseSynthesisRun(ParallelTtsRun):
+    """The run of a synthesiser with dense networks."""
+
+    task: ParallelSynthesisConfig = field(
+        default_factory=lambda: ParallelSynthesisConfig(
+            frame_loss="l2", delta_weight=0.2, pitch_weight=5.0
+        )
+    )
+
+    def __post_init__(self) -> None:
+        # What does not fit is to fail before any data is read.
+        target_values(self.task, self.frames)
+        for name in ("adversarial_weight", "variance_scaling"):
+            if value := getattr(self.task, name):
+                raise SpecError(
+                    f"{name} is for parallel_tts, not for dense networks; it must be "
+                    f"0. Received: {name}={value!r}"
+                )
+
+    @property
+    def frames(self) -> AcousticConfig:
+        """The frames without what the target does not need."""
+        if self.task.target == "mel":
+            return dataclasses.replace(self.features, lpc_order=0, pitch=False)
+        return self.features
+
+    def _sizes(self, front_end: TextFrontEnd, values: int) -> Sequence[int]:
+        """The arguments of the model after its configuration."""
+        return self.linguistic.linguistic_dim, 2 * values  # With their differences.
 
 
 def _front_end() -> TextFrontEnd:

@@ -20,8 +20,8 @@ class ParallelTtsServer(SpeechServer):
 
     Args of the constructor:
         task: Its model, vocoder and front end are exported.
-        durations: See `ParallelTts.durations`.
-        frames: See `ParallelTts.frames`.
+        durations: See `ParallelSynthesis.durations`.
+        frames: See `ParallelSynthesis.frames`.
         texts: Their words are known to the signatures that read texts.
     """
 
@@ -72,7 +72,7 @@ class ParallelTtsServer(SpeechServer):
         symbols: tf.Tensor,
         lengths: tf.Tensor,
         rate: tf.Tensor,
-        semitones: tf.Tensor | float = 0.0,
+        **prosody: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
         """Predicts durations and acoustic frames.
 
@@ -81,8 +81,7 @@ class ParallelTtsServer(SpeechServer):
                 see `encode_segments`.
             lengths: int32 [batch].
             rate: Relative to the speaker's own, float32 [batch].
-            semitones: Above the speaker's own pitch, float32 [batch], where the model
-                predicts F0.
+            **prosody: The other conditions of the model, each float32 [batch].
 
         Returns:
             `frames` float32 [batch, frames, frame_dim], what the vocoder takes;
@@ -101,8 +100,7 @@ class ParallelTtsServer(SpeechServer):
         )
         with tf.control_dependencies([check]):
             durations = tf.identity(durations)
-        semitones = tf.broadcast_to(semitones, tf.shape(lengths))
-        frames, frame_lengths = self._frames(symbols, lengths, durations, semitones)
+        frames, frame_lengths = self._frames(symbols, lengths, durations, prosody)
         return {
             "frames": frames,
             "frame_length": frame_lengths,

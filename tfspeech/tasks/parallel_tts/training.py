@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfspeech.data.pipeline import Batch
 from tfspeech.tasks.parallel_tts.data import ParallelTtsData
-from tfspeech.tasks.parallel_tts.task import ParallelTts, root_mean_square
+from tfspeech.tasks.parallel_tts.task import ParallelSynthesis, root_mean_square
 from tfspeech.tasks.speech.evaluation import log_mels
 from tfspeech.tasks.speech.scores import frame_pairs
 from tfspeech.tasks.speech.task import Speech
@@ -37,7 +37,7 @@ class ParallelTtsTraining(SpeechTraining):
     """
 
     def __init__(
-        self, task: ParallelTts, data: ParallelTtsData, settings: TrainingConfig
+        self, task: ParallelSynthesis, data: ParallelTtsData, settings: TrainingConfig
     ) -> None:
         super().__init__(data, settings, task.config.validation_sentences)
         self._task = task
@@ -79,5 +79,5 @@ class ParallelTtsTraining(SpeechTraining):
     def set_statistics(self) -> None:
         """Has the model normalise by the training utterances."""
         rows = self.statistics_sample()
-        frames = self._utterances.sample_frames(rows, STATISTICS_FRAMES)
-        self._task.model.set_statistics(frames, self._utterances.log_durations)
+        found = self._utterances.statistics(rows, STATISTICS_FRAMES)
+        self._task.model.set_statistics(**found)

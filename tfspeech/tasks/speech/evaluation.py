@@ -14,6 +14,7 @@ from tfspeech.audio.resample import resample
 from tfspeech.console import progress
 from tfspeech.data.espeak import SpokenText
 from tfspeech.tasks.speech.data import RecordingData
+from tfspeech.tasks.speech.judge import SCORES, SpeechJudge
 from tfspeech.tasks.speech.scores import (
     Pairing,
     alignment_path,
@@ -26,6 +27,8 @@ PITCH_SENTENCES = 30
 REFERENCE_VOICE = "en-us+f3"
 OTHER_VOICE = "other_voice_"
 """Prefix of the scores of `REFERENCE_VOICE`, whose pitch is not compared."""
+RECORDING = "recording_"
+"""Prefix of the judge's scores of the recordings."""
 
 
 class Column(NamedTuple):
@@ -46,6 +49,7 @@ def compare_with_recordings(
     indices: Sequence[int],
     columns: Mapping[str, Column],
     spoken: Iterable[Mapping[str, np.ndarray]],
+    judge: SpeechJudge | None = None,
 ) -> dict[str, float | None]:
     """Compares speech with the recordings of the same texts.
 
@@ -59,10 +63,12 @@ def compare_with_recordings(
             another voice speaks.
         spoken: For each utterance, prefix -> waveform, float32 [samples], of all
             columns but `OTHER_VOICE`.
+        judge: Scores all waveforms and the recordings, too, if given.
 
     Returns:
-        The means of `speech_scores` under all prefixes, those of the pitch over
-        `PITCH_SENTENCES`; None where there is no figure.
+        The means of `speech_scores` and of the judge's scores under all prefixes, those
+        of the pitch over `PITCH_SENTENCES`, and the judge's of the recordings under
+        `RECORDING`; None where there is no figure.
     """
     count = len(indices)
     pitched = {int(i) for i in np.linspace(0, count - 1, PITCH_SENTENCES)}
@@ -75,15 +81,16 @@ def compare_with_recordings(
                     **waveforms,
                     OTHER_VOICE: _other_voice(text, data.features),
                 }
-            found.append(
-                _compare(
-                    data.store[index],
-                    waveforms,
-                    columns,
-                    data.features,
-                    with_pitch=row in pitched,
-                )
+            recording = data.store[index]
+            scores = _compare(
+                *(recording, waveforms, columns, data.features),
+                with_pitch=row in pitched,
             )
+            if judge:
+                for prefix, waveform in {**waveforms, RECORDING: recording}.items():
+                    judged = judge.scores(waveform, data.features.sample_rate_hz)
+                    scores |= {f"{prefix}{name}": mos for name, mos in judged.items()}
+            found.append(scores)
             bar.update()
     names = {name: None for each in found for name in each}
     return {name: _mean(found, name) for name in names}
@@ -151,6 +158,16 @@ def comparison_table(scores: Mapping[str, Any], columns: Mapping[str, Column]) -
         line = f"{name:<26}" + "".join(f"{cell:>16}" for cell in cells)
         return f"{line}  {unit}".rstrip()
 
+    judged = [
+        row(title, name, "MOS")
+        for name, title in SCORES.items()
+        if f"{RECORDING}{name}" in scores
+    ]
+    judged += [
+        f"{title + ' of the recordings':<26}{scores[f'{RECORDING}{name}']:>16.2f}"
+        for name, title in SCORES.items()
+        if judged
+    ]
     return "\n".join(
         [
             " " * 26 + "".join(f"{column.title:>16}" for column in columns.values()),
@@ -158,5 +175,6 @@ def comparison_table(scores: Mapping[str, Any], columns: Mapping[str, Column]) -
             row("F0 RMSE", "f0_rmse_hz", "Hz"),
             row("voicing error", "voicing_error_percent", "%"),
             row("duration ratio", "duration_ratio", ""),
+            *judged,
         ]
     )

@@ -15,6 +15,7 @@ from tfspeech.audio.vocoders import Vocoder
 from tfspeech.data.pipeline import Batch
 from tfspeech.tasks.conditions import complete_conditions
 from tfspeech.tasks.limits import SpeechLimits
+from tfspeech.tasks.speech.judge import SpeechJudge
 from tfspeech.tasks.task import ModelTask
 from tfspeech.text.front_end import TextFrontEnd
 
@@ -49,9 +50,11 @@ class SpeechTask(ModelTask):
         front_end: What reads texts.
         vocoder: From frames to waveforms, compiled.
         vocoder_variables: Of the vocoder's model, if it has one.
+        judge: Judges speech in evaluations, too; None for none.
     """
 
     speaks = True
+    judge: SpeechJudge | None = None
     limits = SpeechLimits()
 
     def __init__(

@@ -1,0 +1,340 @@
+"""Duration-based TTS with pitch and energy of every phoneme, after FastSpeech 2."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.config import BELOW_1, NOT_NEGATIVE, Options, option, sizes
+from models.layers import (
+    DepthwiseBlock,
+    FeatureNormalization,
+    RecurrentBlock,
+    SelfAttentionBlock,
+    mask_frames,
+)
+from models.layers.convolution_block import ConvolutionBlock
+from models.layers.self_attention import add_positions
+from models.model import SpeechModel
+
+BODIES: dict[str, Callable[..., keras.layers.Layer]] = {
+    "cnn": lambda c, **k: DepthwiseBlock(c.units, c.kernel_size, c.dropout, **k),
+    "rnn": lambda c, **k: RecurrentBlock(c.units, c.dropout, **k),
+    "transformer": lambda c, **k: SelfAttentionBlock(c.units, c.heads, c.dropout, **k),
+    "dense": lambda c, **k: DepthwiseBlock(c.units, 1, c.dropout, **k),
+}
+"""Name -> a block over frames of a configuration, a layer with the arguments k."""
+
+_VARIANCES = 3  # Of a segment: log duration, ln F0 and energy.
+_POSITIONS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class ParallelTtsConfig(Options):
+    """Parallel TTS: encoder of phonemes, durations, pitch and energy, then a body."""
+
+    units: int = option(192, "channels of encoder and body", search=sizes)
+    encoder_layers: int = option(
+        4, "depthwise convolution blocks of the encoder, 0 for none", NOT_NEGATIVE
+    )
+    attention_layers: int = option(
+        2,
+        "self-attention blocks of the encoder, evenly among the others, 0 for none",
+        NOT_NEGATIVE,
+    )
+    body: str = option("cnn", "architecture of the blocks over frames", choices=BODIES)
+    body_layers: int = option(6, "blocks over frames", search=(4, 6, 8))
+    kernel_size: int = option(
+        7, "kernel size of the depthwise convolutions", unit="segments or frames"
+    )
+    heads: int = option(4, "heads of self-attention")
+    dropout: float = option(0.1, "dropout rate", BELOW_1, search=(0.05, 0.1, 0.2))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(self.units % 2 == 0, "units", "even")
+        self.require(
+            self.units % self.heads == 0, "heads", f"a divisor of units, {self.units}"
+        )
+
+
+@keras.saving.register_keras_serializable(package="tfspeech")
+class ParallelTts(SpeechModel):
+    """Predicts durations, pitch and energy of segments, and acoustic frames from them.
+
+    Segments are phonemes and pauses. Their encoding, with pitch and energy added, is
+    repeated for every frame that they last, and blocks over frames follow. Sources: Ren
+    et al. 2021, "FastSpeech 2" (arXiv 2006.04558); pitch and energy per phoneme are
+    those of Lancucki 2021, "FastPitch" (arXiv 2006.06873).
+
+    Args of the constructor:
+        config: The architecture.
+        num_symbols: Number of symbols, with 0 for padding.
+        feature_dim: Linguistic features of a segment.
+        target_dim: Values of a frame that are predicted.
+
+    Attributes:
+        normalization: Of the frames, to [-1, 1].
+        duration_normalization: Of log durations, to [-1, 1].
+        prosody_normalization: Of ln F0 and energy, to [-1, 1].
+        duration_std: Standard deviation of predicted log durations of phonemes around
+            recorded ones (root mean square error); set by whoever measures it.
+        variance_ratio: Standard deviation of recorded frames around the mean of their
+            utterance, over that of predicted ones, float32 [target_dim]; likewise.
+    """
+
+    def __init__(
+        self,
+        config: ParallelTtsConfig,
+        num_symbols: int,
+        feature_dim: int,
+        target_dim: int,
+        name: str = "parallel_tts",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(config, name=name, **kwargs)
+        self.num_symbols = num_symbols
+        self.feature_dim = feature_dim
+        self.target_dim = target_dim
+        units, policy = config.units, self.dtype_policy
+
+        def dense(size: int, name: str) -> keras.layers.Dense:
+            return keras.layers.Dense(size, dtype=policy, name=name)
+
+        self.embedding = keras.layers.Embedding(
+            num_symbols, units, dtype=policy, name="embedding"
+        )
+        self.feature_layer = dense(units, "features")
+        self.encoder = [
+            DepthwiseBlock(
+                units,
+                config.kernel_size,
+                config.dropout,
+                dtype=policy,
+                name=f"encoder_conv_{index}",
+            )
+            for index in range(config.encoder_layers)
+        ]
+        for index in range(config.attention_layers):
+            place = (index + 1) * config.encoder_layers // config.attention_layers
+            block = SelfAttentionBlock(
+                units,
+                config.heads,
+                config.dropout,
+                dtype=policy,
+                name=f"encoder_attention_{index}",
+            )
+            self.encoder.insert(place + index, block)
+        self.variance_blocks = [
+            ConvolutionBlock(
+                units,
+                3,
+                tf.nn.relu,
+                config.dropout,
+                dtype=policy,
+                name=f"variance_conv_{index}",
+            )
+            for index in range(2)
+        ]
+        self.variance_layer = dense(_VARIANCES, "variances")
+        self.prosody_layer = dense(units, "prosody")
+        self.position_layer = dense(units, "positions")
+        self.body = [
+            BODIES[config.body](config, dtype=policy, name=f"body_{index}")
+            for index in range(config.body_layers)
+        ]
+        self.norm = keras.layers.LayerNormalization(dtype=policy, name="norm")
+        self.frame_layer = dense(target_dim, "frames")
+        # Statistics lose too much in half precision.
+        self.normalization = FeatureNormalization(dtype="float32", name="frame_range")
+        self.duration_normalization = FeatureNormalization(
+            dtype="float32", name="log_duration_range"
+        )
+        self.prosody_normalization = FeatureNormalization(
+            dtype="float32", name="prosody_range"
+        )
+        self.output_layers = [self.frame_layer, self.variance_layer]
+        self.build()
+
+    def build(self, input_shape: object = None) -> None:
+        """Creates all weights; they do not depend on the shape of a batch."""
+        shape = (None, None, self.config.units)
+        self.embedding.build((None, None))
+        self.feature_layer.build((None, None, self.feature_dim))
+        blocks = (*self.encoder, *self.variance_blocks, *self.body)
+        for layer in (*blocks, self.variance_layer, self.norm, self.frame_layer):
+            layer.build(shape)
+        self.prosody_layer.build((None, None, 2))
+        self.position_layer.build((None, None, _POSITIONS))
+        self.normalization.build((None, None, self.target_dim))
+        self.duration_normalization.build((None, None, 1))
+        self.prosody_normalization.build((None, None, 2))
+        self.duration_std = self.add_weight(
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            dtype="float32",
+            name="duration_std",
+        )
+        self.variance_ratio = self.add_weight(
+            shape=(self.target_dim,),
+            initializer="ones",
+            trainable=False,
+            dtype="float32",
+            name="variance_ratio",
+        )
+
+    def set_statistics(
+        self, frames: np.ndarray, log_durations: np.ndarray, prosody: np.ndarray
+    ) -> None:
+        """Sets the normalisation by the training set; see `set_range`.
+
+        Args:
+            frames: Of the training set, [frames, target_dim].
+            log_durations: Of the training set, [segments].
+            prosody: ln F0 and energy of the segments that last, [segments, 2].
+        """
+        self.normalization.set_range(frames)
+        self.duration_normalization.set_range(log_durations[:, np.newaxis])
+        self.prosody_normalization.set_range(prosody)
+
+    @property
+    def signature(self) -> dict[str, tf.TensorSpec]:
+        """The inputs of `call`: segments as they were recorded, and their frames."""
+        features = [None, None, self.feature_dim]
+        return {
+            "segments": tf.TensorSpec([None, None], tf.int32, "segments"),
+            "segment_features": tf.TensorSpec(features, name="segment_features"),
+            "segment_lengths": tf.TensorSpec([None], tf.int32, "segment_lengths"),
+            "durations": tf.TensorSpec([None, None], tf.int32, "durations"),
+            "prosody": tf.TensorSpec([None, None, 2], tf.float32, "prosody"),
+            "frame_segments": tf.TensorSpec([None, None], tf.int32, "frame_segments"),
+            "frame_lengths": tf.TensorSpec([None], tf.int32, "frame_lengths"),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the constructor, as JSON knows them."""
+        names = "num_symbols", "feature_dim", "target_dim"
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+    def call(
+        self, inputs: dict[str, tf.Tensor], training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """Predicts frames from recorded durations, pitch and energy, and these, too.
+
+        Args:
+            inputs: `segments` int32 [batch, segments], `segment_features` float32
+                [batch, segments, feature_dim], `durations` in frames int32 [batch,
+                segments] and `prosody` float32 [batch, segments, 2], ln F0 and energy,
+                all with `segment_lengths` int32 [batch]; `frame_segments`, the segment
+                of every frame, int32 [batch, frames], with `frame_lengths` int32
+                [batch]; and `seeds` int64 [batch] of dropout, drawn where they are not
+                given.
+            training: Whether dropout is on.
+
+        Returns:
+            `frames` float32 [batch, frames, target_dim], `log_durations` float32
+            [batch, segments] and `prosody` float32 [batch, segments, 2], 0 beyond the
+            lengths.
+        """
+        seeds = inputs.get("seeds")
+        encoded = self._encode(inputs, seeds, training)
+        log_durations, prosody = self._variances(encoded, inputs, seeds, training)
+        return {
+            "frames": self._decode(encoded, inputs["prosody"], inputs, seeds, training),
+            "log_durations": log_durations,
+            "prosody": prosody,
+        }
+
+    def predict_log_durations(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Predicts log durations, float32 [batch, segments]; see `call`.
+
+        Args:
+            inputs: Those of `call` that are of segments, without durations and prosody.
+        """
+        return self._variances(self._encode(inputs), inputs)[0]
+
+    def predict_frames(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Predicts frames with predicted pitch and energy; see `call`.
+
+        Args:
+            inputs: Those of `call` without prosody; and `energy` float32 [batch], by
+                how much that of every segment is to be raised.
+        """
+        encoded = self._encode(inputs)
+        prosody = self._variances(encoded, inputs)[1]
+        raised = inputs["energy"][:, tf.newaxis, tf.newaxis]
+        prosody += tf.pad(raised, [[0, 0], [0, 0], [1, 0]])
+        return self._decode(encoded, prosody, inputs)
+
+    def _encode(
+        self,
+        inputs: dict[str, tf.Tensor],
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """Encodes segments, [batch, segments, units]."""
+        features = tf.cast(inputs["segment_features"], self.compute_dtype)
+        encoded = self.embedding(inputs["segments"]) + self.feature_layer(features)
+        for block in self.encoder:
+            encoded = block(
+                encoded, inputs["segment_lengths"], seeds, training=training
+            )
+        return encoded
+
+    def _variances(
+        self,
+        encoded: tf.Tensor,
+        inputs: dict[str, tf.Tensor],
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Log durations [batch, segments] and prosody [batch, segments, 2]."""
+        lengths = inputs["segment_lengths"]
+        for block in self.variance_blocks:
+            encoded = block(encoded, lengths, seeds, training=training)
+        found = tf.cast(self.variance_layer(encoded), tf.float32)
+        durations = self.duration_normalization(found[:, :, :1], invert=True)
+        prosody = self.prosody_normalization(found[:, :, 1:], invert=True)
+        return mask_frames(durations, lengths)[:, :, 0], mask_frames(prosody, lengths)
+
+    def _decode(
+        self,
+        encoded: tf.Tensor,
+        prosody: tf.Tensor,
+        inputs: dict[str, tf.Tensor],
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """Frames, float32 [batch, frames, target_dim]."""
+        places, lengths = inputs["frame_segments"], inputs["frame_lengths"]
+        prosody = tf.cast(self.prosody_normalization(prosody), self.compute_dtype)
+        encoded += self.prosody_layer(prosody)
+        frames = tf.gather(encoded, places, batch_dims=1)
+        positions = _positions(inputs["durations"], places)
+        frames += self.position_layer(tf.cast(positions, self.compute_dtype))
+        if self.config.body == "transformer":
+            frames = add_positions(frames)
+        for block in self.body:
+            frames = block(frames, lengths, seeds, training=training)
+        frames = tf.cast(self.frame_layer(self.norm(frames)), tf.float32)
+        return mask_frames(self.normalization(frames, invert=True), lengths)
+
+
+def _positions(durations: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Where a frame is in its segment, float32 [batch, frames, 3].
+
+    Its middle as a share of the segment, and ln(1 + frames) before and after it.
+    """
+    starts = tf.cumsum(durations, axis=1, exclusive=True)
+    elapsed = tf.range(tf.shape(places)[1]) - tf.gather(starts, places, batch_dims=1)
+    elapsed = tf.maximum(tf.cast(elapsed, tf.float32) + 0.5, 0.5)
+    duration = tf.cast(tf.gather(durations, places, batch_dims=1), tf.float32)
+    remaining = tf.maximum(duration - elapsed, 0.0)
+    share = elapsed / (elapsed + remaining)
+    return tf.stack([share, tf.math.log1p(elapsed), tf.math.log1p(remaining)], axis=2)
