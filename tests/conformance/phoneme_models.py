@@ -42,6 +42,7 @@ def phoneme_model(symbols, server=AttentionTtsServer):
         features=AcousticConfig(sample_rate_hz=8000),
         front_end=front_end,
         vocoder=lambda frames, lengths: (frames[:, :, 0], lengths),
+        vocoder_variables=(),
         conditions=(),
         limits=SpeechLimits(),
     )
