@@ -207,7 +207,9 @@ def test_models_with_durations_speak_texts(phrases, prosody, url, timed):
     for answer, waveform in zip(answers, waveforms, strict=True):
         assert answer.sample_rate_hz == 8000
         assert answer.stopped
-        np.testing.assert_allclose(answer.waveform, waveform.clip(-1, 1), atol=1e-3)
+        # The phase of pulses adds up what rounding does to a predicted pitch.
+        difference = np.linalg.norm(answer.waveform - waveform.clip(-1, 1))
+        assert difference <= 0.05 * np.linalg.norm(waveform)
 
 
 def test_models_with_durations_read_symbols(phrases, prosody, url, timed):
