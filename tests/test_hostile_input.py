@@ -251,13 +251,14 @@ def test_chains_that_make_no_sense_are_left_to_the_parser_of_specs():
 
 
 BAD_NUMBERS = ["nan", "inf", "-inf", "1e400", "x", "", "9" * 400, "9" * 5000, "0x10"]
+SPEAKING = ["--rate", "--pitch", "--pitch-range", "--energy"]
 FLAGS = {
     "client": (
         client.main,
         ["--url=http://127.0.0.1:9", "--model=m", "text"],
-        ["--timeout", "--retries", "--model-version", "--rate", "--pitch"],
+        ["--timeout", "--retries", "--model-version", *SPEAKING],
     ),
-    "synthesize": (synthesize.main, ["/no/run", "text"], ["--rate", "--pitch"]),
+    "synthesize": (synthesize.main, ["/no/run", "text"], SPEAKING),
     "data": (check, ["check", "folder:/no/corpus"], ["--sample-rate-hz"]),
     "align": (
         align.main,
@@ -301,6 +302,8 @@ OUT_OF_RANGE = {
     ("client", "--model-version"): "-1 1.5 9223372036854775808",
     ("client", "--rate"): "0 -1 5",
     ("client", "--pitch"): "-25 25",
+    ("client", "--pitch-range"): "-1 5",
+    ("client", "--energy"): "-30 30",
     ("synthesize", "--rate"): "0 -1 5",
     ("data", "--sample-rate-hz"): "-1 3 500000",
     ("align", "--sample-rate-hz"): "-1 3 500000",
