@@ -175,7 +175,11 @@ def test_two_replicas_train_the_model_of_one(
     """With dropout, zoneout and augmentation, after twenty steps."""
     flags = {
         "recogniser": ["--data", f"folder:{tones}", *SMALL, "--dropout=0.2"],
-        "transcriber": [*transcriber_flags, "--dropout=0.2", "--speed=0.1"],
+        # Adam makes steps of the rounding in gradients that are nearly 0.
+        "transcriber": [
+            *(*transcriber_flags, "--dropout=0.2", "--speed=0.1"),
+            *("--optimizer=sgd()", "--learning-rate=0.1"),
+        ],
         "attention": [*voice_flags, "--zoneout=0.1", "--dropout=0.1"],
         "dense": dense_flags,
     }[model]

