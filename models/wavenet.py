@@ -214,7 +214,7 @@ class WaveNet(SpeechModel):
         return mask_frames(waveform, lengths - 1)
 
     def _conditions(self, frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """What frames add to the gates, [batch, frames, layers, gates]."""
+        """Returns the frames' part of the gates, [batch, frames, layers, gates]."""
         frames = self.normalization(mask_frames(frames, lengths))
         hidden = tf.cast(frames, self.compute_dtype)
         for block in self.frame_blocks:

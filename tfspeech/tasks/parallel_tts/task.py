@@ -68,7 +68,7 @@ another voice that reads the same text."""
 
 
 class ParallelSynthesis(SpeechTask):
-    """What a duration-based synthesiser is trained for.
+    """Duration-based speech synthesis.
 
     Args of the constructor:
         model: From segments to `log_durations` and `frames`, with differences where

@@ -40,7 +40,7 @@ class RecognitionConfig(Options):
 
 
 class Transcript(NamedTuple):
-    """What a recogniser heard.
+    """Result of recognition.
 
     Attributes:
         label: The word.
@@ -54,7 +54,7 @@ class Transcript(NamedTuple):
 
 
 class WordRecognition(ModelTask):
-    """What a recogniser is trained for.
+    """Recognition of isolated words.
 
     Args of the constructor:
         model: Features to `logits`.
