@@ -17,11 +17,7 @@ from tfspeech.audio.samples import check_samples
 from tfspeech.data.pipeline import Batch
 from tfspeech.errors import AudioError
 from tfspeech.tasks.limits import RecognitionLimits
-from tfspeech.tasks.speech_recognition.data import (
-    SpeechData,
-    evaluation_set,
-    symbol_counts,
-)
+from tfspeech.tasks.speech_recognition.data import SpeechData, symbol_counts
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
 from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores
 from tfspeech.tasks.speech_recognition.server import TranscriptionServer
@@ -231,7 +227,7 @@ class SpeechRecognition(ModelTask):
         speakers: Sequence[str],
         names: Sequence[str],
     ) -> dict[str, Any]:
-        """Scores the model on batches of `evaluation_batches`.
+        """Scores the model on batches of `SpeechData.evaluation_set`.
 
         Args:
             batches: The evaluation set.
@@ -290,7 +286,7 @@ class SpeechRecognition(ModelTask):
             CorpusError: The split is empty.
         """
         indices = data.corpus.indices(split)
-        return self.evaluate(evaluation_set(data, indices), *labels_of(data, indices))
+        return self.evaluate(data.evaluation_set(indices), *data.references(indices))
 
     def server(self) -> TranscriptionServer:
         """The module that is exported."""
@@ -305,12 +301,3 @@ class SpeechRecognition(ModelTask):
     def lite(self) -> LiteTranscriber:
         """The part that TFLite runs."""
         return LiteTranscriber(self.model, self.score)
-
-
-def labels_of(
-    data: SpeechData, indices: np.ndarray
-) -> tuple[list[str], list[str], list[str]]:
-    """Returns transcripts, speakers and names of the utterances at these places."""
-    chosen = [data.corpus.utterances[i] for i in indices]
-    said = [data.transcripts[i] for i in indices]
-    return said, [u.speaker for u in chosen], [str(u.audio) for u in chosen]
