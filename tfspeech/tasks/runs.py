@@ -165,17 +165,22 @@ def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
         )
 
 
-def load_task(run_dir: Path, vocoder: str | None = None) -> tuple[RunConfig, Task]:
+def load_task(
+    run_dir: Path, vocoder: str | None = None, language_model: Path | None = None
+) -> tuple[RunConfig, Task]:
     """Loads the best models of a run, with their task.
 
     Args:
         run_dir: The run.
         vocoder: For a synthesiser, another vocoder than its own: the directory of a
             vocoder's run, or the spec of one without a network, `griffin_lim(60)`.
+        language_model: For a recogniser of connected speech, the folder that the
+            command `language_model` has written.
 
     Raises:
         RunError: There is no run, or it has no checkpoint that can be read; or the
-            vocoder is none, or not for this run.
+            vocoder is none, or not for this run; or it takes no language model.
+        TextError: The language model is damaged, or not for this run.
         SpecError: The spec is unknown, or the model takes none; or the vocoder is not
             for its frames.
     """
@@ -192,7 +197,18 @@ def load_task(run_dir: Path, vocoder: str | None = None) -> tuple[RunConfig, Tas
     restore_best(run_dir / CHECKPOINTS, task.models)
     if is_run:
         _take_vocoder(task, Path(vocoder))
+    if language_model is not None:
+        check_takes_language_model(run_dir, config, task)
+        task.use_language_model(language_model)
     return config, task
+
+
+def check_takes_language_model(run_dir: Path, config: RunConfig, task: Task) -> None:
+    """Raises a `RunError` where a task takes no language model."""
+    if not task.takes_language_model:
+        raise RunError(
+            f"{run_dir} holds a run of {config.model}, which takes no language model"
+        )
 
 
 def _with_vocoder(config: RunConfig, spec: str) -> RunConfig:
