@@ -198,6 +198,16 @@ class ParallelSynthesis(SpeechTask):
         terms = {name: total / count for name, total in terms.items()}
         return Losses(terms, outputs=outputs)
 
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The loss with the teacher's outputs as targets; see `losses_of`."""
+        return self.losses_of(outputs, {**batch, **taught}).total
+
     def _frame_error(self, frames: tf.Tensor, batch: Batch) -> tf.Tensor:
         """The sum over all frames of their weighted errors."""
         lengths = batch["frame_lengths"]
