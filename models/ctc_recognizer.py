@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -16,6 +16,7 @@ from models.layers import (
     Recurrent,
     mask_frames,
 )
+from models.layers.dead_units import drop_zero_units, kept_outputs, live_units
 from models.model import SpeechModel
 
 
@@ -127,6 +128,15 @@ class CtcRecognizer(SpeechModel):
         """The arguments of the constructor, as JSON knows them."""
         sizes = {"feature_dim": self.feature_dim, "num_symbols": self.num_symbols}
         return super().get_config() | sizes
+
+    def without_dead_units(self) -> Self:
+        """Returns the model without recurrent units that are always 0."""
+        kept = live_units(self.recurrent)
+        arrays = drop_zero_units(self.recurrent, kept)
+        rows = kept_outputs(self.recurrent[-1], kept[-1])
+        arrays[self.classifier.kernel.path] = self.classifier.kernel.numpy()[rows]
+        config = dataclasses.replace(self.config, units=len(kept[0][0]))
+        return self if config == self.config else self._smaller(config, arrays)
 
     def call(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
@@ -18,6 +18,7 @@ from models.layers import (
     MeanPooling,
     Recurrent,
 )
+from models.layers.dead_units import drop_zero_units, kept_outputs, live_units
 from models.model import SpeechModel
 
 
@@ -45,6 +46,9 @@ class RnnRecognizerConfig(Options):
     )
     pooling: str = option(
         "attention", "pooling over time", choices=("last", "mean", "attention")
+    )
+    pooling_units: int = option(
+        0, "hidden units of attention pooling, 0 for as many as units", NOT_NEGATIVE
     )
     dropout: float = option(0.2, "dropout rate", BELOW_1, search=Range(0.0, 0.5))
 
@@ -113,7 +117,9 @@ class RnnRecognizer(SpeechModel):
             for index in range(config.layers)
         ]
         if config.pooling == "attention":
-            self.pooling = AttentionPooling(config.units, dtype=policy, name="pooling")
+            self.pooling = AttentionPooling(
+                config.pooling_units or config.units, dtype=policy, name="pooling"
+            )
         elif config.pooling == "mean":
             self.pooling = MeanPooling(dtype=policy, name="pooling")
         else:
@@ -145,6 +151,27 @@ class RnnRecognizer(SpeechModel):
         """The arguments of the constructor, as JSON knows them."""
         sizes = {"feature_dim": self.feature_dim, "num_classes": self.num_classes}
         return super().get_config() | sizes
+
+    def without_dead_units(self) -> Self:
+        """Returns the model without units that are always 0, or that no score sees.
+
+        These are recurrent units and those of attention pooling.
+        """
+        kept = live_units(self.recurrent)
+        config = dataclasses.replace(self.config, units=len(kept[0][0]))
+        arrays = drop_zero_units(self.recurrent, kept)
+        rows = kept_outputs(self.recurrent[-1], kept[-1])
+        arrays[self.classifier.kernel.path] = self.classifier.kernel.numpy()[rows]
+        dropped = config != self.config
+        if isinstance(self.pooling, AttentionPooling):
+            hidden, score = self.pooling.hidden, self.pooling.score
+            places = self.pooling.live_units()
+            dropped |= len(places) < hidden.units
+            config = dataclasses.replace(config, pooling_units=len(places))
+            arrays[hidden.kernel.path] = hidden.kernel.numpy()[rows][:, places]
+            arrays[hidden.bias.path] = hidden.bias.numpy()[places]
+            arrays[score.kernel.path] = score.kernel.numpy()[places]
+        return self._smaller(config, arrays) if dropped else self
 
     def call(
         self,

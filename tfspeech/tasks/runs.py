@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tfspeech.config import differing, to_flag
+from tfspeech.console import say
 from tfspeech.errors import RunError, SpecError
 from tfspeech.files import read_file, read_json, write_text
-from tfspeech.tasks.registry import build_task, parse_config
+from tfspeech.tasks.registry import MODELS, build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.training.callbacks import read_metrics
 from tfspeech.training.checkpoints import (
@@ -165,13 +166,17 @@ def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
         )
 
 
-def load_task(run_dir: Path, vocoder: str | None = None) -> tuple[RunConfig, Task]:
+def load_task(
+    run_dir: Path, vocoder: str | None = None, drop_dead_units: bool = False
+) -> tuple[RunConfig, Task]:
     """Loads the best models of a run, with their task.
 
     Args:
         run_dir: The run.
         vocoder: For a synthesiser, another vocoder than its own: the directory of a
             vocoder's run, or the spec of one without a network, `griffin_lim(60)`.
+        drop_dead_units: Leave out hidden units that say nothing of the input; see
+            `SpeechModel.without_dead_units`.
 
     Raises:
         RunError: There is no run, or it has no checkpoint that can be read; or the
@@ -190,8 +195,28 @@ def load_task(run_dir: Path, vocoder: str | None = None) -> tuple[RunConfig, Tas
             "it out"
         )
     restore_best(run_dir / CHECKPOINTS, task.models)
+    if drop_dead_units and config.model in MODELS:
+        config, task = _without_dead_units(config, task)
     if is_run:
         _take_vocoder(task, Path(vocoder))
+    return config, task
+
+
+def _without_dead_units(config: RunConfig, task: Task) -> tuple[RunConfig, Task]:
+    """Returns configuration and task of a smaller model, if units can be left out."""
+    models = dict(task.models)
+    whole = models["model"]
+    models["model"] = whole.without_dead_units()
+    if models["model"] is whole:
+        return config, task
+    say(
+        f"{whole.count_params():,} parameters, {models['model'].count_params():,} "
+        "without units that say nothing of the input"
+    )
+    config = dataclasses.replace(config, architecture=models["model"].config)
+    task = build_task(config)
+    for name, model in task.models.items():
+        model.set_weights(models[name].get_weights())
     return config, task
 
 
