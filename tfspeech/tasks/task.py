@@ -104,6 +104,26 @@ class Task(abc.ABC):
             training: Whether dropout and the like are on.
         """
 
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The distance of the model's outputs from a teacher's, a mean over a batch.
+
+        Args:
+            outputs: Of the model called `model`.
+            taught: Of the teacher, likewise.
+            batch: That both have seen.
+            temperature: Divides logits.
+
+        Raises:
+            NotImplementedError: `RunConfig.of_teacher` is empty for this kind.
+        """
+        raise NotImplementedError
+
     @abc.abstractmethod
     def weight(self, batch: Batch) -> tf.Tensor:
         """How much a batch counts in a mean of losses, a float32 scalar."""
@@ -287,6 +307,14 @@ class RunConfig(abc.ABC):
             raise ValueError(f"{', '.join(sorted(missing))} is missing")
         values = {name: value for name, value in values.items() if name != VERSIONS}
         return from_json(self, values)
+
+    def of_teacher(self) -> dict[str, Any]:
+        """What a teacher must have in common with its student, by name.
+
+        Empty where no teacher is for this kind of run; otherwise its task has
+        `distillation`.
+        """
+        return {}
 
     @staticmethod
     @abc.abstractmethod

@@ -18,7 +18,11 @@ from tfspeech.audio.samples import check_samples
 from tfspeech.data.pipeline import Batch
 from tfspeech.errors import AudioError
 from tfspeech.tasks.limits import RecognitionLimits
-from tfspeech.tasks.speech_recognition.data import SpeechData, symbol_counts
+from tfspeech.tasks.soft_targets import soft_divergence
+from tfspeech.tasks.speech_recognition.data import (
+    SpeechData,
+    symbol_counts,
+)
 from tfspeech.tasks.speech_recognition.language_model import read_language_model
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
 from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores
@@ -144,6 +148,18 @@ class SpeechRecognition(ModelTask):
         unaligned = tf.reduce_sum(tf.where(fits, 0.0, symbols))
         terms = {"ctc": tf.reduce_sum(losses) / total, "unaligned": unaligned / total}
         return Losses(terms, {"unaligned": 0.0}, outputs=outputs)
+
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The divergence of all frames in nats per symbol; see `soft_divergence`."""
+        frames = soft_divergence(outputs["logits"], taught["logits"], temperature)
+        valid = tf.sequence_mask(outputs["logit_lengths"], tf.shape(frames)[1])
+        return tf.reduce_sum(tf.where(valid, frames, 0.0)) / self.weight(batch)
 
     def weight(self, batch: Batch) -> tf.Tensor:
         """The symbols of a batch, a float32 scalar."""
