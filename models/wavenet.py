@@ -206,7 +206,7 @@ class WaveNet(VocoderNetwork):
         return logits, tf.tensor_scatter_nd_update(cache, places, tf.stack(entered))
 
     def _conditions(self, frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """What frames add to the gates, [batch, frames, layers, gates]."""
+        """Returns the frames' part of the gates, [batch, frames, layers, gates]."""
         hidden = self.normalized(frames, lengths)
         for block in self.frame_blocks:
             hidden = block(hidden, lengths)

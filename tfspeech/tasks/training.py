@@ -361,7 +361,7 @@ def _frozen(task: Task) -> dict[str, tf.Variable]:
 def _logs(
     run_dir: Path, state: LoopState, distribution: Distribution
 ) -> Iterator[Sequence[JsonLines | TensorBoard | Progress]]:
-    """What the chief writes while a run goes on.
+    """Opens the logs that the chief writes while a run goes on.
 
     Raises:
         RunError: Another worker is gone.
