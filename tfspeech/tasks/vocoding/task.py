@@ -39,6 +39,9 @@ from tfspeech.training.step import Losses
 
 _COMPILED_WITH = 8  # Frames.
 
+LOSS_WEIGHTS = {"log_magnitude": 0.5, "mel": 4.0, "periodicity": 1.0}
+"""Weights of the terms of `Vocoding.losses_of`, chosen on validation recordings."""
+
 COLUMNS = {
     "": Column("model", frame_pairs),
     "griffin_lim_": Column("Griffin-Lim", frame_pairs),
@@ -131,7 +134,7 @@ class Vocoding(ModelTask):
             ours, theirs, log_pitch, frames, self.features
         )
         terms = {name: total / weight for name, total in terms.items()}
-        return Losses(terms, outputs=outputs)
+        return Losses(terms, LOSS_WEIGHTS, outputs)
 
     @staticmethod
     def compared(waveform: tf.Tensor) -> tf.Tensor:
