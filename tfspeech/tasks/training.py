@@ -30,6 +30,7 @@ from tfspeech.tasks.distillation import (
     losses_with_teacher,
     pin_teacher,
 )
+from tfspeech.tasks.predicted_frames import with_predicted_frames
 from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import (
     RunState,
@@ -158,8 +159,9 @@ def _train_and_score(
     infos = describe_groups(task)
     if start is not None and not resumed:
         _take_weights(start, task)
+    seen = with_predicted_frames(resolved, task, data)
     done, seconds = _train(
-        resolved, run_dir, task, infos, data, distribution, resumed, is_over
+        resolved, run_dir, task, infos, seen, distribution, resumed, is_over
     )
     if not distribution.is_chief:
         return {}

@@ -75,7 +75,7 @@ def test_the_losses_are_those_of_numpy(name, task, batch, monkeypatch):
 
 def test_outside_training_the_loss_is_the_difference_of_spectra_alone(task, batch):
     terms = task.losses("model", batch, training=False).terms
-    assert set(terms) == {"magnitude", "log_magnitude"}
+    assert set(terms) == {"magnitude", "log_magnitude", "mel", "periodicity"}
     trained = task.losses("model", batch)
     for name, value in terms.items():
         assert float(trained.terms[name]) == pytest.approx(float(value), rel=1e-5)

@@ -163,16 +163,18 @@ class AdversarialVocoding(Vocoding):
                 }
             )
         fake = judge({"waveform": ours}, training=True)
+        spectral = self.losses_of(outputs, batch)
         terms = {
-            **self.losses_of(outputs, batch).terms,
+            **spectral.terms,
             "adversarial": _mean_score(self._loss.taken, fake, weights),
             "features": _feature_distance(real, fake, weights),
         }
-        factors = {
+        weights = {
+            **spectral.weights,
             "adversarial": self._adversary.adversarial_weight,
             "features": self._adversary.feature_weight,
         }
-        return Losses(terms, factors, outputs)
+        return Losses(terms, weights, outputs)
 
 
 def _mean_score(
