@@ -11,6 +11,8 @@ from models import CtcRecognizer, CtcRecognizerConfig
 from models.ctc import read_best_path
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.errors import RunError, SpecError
+from tfspeech.serving.client import RemoteModel
+from tfspeech.serving.client.transport import Signature
 from tfspeech.tasks.registry import default_config
 from tfspeech.tasks.speech_recognition.task import SpeechRecognition
 from tfspeech.tasks.speech_recognition.transcripts import Transcriber, TranscriptConfig
@@ -58,7 +60,7 @@ def whole(task, audio):
 
 def cut(audio, rng):
     """Random chunks, some of them empty."""
-    places = rng.integers(0, len(audio), rng.integers(0, 40))
+    places = rng.integers(0, len(audio), rng.integers(0, 16))
     return np.split(audio, np.sort([*places, *places[:2]]).astype(int))
 
 
@@ -85,9 +87,9 @@ def test_text_is_there_before_the_end(audio):
 
 def test_a_server_streams_rows_that_are_apart(audio):
     task = build(audio, "lstm", symbols="characters")
-    stream = task.server().signatures["stream"]
+    stream = tf.function(task.server().stream, autograph=False, reduce_retracing=True)
     lengths = np.array([len(audio), 5000])
-    past = tf.zeros([2, task.server().metadata["past_size"]])
+    past = tf.zeros([2, 1])
     begun, texts = np.zeros(2, int), ["", ""]
     rng = np.random.default_rng(2)
     while True:
@@ -113,30 +115,58 @@ def test_a_server_streams_rows_that_are_apart(audio):
     assert texts[1] == whole(task, audio[:5000])
 
 
+def test_a_client_holds_the_past(audio):
+    task = build(audio)
+    server = task.server()
+    stream = tf.function(server.stream, autograph=False, reduce_retracing=True)
+
+    class Local:
+        """A connection to a model that is here."""
+
+        def signatures(self, timeout_s):
+            inputs = ("waveform", "waveform_length", "is_last", "past")
+            types = dict.fromkeys(inputs, tf.float32)
+            outputs = {"transcript": tf.string, "past": tf.float32}
+            return {"stream": Signature("stream", types, outputs)}
+
+        def predict(self, signature, inputs, outputs, timeout_s):
+            answer = stream(**{k: tf.constant(v) for k, v in inputs.items()})
+            texts = [each.decode() for each in answer["transcript"].numpy()]
+            past = answer["past"].numpy()
+            return {"transcript": np.array(texts, object), "past": past}
+
+    remote = RemoteModel("http://localhost:1", "ctc_recognizer")
+    remote._transport = Local()
+    chunks = np.split(audio, range(3000, len(audio), 3000))
+    found = "".join(remote.transcribe_stream(chunks))
+    assert found.split() == whole(task, audio).split()
+
+
 def test_a_stream_that_is_not_finite_or_too_short_is_refused(audio):
     server = build(audio).server()
     size = server.metadata["past_size"]
-    stream = server.signatures["stream"]
     fine = {
         "waveform": np.zeros((1, 80), "f4"),
         "waveform_length": np.array([80], "i4"),
         "is_last": np.array([False]),
-        "past": np.zeros((1, size), "f4"),
+        "past": np.zeros((1, 1), "f4"),
     }
     for changes, reason in (
         ({"waveform": np.full((1, 80), np.nan, "f4")}, "waveform must be finite"),
         ({"past": np.full((1, size), np.inf, "f4")}, "past must be finite"),
+        ({"past": np.zeros((1, 2), "f4")}, "past must be what was returned"),
+        ({"past": np.ones((1, 1), "f4")}, "past must be what was returned"),
         ({"waveform_length": np.array([81], "i4")}, "not be more than the samples"),
         ({"waveform_length": np.array([-1], "i4")}, "must not be negative"),
     ):
         request = {name: tf.constant(v) for name, v in (fine | changes).items()}
         with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
-            stream(**request)
+            server.stream(**request)
 
 
 def test_a_model_that_hears_the_whole_does_not_stream(audio):
     task = build(audio, causal=False)
-    assert "stream" not in task.server().signatures
+    assert "past_size" not in task.server().metadata
     with pytest.raises(RunError, match="train one with --causal"):
         task.transcribe_stream([])
 

@@ -57,7 +57,7 @@ class TranscriptionServer(AudioServer):
             tf.TensorSpec([None, None], tf.float32, name="waveform"),
             tf.TensorSpec([None], tf.int32, name="waveform_length"),
             tf.TensorSpec([None], tf.bool, name="is_last"),
-            tf.TensorSpec([None, self._streaming.past_size], tf.float32, name="past"),
+            tf.TensorSpec([None, None], tf.float32, name="past"),
         ]
         stream = tf.function(self.stream, specs)
         return super().signatures | {"stream": stream.get_concrete_function()}
@@ -93,8 +93,8 @@ class TranscriptionServer(AudioServer):
             waveform: float32 [batch, samples] in [-1, 1], at the model's rate.
             waveform_length: int32 [batch], in samples, which may be 0.
             is_last: Whether the speech ends with them, bool [batch].
-            past: As returned for the chunk before; for the first one 0; float32 [batch,
-                `past_size`].
+            past: As returned for the chunk before, float32 [batch, `past_size`]; for
+                the first one 0, of one column or of all.
 
         Returns:
             `transcript` string [batch], what is new, with a space before every word
@@ -102,15 +102,20 @@ class TranscriptionServer(AudioServer):
 
         Raises:
             tf.errors.InvalidArgumentError: There are too many samples, a length is out
-                of range, or a sample or the past is not finite.
+                of range, or a sample or the past is not finite, or the past is none.
         """
         waveform = self.checked(waveform, waveform_length)
-        finite = [
+        width, size = tf.shape(past)[1], self._streaming.past_size
+        checks = [
+            tf.debugging.Assert(
+                (width == size) | ((width == 1) & tf.reduce_all(past == 0.0)),
+                ["past must be what was returned for the chunk before, or 0"],
+            ),
             tf.debugging.assert_all_finite(waveform, "waveform must be finite"),
             tf.debugging.assert_all_finite(past, "past must be finite"),
         ]
-        with tf.control_dependencies(finite):
-            waveform = tf.identity(waveform)
+        with tf.control_dependencies(checks):
+            past = tf.pad(past, [[0, 0], [0, size]])[:, :size]
         text, past = self._streaming(waveform, waveform_length, is_last, past)
         return {"transcript": text, "past": past}
 
