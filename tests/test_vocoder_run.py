@@ -188,6 +188,8 @@ def test_an_untrained_vocoder_is_an_error(tmp_path, small_dense):
         load_task(small_dense, str(tmp_path))
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_stopped_run_resumes_to_the_same_weights(
     small_vocoder, vocoder_flags, tmp_path
 ):

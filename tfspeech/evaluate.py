@@ -50,7 +50,7 @@ def run(
         SpecError: The model does not speak, or the judge is not installed.
     """
     config, task = load_task(run_dir, vocoder, language_model)
-    if judge and not task.speaks:
+    if judge and not (task.speaks or task.vocodes):
         raise SpecError(f"{config.name} does not speak: leave out --judge")
     if judge:
         task.judge = SpeechJudge()

@@ -47,8 +47,9 @@ def run(
 
     The version appears under its name when it is complete: a server that watches the
     folder never sees half a model. The settings of a server of all models in `output`
-    are written beside them; see `write_settings`. Exports to one folder wait for one
-    another, and remove what killed ones have left.
+    are written beside them; see `write_settings`. Hidden units that say nothing of the
+    input, such as strategies have zeroed, are left out. Exports to one folder wait for
+    one another, and remove what killed ones have left.
 
     Args:
         run_dir: The run.
@@ -74,7 +75,7 @@ def run(
             the vocoder is unknown, or not for the frames of the model.
         CorpusError: The corpus that a TFLite model is measured on cannot be read.
     """
-    config, task = load_task(run_dir, vocoder, language_model)
+    config, task = load_task(run_dir, vocoder, language_model, drop_dead_units=True)
     task.limits = _with_limits(config.name, task.limits, limits)
     kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
     with locked(output, wait=True):

@@ -76,7 +76,7 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What is in a corpus, and all its problems.
+    """Contents of a corpus, and all its problems.
 
     Attributes:
         corpus: Its name.
@@ -204,7 +204,7 @@ def count_splits(
     """Returns utterances, known speakers, different texts and hours of each split.
 
     Where there are both, it also counts the utterances that are not recorded, but
-    spoken by eSpeak NG, as `synthetic`.
+    spoken by synthetic voices, as `synthetic`.
 
     Args:
         corpus: The corpus.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfspeech.audio.trajectory import with_deltas
 from tfspeech.errors import CorpusError, SpecError, TextError
 from tfspeech.tasks.parallel_tts.config import ParallelSynthesisConfig
-from tfspeech.tasks.parallel_tts.task import whole_durations
+from tfspeech.tasks.parallel_tts.prediction import whole_durations
 from tfspeech.tasks.runs import load_task
 from tfspeech.text.linguistic import (
     encode_segments,

@@ -75,7 +75,7 @@ def test_the_losses_are_those_of_numpy(name, task, batch, monkeypatch):
 
 def test_outside_training_the_loss_is_the_difference_of_spectra_alone(task, batch):
     terms = task.losses("model", batch, training=False).terms
-    assert set(terms) == {"magnitude", "log_magnitude"}
+    assert set(terms) == {"magnitude", "log_magnitude", "mel", "periodicity"}
     trained = task.losses("model", batch)
     for name, value in terms.items():
         assert float(trained.terms[name]) == pytest.approx(float(value), rel=1e-5)
@@ -142,6 +142,8 @@ def test_a_vocoder_is_where_its_adversarial_training_may_start(
     assert "not taken: source_filter" not in said
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_stopped_run_resumes_to_the_same_weights(small_gan, gan_flags, tmp_path):
     config, *_ = train.parse(gan_flags)
     run_dir = tmp_path / "run"

@@ -1,4 +1,4 @@
-"""What all tasks of models that speak have in common."""
+"""Base of the tasks of all models that speak."""
 
 from __future__ import annotations
 

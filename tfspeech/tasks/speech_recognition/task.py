@@ -19,7 +19,11 @@ from tfspeech.audio.samples import check_samples
 from tfspeech.data.pipeline import Batch
 from tfspeech.errors import AudioError, RunError
 from tfspeech.tasks.limits import RecognitionLimits
-from tfspeech.tasks.speech_recognition.data import SpeechData, symbol_counts
+from tfspeech.tasks.soft_targets import soft_divergence
+from tfspeech.tasks.speech_recognition.data import (
+    SpeechData,
+    symbol_counts,
+)
 from tfspeech.tasks.speech_recognition.language_model import read_language_model
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
 from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores
@@ -52,7 +56,7 @@ class TimedWord(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """What was said in a stretch of audio.
+    """Text of a stretch of audio.
 
     Attributes:
         start_s: Where it begins, in seconds.
@@ -70,7 +74,7 @@ class Segment(NamedTuple):
 
 
 class Text(NamedTuple):
-    """What was said in a recording.
+    """Text of a recording.
 
     Attributes:
         text: Its words, separated by spaces.
@@ -84,7 +88,7 @@ class Text(NamedTuple):
 
 
 class SpeechRecognition(ModelTask):
-    """What a recogniser is trained for.
+    """Recognition of connected speech.
 
     Args of the constructor:
         model: Features to `logits` and `logit_lengths`.
@@ -147,6 +151,18 @@ class SpeechRecognition(ModelTask):
         unaligned = tf.reduce_sum(tf.where(fits, 0.0, symbols))
         terms = {"ctc": tf.reduce_sum(losses) / total, "unaligned": unaligned / total}
         return Losses(terms, {"unaligned": 0.0}, outputs=outputs)
+
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The divergence of all frames in nats per symbol; see `soft_divergence`."""
+        frames = soft_divergence(outputs["logits"], taught["logits"], temperature)
+        valid = tf.sequence_mask(outputs["logit_lengths"], tf.shape(frames)[1])
+        return tf.reduce_sum(tf.where(valid, frames, 0.0)) / self.weight(batch)
 
     def weight(self, batch: Batch) -> tf.Tensor:
         """The symbols of a batch, a float32 scalar."""
@@ -220,7 +236,7 @@ class SpeechRecognition(ModelTask):
     def _read_waveform(
         self, waveform: tf.Tensor
     ) -> tuple[Symbols, tf.Tensor, tf.Tensor]:
-        """What is read from one waveform, its probability, and how many frames."""
+        """Returns the text of one waveform, its probability, and a number of frames."""
         logits, frames = self.score(waveform, tf.shape(waveform)[1:])
         read = self._reader(logits, frames)
         return read, tf.exp(log_probabilities(logits, frames, read.numbers)), frames
@@ -333,7 +349,7 @@ class SpeechRecognition(ModelTask):
     def _measure_batch(
         self, features: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor
     ) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """What is read and how surely; sums of losses and their symbols, misfits."""
+        """Returns texts and confidences; sums of losses and their symbols, misfits."""
         outputs = self.model({"features": features, "lengths": lengths}, training=False)
         logits, frames = outputs["logits"], outputs["logit_lengths"]
         counts = symbol_counts(targets)
