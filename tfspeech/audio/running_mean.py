@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 RUNNING_FRAMES = 300.0
-"""What a running mean goes back to at the most: usually three seconds."""
+"""Memory of a running mean in frames, usually three seconds."""
 
 
 def running_mean(

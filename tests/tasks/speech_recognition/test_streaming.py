@@ -52,6 +52,18 @@ def audio():
     return np.concatenate(pieces).astype("f4")
 
 
+@pytest.fixture(scope="module")
+def task(audio):
+    return build(audio)
+
+
+@pytest.fixture(scope="module")
+def served(task):
+    """The signature `stream` of the model."""
+    server = task.server()
+    return tf.function(server.stream, autograph=False, reduce_retracing=True)
+
+
 def whole(task, audio):
     """Its transcript, by the graph that is served."""
     logits, frames = task.score(audio[np.newaxis], tf.constant([len(audio)]))
@@ -64,30 +76,28 @@ def cut(audio, rng):
     return np.split(audio, np.sort([*places, *places[:2]]).astype(int))
 
 
-@pytest.mark.parametrize("cell", ["gru", "elman"])
-def test_any_chunks_give_the_text_of_the_whole(cell, audio):
-    task = build(audio, cell)
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_any_chunks_give_the_text_of_the_whole(cell, task, audio):
+    if cell != "gru":
+        task = build(audio, cell, symbols="characters")
     wanted = whole(task, audio)
-    assert len(set(wanted.split())) >= 2
-    assert len(wanted.split()) >= 5
+    assert len(set(wanted) - {" "}) >= 2
+    assert len(wanted.replace(" ", "")) >= 5
     rng = np.random.default_rng(1)
     for _ in range(50 if cell == "gru" else 3):
         found = "".join(task.transcribe_stream(cut(audio, rng)))
-        assert found.split() == wanted.split()
+        assert task.transcriber.write(found) == wanted
     nothing = "".join(task.transcribe_stream([]))
     assert nothing.split() == whole(task, audio[:0]).split()
 
 
-def test_text_is_there_before_the_end(audio):
-    task = build(audio)
+def test_text_is_there_before_the_end(task, audio):
     *early, _ = task.transcribe_stream(np.split(audio, range(400, len(audio), 400)))
     wanted = whole(task, audio).split()
     assert len("".join(early).split()) >= len(wanted) - 1
 
 
-def test_a_server_streams_rows_that_are_apart(audio):
-    task = build(audio, "lstm", symbols="characters")
-    stream = tf.function(task.server().stream, autograph=False, reduce_retracing=True)
+def test_a_server_streams_rows_that_are_apart(task, served, audio):
     lengths = np.array([len(audio), 5000])
     past = tf.zeros([2, 1])
     begun, texts = np.zeros(2, int), ["", ""]
@@ -99,7 +109,7 @@ def test_a_server_streams_rows_that_are_apart(audio):
             chunk[row, : counts[row]] = audio[begun[row] :][: counts[row]]
         begun += counts
         ends = begun == lengths
-        answer = stream(
+        answer = served(
             waveform=tf.constant(chunk),
             waveform_length=tf.constant(counts, tf.int32),
             is_last=tf.constant(ends),
@@ -111,15 +121,11 @@ def test_a_server_streams_rows_that_are_apart(audio):
         if ends.all():
             break
         lengths = np.where(ends, begun, lengths)
-    assert texts[0] == whole(task, audio)
-    assert texts[1] == whole(task, audio[:5000])
+    assert texts[0].split() == whole(task, audio).split()
+    assert texts[1].split() == whole(task, audio[:5000]).split()
 
 
-def test_a_client_holds_the_past(audio):
-    task = build(audio)
-    server = task.server()
-    stream = tf.function(server.stream, autograph=False, reduce_retracing=True)
-
+def test_a_client_holds_the_past(task, served, audio):
     class Local:
         """A connection to a model that is here."""
 
@@ -130,7 +136,7 @@ def test_a_client_holds_the_past(audio):
             return {"stream": Signature("stream", types, outputs)}
 
         def predict(self, signature, inputs, outputs, timeout_s):
-            answer = stream(**{k: tf.constant(v) for k, v in inputs.items()})
+            answer = served(**{k: tf.constant(v) for k, v in inputs.items()})
             texts = [each.decode() for each in answer["transcript"].numpy()]
             past = answer["past"].numpy()
             return {"transcript": np.array(texts, object), "past": past}
@@ -142,8 +148,8 @@ def test_a_client_holds_the_past(audio):
     assert found.split() == whole(task, audio).split()
 
 
-def test_a_stream_that_is_not_finite_or_too_short_is_refused(audio):
-    server = build(audio).server()
+def test_a_stream_that_is_not_finite_or_too_short_is_refused(task, served):
+    server = task.server()
     size = server.metadata["past_size"]
     fine = {
         "waveform": np.zeros((1, 80), "f4"),
@@ -161,7 +167,7 @@ def test_a_stream_that_is_not_finite_or_too_short_is_refused(audio):
     ):
         request = {name: tf.constant(v) for name, v in (fine | changes).items()}
         with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
-            server.stream(**request)
+            served(**request)
 
 
 def test_a_model_that_hears_the_whole_does_not_stream(audio):

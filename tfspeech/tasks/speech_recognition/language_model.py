@@ -74,7 +74,7 @@ class SearchConfig(Options):
 
 
 class LanguageModel(NamedTuple):
-    """What a recogniser's texts are like.
+    """N-gram model of a recogniser, with a lexicon and the settings of the search.
 
     Attributes:
         ngram: Over the symbols that the recogniser writes.

@@ -18,7 +18,7 @@ Past = dict[str, tf.Tensor]
 
 
 class CausalModel(Protocol):
-    """What of a causal model matters; see `CtcRecognizer`."""
+    """Interface of a causal model; see `CtcRecognizer`."""
 
     past_shapes: dict[str, tuple[int, ...]]
 
@@ -29,7 +29,7 @@ class CausalModel(Protocol):
 
 
 class Streaming:
-    """What the classes of frames read as (greedy), for audio in chunks of any size.
+    """Greedy decoding of audio that comes in chunks of any size.
 
     All that is needed from one chunk to the next is one vector a row, 0 at the start.
 
