@@ -74,7 +74,7 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
 
 
 def describe(found: dict[str, Any], config: RunConfig) -> str:
-    """What `dry_run` found, as text."""
+    """Describes the results of `dry_run` as text."""
     minutes = found["training_seconds"] / 60
     return (
         f"{config.model}: {found['parameters']:,} parameters, {found['steps']:,} steps "

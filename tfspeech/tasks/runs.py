@@ -36,7 +36,7 @@ from tfspeech.training.paths import (
 
 
 class RunState(enum.Enum):
-    """What a directory holds of a run."""
+    """State of a run in a directory."""
 
     NONE = "nothing"
     BEGUN = "its configuration, but no state"

@@ -50,7 +50,7 @@ class Data(Protocol):
 
 
 class GroupSpec(NamedTuple):
-    """What one optimizer of a task moves.
+    """Variables of a task that one optimizer moves.
 
     Attributes:
         models: Names of the models whose trainable variables it moves.
@@ -62,7 +62,7 @@ class GroupSpec(NamedTuple):
 
 
 class Task(abc.ABC):
-    """What one or several models are trained for: losses, scores and serving.
+    """Purpose of one or several models: losses, scores and serving.
 
     Attributes:
         monitor: The validation score by which models are chosen.
@@ -372,5 +372,5 @@ class RunConfig(abc.ABC):
     def callbacks(
         self, task: Any, training: Any, run_dir: Path
     ) -> Sequence[EpochCallback]:
-        """What else is to be done after every validation of this kind of run."""
+        """Returns further callbacks after every validation of this kind of run."""
         return ()

@@ -146,6 +146,9 @@ def _train_and_score(
     is_over: StopRule,
 ) -> dict[str, Any]:
     """Does what `train` does, in a directory that nobody else writes to."""
+    start = Path(config.training.init_from) if config.training.init_from else None
+    if start is not None and not resumed:
+        load_config(start)  # What is wrong there is said before a corpus is read.
     data = config.read_data()
     _report(data, run_dir if distribution.is_chief else None)
     resolved = config.resolved(data)
@@ -153,8 +156,8 @@ def _train_and_score(
     task = build_seeded(resolved, distribution)
     # Before other weights are taken, which a resumed run does not take again.
     infos = describe_groups(task)
-    if config.training.init_from and not resumed:
-        _take_weights(Path(config.training.init_from), task)
+    if start is not None and not resumed:
+        _take_weights(start, task)
     done, seconds = _train(
         resolved, run_dir, task, infos, data, distribution, resumed, is_over
     )
@@ -241,7 +244,6 @@ def _take_weights(run_dir: Path, task: Task) -> None:
     Raises:
         RunError: There is no such run, or it has no weights yet.
     """
-    load_config(run_dir)
     left = take_best(run_dir / CHECKPOINTS, task.models)
     count = sum(len(model.weights) for model in task.models.values())
     say(f"{count - len(left)} of {count} weights taken from {run_dir}")
@@ -372,7 +374,7 @@ def _frozen(task: Task) -> dict[str, tf.Variable]:
 def _logs(
     run_dir: Path, state: LoopState, distribution: Distribution
 ) -> Iterator[Sequence[JsonLines | TensorBoard | Progress]]:
-    """What the chief writes while a run goes on.
+    """Opens the logs that the chief writes while a run goes on.
 
     Raises:
         RunError: Another worker is gone.

@@ -261,7 +261,7 @@ class TimedUtterances:
         return ordered_rows(self.frames.lengths, batch_size, self.load)
 
     def statistics(self, rows: np.ndarray, most: int) -> dict[str, np.ndarray]:
-        """What the model is normalised by.
+        """Statistics that normalise the model.
 
         Args:
             rows: The utterances whose frames count.

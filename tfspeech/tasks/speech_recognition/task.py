@@ -18,11 +18,7 @@ from tfspeech.data.pipeline import Batch
 from tfspeech.errors import AudioError
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.soft_targets import soft_divergence
-from tfspeech.tasks.speech_recognition.data import (
-    SpeechData,
-    evaluation_set,
-    symbol_counts,
-)
+from tfspeech.tasks.speech_recognition.data import SpeechData, symbol_counts
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
 from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores
 from tfspeech.tasks.speech_recognition.server import TranscriptionServer
@@ -50,7 +46,7 @@ class TimedWord(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """What was said in a stretch of audio.
+    """Text of a stretch of audio.
 
     Attributes:
         start_s: Where it begins, in seconds.
@@ -68,7 +64,7 @@ class Segment(NamedTuple):
 
 
 class Text(NamedTuple):
-    """What was said in a recording.
+    """Text of a recording.
 
     Attributes:
         text: Its words, separated by spaces.
@@ -82,7 +78,7 @@ class Text(NamedTuple):
 
 
 class SpeechRecognition(ModelTask):
-    """What a recogniser is trained for.
+    """Recognition of connected speech.
 
     Args of the constructor:
         model: Features to `logits` and `logit_lengths`.
@@ -211,7 +207,7 @@ class SpeechRecognition(ModelTask):
     def _read_waveform(
         self, waveform: tf.Tensor
     ) -> tuple[Symbols, tf.Tensor, tf.Tensor]:
-        """What is read from one waveform, its probability, and how many frames."""
+        """Returns the text of one waveform, its probability, and a number of frames."""
         logits, frames = self.score(waveform, tf.shape(waveform)[1:])
         read = read_best_path(logits, frames)
         return read, tf.exp(log_probabilities(logits, frames, read.numbers)), frames
@@ -244,7 +240,7 @@ class SpeechRecognition(ModelTask):
         speakers: Sequence[str],
         names: Sequence[str],
     ) -> dict[str, Any]:
-        """Scores the model on batches of `evaluation_batches`.
+        """Scores the model on batches of `SpeechData.evaluation_set`.
 
         Args:
             batches: The evaluation set.
@@ -282,7 +278,7 @@ class SpeechRecognition(ModelTask):
     def _measure_batch(
         self, features: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor
     ) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """What is read and how surely; sums of losses and their symbols, misfits."""
+        """Returns texts and confidences; sums of losses and their symbols, misfits."""
         outputs = self.model({"features": features, "lengths": lengths}, training=False)
         logits, frames = outputs["logits"], outputs["logit_lengths"]
         counts = symbol_counts(targets)
@@ -303,7 +299,7 @@ class SpeechRecognition(ModelTask):
             CorpusError: The split is empty.
         """
         indices = data.corpus.indices(split)
-        return self.evaluate(evaluation_set(data, indices), *labels_of(data, indices))
+        return self.evaluate(data.evaluation_set(indices), *data.references(indices))
 
     def server(self) -> TranscriptionServer:
         """The module that is exported."""
@@ -318,12 +314,3 @@ class SpeechRecognition(ModelTask):
     def lite(self) -> LiteTranscriber:
         """The part that TFLite runs."""
         return LiteTranscriber(self.model, self.score)
-
-
-def labels_of(
-    data: SpeechData, indices: np.ndarray
-) -> tuple[list[str], list[str], list[str]]:
-    """What is said in the utterances at these places, their speakers and names."""
-    chosen = [data.corpus.utterances[i] for i in indices]
-    said = [data.transcripts[i] for i in indices]
-    return said, [u.speaker for u in chosen], [str(u.audio) for u in chosen]

@@ -47,7 +47,7 @@ class Transcriber:
 
     @property
     def separator(self) -> str:
-        """What is written between two symbols."""
+        """Separator of two symbols in a text."""
         return _SPACE if self._config.symbols == "words" else ""
 
     def unknown(self, written: str) -> list[str]:

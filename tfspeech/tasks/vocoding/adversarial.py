@@ -26,7 +26,7 @@ ScoreLoss = Callable[[tf.Tensor], tf.Tensor]
 
 
 class AdversarialLoss(NamedTuple):
-    """What is minimised of scores, which are high where a recording is heard.
+    """Losses of scores, which are high where a recording is heard.
 
     Attributes:
         real: By the discriminators, of recordings.
@@ -103,7 +103,7 @@ class AdversaryConfig(Options):
 
 
 class AdversarialVocoding(Vocoding):
-    """What a vocoder and its discriminators are trained for.
+    """Vocoding against discriminators.
 
     I. Goodfellow et al., "Generative Adversarial Nets", 2014: the discriminators learn
     to tell recordings from what the vocoder makes, and the vocoder learns to be taken

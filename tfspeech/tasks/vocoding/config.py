@@ -1,4 +1,4 @@
-"""What can be chosen of the training of vocoders."""
+"""Settings of the training of vocoders."""
 
 from __future__ import annotations
 

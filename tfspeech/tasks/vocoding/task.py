@@ -48,7 +48,7 @@ recording."""
 
 
 class Vocoding(ModelTask):
-    """What a vocoder is trained for.
+    """Vocoding: waveforms of frames.
 
     Args of the constructor:
         model: From frames, pulses and noise to a waveform.
@@ -102,7 +102,7 @@ class Vocoding(ModelTask):
     def inputs(
         self, frames: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """What the model takes of the frames of this task; see `network_inputs`."""
+        """Returns the model's inputs from frames of this task; see `network_inputs`."""
         return network_inputs(frames, lengths, self.features, self.values, seeds)
 
     def recordings(self, data: RecordingData, indices: np.ndarray) -> Recordings:
@@ -127,7 +127,7 @@ class Vocoding(ModelTask):
 
     @staticmethod
     def compared(waveform: tf.Tensor) -> tf.Tensor:
-        """What of a waveform is compared with a recording: all but the first hop.
+        """Returns the part that is compared with a recording: all but the first hop.
 
         At the start of a segment that lacks the end of what was before.
 

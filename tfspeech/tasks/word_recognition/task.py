@@ -19,11 +19,7 @@ from tfspeech.errors import AudioError
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.soft_targets import soft_divergence
 from tfspeech.tasks.task import ModelTask
-from tfspeech.tasks.word_recognition.data import (
-    RecognitionData,
-    evaluation_set,
-    speakers_of,
-)
+from tfspeech.tasks.word_recognition.data import RecognitionData
 from tfspeech.tasks.word_recognition.lite import LiteRecogniser
 from tfspeech.tasks.word_recognition.scores import recognition_scores
 from tfspeech.tasks.word_recognition.server import RecognitionServer
@@ -41,7 +37,7 @@ class RecognitionConfig(Options):
 
 
 class Transcript(NamedTuple):
-    """What a recogniser heard.
+    """Result of recognition.
 
     Attributes:
         label: The word.
@@ -55,7 +51,7 @@ class Transcript(NamedTuple):
 
 
 class WordRecognition(ModelTask):
-    """What a recogniser is trained for.
+    """Recognition of isolated words.
 
     Args of the constructor:
         model: Features to `logits`.
@@ -154,7 +150,7 @@ class WordRecognition(ModelTask):
     def evaluate(
         self, batches: tf.data.Dataset, speakers: Sequence[str]
     ) -> dict[str, Any]:
-        """Scores the model on batches of `evaluation_batches`.
+        """Scores the model on batches of `RecognitionData.evaluation_set`.
 
         Args:
             batches: The evaluation set.
@@ -179,9 +175,7 @@ class WordRecognition(ModelTask):
             CorpusError: The split is empty.
         """
         indices = data.corpus.indices(split)
-        return self.evaluate(
-            evaluation_set(data, indices), speakers_of(data.corpus, indices)
-        )
+        return self.evaluate(data.evaluation_set(indices), *data.references(indices))
 
     def server(self) -> RecognitionServer:
         """The module that is exported."""
