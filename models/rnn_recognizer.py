@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
 
 from models.config import BELOW_1, NOT_NEGATIVE, Options, Range, option, sizes
 from models.layers import AttentionPooling, LastPooling, MeanPooling
+from models.layers.dead_units import drop_zero_units, kept_outputs, live_units
 from models.recognizer import Recognizer
 
 
@@ -37,6 +38,9 @@ class RnnRecognizerConfig(Options):
     )
     pooling: str = option(
         "attention", "pooling over time", choices=("last", "mean", "attention")
+    )
+    pooling_units: int = option(
+        0, "hidden units of attention pooling, 0 for as many as units", NOT_NEGATIVE
     )
     dropout: float = option(0.2, "dropout rate", BELOW_1, search=Range(0.0, 0.5))
 
@@ -72,7 +76,9 @@ class RnnRecognizer(Recognizer):
         self.num_classes = num_classes
         policy = self.dtype_policy
         if config.pooling == "attention":
-            self.pooling = AttentionPooling(config.units, dtype=policy, name="pooling")
+            self.pooling = AttentionPooling(
+                config.pooling_units or config.units, dtype=policy, name="pooling"
+            )
         elif config.pooling == "mean":
             self.pooling = MeanPooling(dtype=policy, name="pooling")
         else:
@@ -88,6 +94,27 @@ class RnnRecognizer(Recognizer):
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, as JSON knows them."""
         return super().get_config() | {"num_classes": self.num_classes}
+
+    def without_dead_units(self) -> Self:
+        """Returns the model without units that are always 0, or that no score sees.
+
+        These are recurrent units and those of attention pooling.
+        """
+        kept = live_units(self.recurrent)
+        config = dataclasses.replace(self.config, units=len(kept[0][0]))
+        arrays = drop_zero_units(self.recurrent, kept)
+        rows = kept_outputs(self.recurrent[-1], kept[-1])
+        arrays[self.classifier.kernel.path] = self.classifier.kernel.numpy()[rows]
+        dropped = config != self.config
+        if isinstance(self.pooling, AttentionPooling):
+            hidden, score = self.pooling.hidden, self.pooling.score
+            places = self.pooling.live_units()
+            dropped |= len(places) < hidden.units
+            config = dataclasses.replace(config, pooling_units=len(places))
+            arrays[hidden.kernel.path] = hidden.kernel.numpy()[rows][:, places]
+            arrays[hidden.bias.path] = hidden.bias.numpy()[places]
+            arrays[score.kernel.path] = score.kernel.numpy()[places]
+        return self._smaller(config, arrays) if dropped else self
 
     def call(
         self,

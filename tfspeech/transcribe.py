@@ -11,6 +11,7 @@ from tfspeech.audio.decode import FORMATS, read_audio
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import AudioError, RunError, SpecError
 from tfspeech.files import open_file
+from tfspeech.flags import add_language_model
 from tfspeech.subtitles import SUBTITLES, format_subtitles
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.runs import load_task
@@ -20,12 +21,15 @@ _MOST_COMPRESSED_BYTES = 1_000_000
 _RIFF = b"RIFF"
 
 
-def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def run(
+    run_dir: Path, files: Sequence[Path], language_model: Path | None = None
+) -> Iterator[dict[str, Any]]:
     """Recognises what is said in each of some files.
 
     Args:
         run_dir: A run with a trained model.
         files: Of any format and rate that `read_audio` knows.
+        language_model: Of a recogniser of connected speech; see `load_task`.
 
     Yields:
         Per file its `file` and what the task makes of it: of a word recogniser `label`,
@@ -33,19 +37,22 @@ def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
         `text`, `confidence` and `segments`, each with its `words`.
 
     Raises:
-        RunError: There is no trained model.
+        RunError: There is no trained model, or it takes no language model.
+        TextError: The language model is damaged, or not for the model.
         AudioError: A file cannot be decoded, or is beyond a limit of the model.
         OSError: A file cannot be read.
     """
-    for file, found in _recognize(run_dir, files):
+    for file, found in _recognize(run_dir, files, language_model):
         yield {"file": str(file), **_plain(found)}
 
 
-def _recognize(run_dir: Path, files: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
+def _recognize(
+    run_dir: Path, files: Sequence[Path], language_model: Path | None = None
+) -> Iterator[tuple[Path, Any]]:
     """Yields each file with what the task makes of it."""
     # Before the model takes its seconds to load; what is long is read later.
     audio = [None if _is_long(file) else read_audio(file) for file in files]
-    config, task = load_task(run_dir)
+    config, task = load_task(run_dir, language_model=language_model)
     if not task.recognizes:
         raise RunError(
             f"{run_dir} holds a run of {config.model}, which recognises no speech"
@@ -101,11 +108,13 @@ def main(arguments: Sequence[str]) -> None:
         choices=SUBTITLES,
         help="print the subtitles of FILE, by a recogniser of connected speech",
     )
+    add_language_model(parser)
     given = parser.parse_args(arguments)
+    asked = (given.run_dir, given.files, getattr(given, "language_model", None))
     if "subtitles" in given:
         if len(given.files) > 1 or "json" in given:
             raise SpecError("--subtitles are of one FILE, and without --json")
-        ((_, found),) = _recognize(given.run_dir, given.files)
+        ((_, found),) = _recognize(*asked)
         if not hasattr(found, "segments"):
             raise RunError(
                 f"{given.run_dir} holds a recogniser of single words, which have no "
@@ -114,9 +123,9 @@ def main(arguments: Sequence[str]) -> None:
         print(format_subtitles(found.segments, given.subtitles), end="")
         return
     if "json" in given:
-        print_json({"files": list(run(given.run_dir, given.files))})
+        print_json({"files": list(run(*asked))})
         return
-    for file, (text, probability, *_) in _recognize(given.run_dir, given.files):
+    for file, (text, probability, *_) in _recognize(*asked):
         print(f"{file}\t{text}\t{probability:.3f}")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tfspeech.console import say
 from tfspeech.strategies import Run
+from tfspeech.tasks.distillation import check_teacher
 from tfspeech.tasks.predicted_frames import with_predicted_frames
 from tfspeech.tasks.task import RunConfig
 from tfspeech.tasks.training import (
@@ -48,6 +49,7 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
     say("\n".join(data.report.table()))
     data.report.raise_if_fatal()
     config = config.resolved(data)
+    check_teacher(config)
     task = build_seeded(config, distribution)
     training = config.read_training(task, with_predicted_frames(config, task, data))
     state = LoopState(training.steps_per_epoch, config.training.epochs)

@@ -71,6 +71,8 @@ class Task(abc.ABC):
             words and their probability.
         takes_blocks: Whether `transcribe_blocks(blocks, rate_hz)` takes recordings that
             are too long for memory.
+        takes_language_model: Whether `use_language_model(folder)` has it search for
+            the text that is the most probable under a language model, too.
         speaks: Whether it takes text and returns audio.
         vocodes: Whether it takes acoustic frames and returns audio.
         conditions: What speech can be asked for besides its text.
@@ -82,6 +84,7 @@ class Task(abc.ABC):
     monitor: ClassVar[Monitor]
     recognizes: ClassVar[bool] = False
     takes_blocks: ClassVar[bool] = False
+    takes_language_model: ClassVar[bool] = False
     speaks: ClassVar[bool] = False
     vocodes: ClassVar[bool] = False
     conditions: Sequence[Condition] = ()
@@ -100,6 +103,26 @@ class Task(abc.ABC):
             batch: Of `Training.batches`; where replicas share a batch some of its rows.
             training: Whether dropout and the like are on.
         """
+
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The distance of the model's outputs from a teacher's, a mean over a batch.
+
+        Args:
+            outputs: Of the model called `model`.
+            taught: Of the teacher, likewise.
+            batch: That both have seen.
+            temperature: Divides logits.
+
+        Raises:
+            NotImplementedError: `RunConfig.of_teacher` is empty for this kind.
+        """
+        raise NotImplementedError
 
     @abc.abstractmethod
     def weight(self, batch: Batch) -> tf.Tensor:
@@ -284,6 +307,14 @@ class RunConfig(abc.ABC):
             raise ValueError(f"{', '.join(sorted(missing))} is missing")
         values = {name: value for name, value in values.items() if name != VERSIONS}
         return from_json(self, values)
+
+    def of_teacher(self) -> dict[str, Any]:
+        """What a teacher must have in common with its student, by name.
+
+        Empty where no teacher is for this kind of run; otherwise its task has
+        `distillation`.
+        """
+        return {}
 
     @staticmethod
     @abc.abstractmethod

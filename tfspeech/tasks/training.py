@@ -25,6 +25,11 @@ from tfspeech.strategies import (
     parse_clipping,
     parse_regularization,
 )
+from tfspeech.tasks.distillation import (
+    check_teacher,
+    losses_with_teacher,
+    pin_teacher,
+)
 from tfspeech.tasks.predicted_frames import with_predicted_frames
 from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import (
@@ -148,6 +153,7 @@ def _train_and_score(
     data = config.read_data()
     _report(data, run_dir if distribution.is_chief else None)
     resolved = config.resolved(data)
+    check_teacher(resolved)
     task = build_seeded(resolved, distribution)
     # Before other weights are taken, which a resumed run does not take again.
     infos = describe_groups(task)
@@ -179,12 +185,19 @@ def _train_and_score(
 
 
 def absolute(config: RunConfig) -> RunConfig:
-    """Names corpus and other runs so that they are found from everywhere."""
+    """Names corpus and other runs so that they are found from everywhere.
+
+    Raises:
+        RunError: The teacher is none, or not the one that the run began with.
+    """
     data = dataclasses.replace(config.data, data=absolute_spec(config.data.data))
     training = config.training
     if training.init_from:
         start = str(Path(training.init_from).resolve())
         training = dataclasses.replace(training, init_from=start)
+    if training.teacher:
+        pinned = pin_teacher(training.teacher)
+        training = dataclasses.replace(training, teacher=pinned)
     return dataclasses.replace(config, data=data, training=training)
 
 
@@ -399,6 +412,7 @@ def build_step(
     Raises:
         SpecError: A strategy is not for these models or this run, or a batch is smaller
             than the number of replicas.
+        RunError: The teacher cannot be read.
     """
     if settings.batch_size < distribution.replicas:
         raise SpecError(
@@ -425,7 +439,7 @@ def build_step(
         )
     return TrainingStep(
         groups,
-        task.losses,
+        losses_with_teacher(task, settings, distribution),
         weight=task.weight,
         accumulate_steps=settings.accumulate_steps,
         distribution=distribution,

@@ -154,6 +154,16 @@ class ParallelSynthesis(SpeechTask):
         terms = {name: total / count for name, total in terms.items()}
         return Losses(terms, outputs=outputs)
 
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The loss with the teacher's outputs as targets; see `losses_of`."""
+        return self.losses_of(outputs, {**batch, **taught}).total
+
     def synthesize_texts(
         self, texts: Sequence[str], rate: float = 1.0, **prosody: float
     ) -> list[Speech]:

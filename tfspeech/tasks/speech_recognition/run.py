@@ -96,6 +96,12 @@ class SpeechRecognitionRun(RunConfig):
         symbols = data.transcriber.symbols
         return dataclasses.replace(super().resolved(data), symbol_names=symbols)
 
+    def of_teacher(self) -> dict[str, Any]:
+        """What a teacher must have in common: symbols, features and frames."""
+        frames = {"output_lengths(960)": self.architecture.output_lengths(960)}
+        symbols = {"symbols": self.symbol_names}
+        return symbols | frames | dataclasses.asdict(self.features)
+
     def build(self, model: type[keras.Model]) -> SpeechRecognition:
         """Builds the untrained model with its task."""
         built = model(

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.ctc import log_probabilities, read_best_path
+from models.ctc import Symbols, log_probabilities
 from tfspeech.tasks.audio_server import AudioServer
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.speech_recognition.transcripts import Transcriber
@@ -21,6 +21,7 @@ class TranscriptionServer(AudioServer):
         model: Whose weights go with it.
         score: (waveforms, lengths) -> logits and their lengths, of
             `SpeechRecognition`.
+        read: (logits, lengths) -> symbols.
         transcriber: Of the model's symbols.
         sample_rate_hz: Of the waveforms.
         limits: Of requests.
@@ -30,12 +31,14 @@ class TranscriptionServer(AudioServer):
         self,
         model: keras.Model,
         score: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+        read: Callable[[tf.Tensor, tf.Tensor], Symbols],
         transcriber: Transcriber,
         sample_rate_hz: int,
         limits: RecognitionLimits,
     ) -> None:
         super().__init__(model, sample_rate_hz, limits, "transcription_server")
         self._score = score
+        self._read = read  # Its variables, if any, are tracked with it.
         self._names = transcriber.symbols
         self._separator = transcriber.separator
         self._symbols = tf.constant(transcriber.symbols)
@@ -60,7 +63,7 @@ class TranscriptionServer(AudioServer):
             probability.
         """
         logits, frames = self._score(waveform, lengths)
-        numbers = read_best_path(logits, frames).numbers
+        numbers = self._read(logits, frames).numbers
         confidence = tf.exp(log_probabilities(logits, frames, numbers))
         written = tf.ragged.map_flat_values(tf.gather, self._symbols, numbers)
         texts = tf.strings.reduce_join(written, axis=1, separator=self._separator)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -17,7 +18,12 @@ from tfspeech.audio.samples import check_samples
 from tfspeech.data.pipeline import Batch
 from tfspeech.errors import AudioError
 from tfspeech.tasks.limits import RecognitionLimits
-from tfspeech.tasks.speech_recognition.data import SpeechData, symbol_counts
+from tfspeech.tasks.soft_targets import soft_divergence
+from tfspeech.tasks.speech_recognition.data import (
+    SpeechData,
+    symbol_counts,
+)
+from tfspeech.tasks.speech_recognition.language_model import read_language_model
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
 from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores
 from tfspeech.tasks.speech_recognition.server import TranscriptionServer
@@ -25,6 +31,9 @@ from tfspeech.tasks.speech_recognition.transcripts import Transcriber
 from tfspeech.tasks.task import ModelTask
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.step import Losses
+
+Reader = Callable[[tf.Tensor, tf.Tensor], Symbols]
+"""Logits [batch, frames, classes] and their lengths to what they read as."""
 
 SEGMENT_S = 12.0
 """The longest stretch of audio that a model transcribes at once."""
@@ -88,6 +97,7 @@ class SpeechRecognition(ModelTask):
     monitor = Monitor("wer", higher_is_better=False)
     recognizes = True
     takes_blocks = True
+    takes_language_model = True
     limits = RecognitionLimits()
 
     def __init__(
@@ -96,15 +106,32 @@ class SpeechRecognition(ModelTask):
         super().__init__(model)
         self.features = features
         self.transcriber = transcriber
+        self._set_reader(read_best_path)
+
+    def _set_reader(self, reader: Reader) -> None:
+        """Has texts read from logits by a function, and traces what depends on it."""
+        self._reader = reader
         # AutoGraph would take seconds to read the sources.
         waveform = tf.TensorSpec([1, None], tf.float32)
         self._read = tf.function(self._read_waveform, [waveform], autograph=False)
         batch = [
-            tf.TensorSpec([None, None, features.feature_dim], tf.float32),
+            tf.TensorSpec([None, None, self.features.feature_dim], tf.float32),
             tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([None, None], tf.int32),
         ]
         self._measure = tf.function(self._measure_batch, batch, autograph=False)
+
+    def use_language_model(self, folder: Path) -> None:
+        """Searches for texts with a language model from now on.
+
+        Args:
+            folder: What the command `language_model` has written.
+
+        Raises:
+            TextError: The language model is damaged, or not for the symbols.
+            OSError: It cannot be read.
+        """
+        self._set_reader(read_language_model(folder).search(self.transcriber))
 
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
         """The CTC loss in nats per symbol, and how many utterances have none.
@@ -121,6 +148,18 @@ class SpeechRecognition(ModelTask):
         unaligned = tf.reduce_sum(tf.where(fits, 0.0, symbols))
         terms = {"ctc": tf.reduce_sum(losses) / total, "unaligned": unaligned / total}
         return Losses(terms, {"unaligned": 0.0}, outputs=outputs)
+
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The divergence of all frames in nats per symbol; see `soft_divergence`."""
+        frames = soft_divergence(outputs["logits"], taught["logits"], temperature)
+        valid = tf.sequence_mask(outputs["logit_lengths"], tf.shape(frames)[1])
+        return tf.reduce_sum(tf.where(valid, frames, 0.0)) / self.weight(batch)
 
     def weight(self, batch: Batch) -> tf.Tensor:
         """The symbols of a batch, a float32 scalar."""
@@ -196,7 +235,7 @@ class SpeechRecognition(ModelTask):
     ) -> tuple[Symbols, tf.Tensor, tf.Tensor]:
         """Returns the text of one waveform, its probability, and a number of frames."""
         logits, frames = self.score(waveform, tf.shape(waveform)[1:])
-        read = read_best_path(logits, frames)
+        read = self._reader(logits, frames)
         return read, tf.exp(log_probabilities(logits, frames, read.numbers)), frames
 
     def _words(
@@ -219,6 +258,23 @@ class SpeechRecognition(ModelTask):
                 words.append(TimedWord(symbol, begin_s, end_s))
             inside = not self.transcriber.separator
         return tuple(words)
+
+    def logits(
+        self, batches: tf.data.Dataset
+    ) -> list[tuple[tf.Tensor, tf.Tensor, np.ndarray]]:
+        """Scores the frames of batches of `SpeechData.evaluation_set`.
+
+        Returns:
+            Of each batch the logits, float32 [batch, frames, symbols + 1], their
+            lengths, int32 [batch], and the `rows`.
+        """
+        scored = []
+        for batch in batches:
+            inputs = {name: batch[name] for name in ("features", "lengths")}
+            outputs = self.model(inputs, training=False)
+            rows = batch["rows"].numpy()
+            scored.append((outputs["logits"], outputs["logit_lengths"], rows))
+        return scored
 
     def evaluate(
         self,
@@ -270,7 +326,7 @@ class SpeechRecognition(ModelTask):
         logits, frames = outputs["logits"], outputs["logit_lengths"]
         counts = symbol_counts(targets)
         losses, fits = ctc_losses(logits, frames, targets, counts)
-        numbers = read_best_path(logits, frames).numbers
+        numbers = self._reader(logits, frames).numbers
         return (
             numbers,
             tf.exp(log_probabilities(logits, frames, numbers)),
@@ -293,6 +349,7 @@ class SpeechRecognition(ModelTask):
         return TranscriptionServer(
             self.model,
             self.score,
+            self._reader,
             self.transcriber,
             self.features.sample_rate_hz,
             self.limits,

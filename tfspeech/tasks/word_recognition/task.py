@@ -17,6 +17,7 @@ from tfspeech.audio.samples import check_samples
 from tfspeech.data.pipeline import Batch
 from tfspeech.errors import AudioError
 from tfspeech.tasks.limits import RecognitionLimits
+from tfspeech.tasks.soft_targets import soft_divergence
 from tfspeech.tasks.task import ModelTask
 from tfspeech.tasks.word_recognition.data import RecognitionData
 from tfspeech.tasks.word_recognition.lite import LiteRecogniser
@@ -88,6 +89,18 @@ class WordRecognition(ModelTask):
         )
         losses = tf.nn.softmax_cross_entropy_with_logits(targets, outputs["logits"])
         return Losses({"cross_entropy": tf.reduce_mean(losses)}, outputs=outputs)
+
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The mean divergence over a batch in nats; see `soft_divergence`."""
+        return tf.reduce_mean(
+            soft_divergence(outputs["logits"], taught["logits"], temperature)
+        )
 
     def weight(self, batch: Batch) -> tf.Tensor:
         """The utterances of a batch, a float32 scalar."""
