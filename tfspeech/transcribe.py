@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from tfspeech.audio.blocks import read_blocks
 from tfspeech.audio.decode import FORMATS, read_audio
@@ -19,6 +23,7 @@ from tfspeech.tasks.task import Task
 
 _MOST_COMPRESSED_BYTES = 1_000_000
 _RIFF = b"RIFF"
+_STREAM_BYTES = 1 << 16
 
 
 def run(
@@ -44,6 +49,38 @@ def run(
     """
     for file, found in _recognize(run_dir, files, language_model):
         yield {"file": str(file), **_plain(found)}
+
+
+def stream(run_dir: Path, source: BinaryIO) -> Iterator[str]:
+    """Recognises what is said while it is said.
+
+    Args:
+        run_dir: A run with a trained recogniser of connected speech, a causal one.
+        source: Raw samples, 16-bit little-endian integers, at the rate of the model.
+
+    Yields:
+        What is added to the transcript, as soon as it is known.
+
+    Raises:
+        RunError: There is no trained model, or it needs to hear the whole.
+    """
+    config, task = load_task(run_dir)
+    if not task.takes_stream:
+        raise RunError(
+            f"{run_dir} holds a run of {config.model}, which transcribes no speech "
+            "while it is spoken"
+        )
+    yield from task.transcribe_stream(_samples(source))
+
+
+def _samples(source: BinaryIO) -> Iterator[np.ndarray]:
+    """Yields 16-bit samples as float32 [samples], as soon as they are there."""
+    rest = b""
+    while read := source.read1(_STREAM_BYTES):
+        read = rest + read
+        whole = len(read) // 2 * 2
+        rest = read[whole:]
+        yield np.frombuffer(read[:whole], "<i2").astype(np.float32) / 2**15
 
 
 def _recognize(
@@ -95,12 +132,31 @@ def _plain(found: Any) -> Any:
     return found
 
 
+def _print_stream(run_dir: Path, name: str) -> None:
+    """Prints the transcript of a stream as it grows."""
+    with contextlib.ExitStack() as files:
+        source = sys.stdin.buffer
+        if name != "-":
+            source = files.enter_context(Path(name).open("rb"))
+        begun = False
+        for text in stream(run_dir, source):
+            print(text if begun else text.lstrip(), end="", flush=True)
+            begun = begun or bool(text.strip())
+        print()
+
+
 def main(arguments: Sequence[str]) -> None:
     """Prints a line per file, all as JSON, or the subtitles of a file."""
     parser = Parser("transcribe", "Says what is said in audio files.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help=f"{FORMATS}, of any rate"
+        "files", type=Path, nargs="*", metavar="FILE", help=f"{FORMATS}, of any rate"
+    )
+    parser.add_argument(
+        "--stream",
+        metavar="-|FILE",
+        help="print what is said while it is said: raw samples, 16-bit little-endian "
+        "mono at the rate of the model, - for standard input; of a causal recogniser",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
@@ -111,6 +167,16 @@ def main(arguments: Sequence[str]) -> None:
     add_language_model(parser)
     given = parser.parse_args(arguments)
     asked = (given.run_dir, given.files, getattr(given, "language_model", None))
+    if "stream" in given:
+        if given.files or {"json", "subtitles", "language_model"} & set(vars(given)):
+            raise SpecError(
+                "--stream takes the place of FILE, without --json, --subtitles and "
+                "--language-model"
+            )
+        _print_stream(given.run_dir, given.stream)
+        return
+    if not given.files:
+        raise SpecError("give a FILE, or --stream (see tfspeech transcribe --help)")
     if "subtitles" in given:
         if len(given.files) > 1 or "json" in given:
             raise SpecError("--subtitles are of one FILE, and without --json")

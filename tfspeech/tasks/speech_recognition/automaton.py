@@ -116,7 +116,7 @@ def with_lexicon(
 
 
 def _started(acceptor: Acceptor, start: int) -> Acceptor:
-    """The same automaton with another state as its state 0."""
+    """Makes another state of an automaton its state 0."""
     order = np.arange(len(acceptor.next_states))
     order[[0, start]] = [start, 0]
     # An exchange is its own inverse.

@@ -74,7 +74,7 @@ class SearchConfig(Options):
 
 
 class LanguageModel(NamedTuple):
-    """What a recogniser's texts are like.
+    """N-gram model of a recogniser, with a lexicon and the settings of the search.
 
     Attributes:
         ngram: Over the symbols that the recogniser writes.
@@ -181,17 +181,13 @@ def fit_language_model(
         OSError: A file cannot be read.
     """
     transcriber = task.transcriber
-    sentences: list[list[str]] = []
-    if arpa is None:
-        sentences = [transcriber.split(t) for t in _training_texts(data, texts)]
-        known = [s for s in sentences if s and set(s) <= set(transcriber.symbols)]
-        model = train_ngram(known, ngram.order, transcriber.symbols)
-        sentences = known
-    else:
-        model = read_arpa(arpa)
-    words, left_out = (
-        read_lexicon(lexicon, transcriber) if lexicon is not None else ((), 0)
+    sentences = [] if arpa else _sentences(data, texts)
+    model = (
+        read_arpa(arpa)
+        if arpa
+        else train_ngram(sentences, ngram.order, transcriber.symbols)
     )
+    words, left_out = read_lexicon(lexicon, transcriber) if lexicon else ((), 0)
     made = LanguageModel(model, words, search)
     beam_search = made.search(transcriber)
     validation = data.corpus.indices("validation")
@@ -215,12 +211,18 @@ def fit_language_model(
     }
 
 
-def _training_texts(data: SpeechData, files: Sequence[Path]) -> list[str]:
-    """The lines of files as transcripts; without files those of the training split."""
-    if not files:
-        return data.references(data.corpus.indices("train"))[0]
-    lines = [line for file in files for line in _read_text(file).splitlines()]
-    return [data.transcriber.write(line) for line in lines]
+def _sentences(data: SpeechData, files: Sequence[Path]) -> list[list[str]]:
+    """The symbols of the lines of files, without files of the training transcripts.
+
+    Those with symbols that the recogniser does not write are left out.
+    """
+    texts = data.references(data.corpus.indices("train"))[0]
+    if files:
+        lines = [line for file in files for line in _read_text(file).splitlines()]
+        texts = [data.transcriber.write(line) for line in lines]
+    known = set(data.transcriber.symbols)
+    sentences = map(data.transcriber.split, texts)
+    return [each for each in sentences if each and set(each) <= known]
 
 
 def _read_text(path: Path) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,17 +17,15 @@ from tfspeech.audio.features import FeatureConfig, extract_features
 from tfspeech.audio.resample import resample
 from tfspeech.audio.samples import check_samples
 from tfspeech.data.pipeline import Batch
-from tfspeech.errors import AudioError
+from tfspeech.errors import AudioError, RunError
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.soft_targets import soft_divergence
-from tfspeech.tasks.speech_recognition.data import (
-    SpeechData,
-    symbol_counts,
-)
+from tfspeech.tasks.speech_recognition.data import SpeechData, symbol_counts
 from tfspeech.tasks.speech_recognition.language_model import read_language_model
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
 from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores
 from tfspeech.tasks.speech_recognition.server import TranscriptionServer
+from tfspeech.tasks.speech_recognition.streaming import Streaming
 from tfspeech.tasks.speech_recognition.transcripts import Transcriber
 from tfspeech.tasks.task import ModelTask
 from tfspeech.training.callbacks import Monitor
@@ -97,6 +96,7 @@ class SpeechRecognition(ModelTask):
     monitor = Monitor("wer", higher_is_better=False)
     recognizes = True
     takes_blocks = True
+    takes_stream = True
     takes_language_model = True
     limits = RecognitionLimits()
 
@@ -276,6 +276,31 @@ class SpeechRecognition(ModelTask):
             scored.append((outputs["logits"], outputs["logit_lengths"], rows))
         return scored
 
+    def transcribe_stream(self, chunks: Iterable[np.ndarray]) -> Iterator[str]:
+        """Recognises what is said while it is said; see `Streaming.read`.
+
+        Args:
+            chunks: float32 [samples] in [-1, 1], of any size, at the model's rate.
+
+        Raises:
+            RunError: The model needs to hear the whole.
+        """
+        if self._streaming is None:
+            raise RunError(
+                "the recogniser hears later frames, too, and cannot transcribe speech "
+                "while it is spoken: train one with --causal"
+            )
+        return self._streaming.read(chunks)
+
+    @functools.cached_property
+    def _streaming(self) -> Streaming | None:
+        """The recogniser of chunks; None where the model is not causal."""
+        if not getattr(self.model.config, "causal", False):
+            return None
+        strides = self.model.config.conv_strides
+        symbols, separator = self.transcriber.symbols, self.transcriber.separator
+        return Streaming(self.model, self.features, strides, symbols, separator)
+
     def evaluate(
         self,
         batches: tf.data.Dataset,
@@ -350,6 +375,7 @@ class SpeechRecognition(ModelTask):
             self.model,
             self.score,
             self._reader,
+            self._streaming,
             self.transcriber,
             self.features.sample_rate_hz,
             self.limits,
