@@ -21,6 +21,11 @@ class CtcRecognizerConfig(Options):
     layers: int = option(2, "number of recurrent layers", search=(1, 2, 3))
     units: int = option(128, "units per recurrent layer and direction", search=sizes)
     bidirectional: bool = option(True, "bidirectional recurrent layers")
+    causal: bool = option(
+        False,
+        "no layer sees a later frame, and recurrent layers have one direction, so that "
+        "the model can transcribe speech while it is spoken",
+    )
     conv_strides: tuple[int, ...] = option(
         (2, 2),
         "stride of each convolution before the recurrent layers; the flag repeated "
@@ -66,7 +71,12 @@ class CtcRecognizer(Recognizer):
         name: str = "ctc_recognizer",
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, feature_dim, config.conv_strides, name=name, **kwargs)
+        super().__init__(
+            *(config, feature_dim, config.conv_strides),
+            causal=config.causal,
+            name=name,
+            **kwargs,
+        )
         self.num_symbols = num_symbols
         self.classifier = keras.layers.Dense(
             num_symbols + 1, dtype=self.dtype_policy, name="classifier"
@@ -101,3 +111,45 @@ class CtcRecognizer(Recognizer):
         logits = tf.cast(self.classifier(frames), tf.float32)
         outputs = {"logits": mask_frames(logits, lengths), "logit_lengths": lengths}
         return outputs | (measured if with_activations else {})
+
+    @property
+    def past_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the tensors of a row that `stream` needs from one call to the next.
+
+        All are float32, and 0 at the start of an utterance.
+        """
+        config = self.config
+        channels = [self.feature_dim, *[config.conv_filters] * len(self.convolutions)]
+        return {
+            layer.name: (config.conv_kernel_size - 1, count)
+            for layer, count in zip(self.convolutions, channels, strict=False)
+        } | {layer.name: (layer.states, layer.units) for layer in self.recurrent}
+
+    def stream(
+        self, features: tf.Tensor, lengths: tf.Tensor, past: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Scores the next frames of utterances; only a causal model can.
+
+        Args:
+            features: float32 [batch, frames, feature_dim], at least one frame.
+            lengths: How many of them are valid, int32 [batch]: a multiple of the
+                product of the strides but at the end of an utterance.
+            past: Of the frames before, [batch, *shape of `past_shapes`].
+
+        Returns:
+            The logits, float32 [batch, frames, num_symbols + 1], and their lengths,
+            int32 [batch], as of `call`; and the `past` of the frames that follow.
+        """
+        after = {}
+        frames = tf.cast(self.normalization(features), self.compute_dtype)
+        past = {name: tf.cast(each, frames.dtype) for name, each in past.items()}
+        for layer, norm in zip(self.convolutions, self.norms, strict=True):
+            frames, lengths, after[layer.name] = layer.stream(
+                frames, lengths, past[layer.name]
+            )
+            frames = tf.nn.silu(norm(frames))
+        for layer in self.recurrent:
+            frames, after[layer.name] = layer.stream(frames, lengths, past[layer.name])
+        after = {name: tf.cast(each, tf.float32) for name, each in after.items()}
+        logits = tf.cast(self.classifier(frames), tf.float32)
+        return mask_frames(logits, lengths), lengths, after

@@ -28,6 +28,7 @@ class Recognizer(SpeechModel):
         feature_dim: Features per frame.
         conv_strides: Of every convolution, in frames.
         tied: Whether convolutions are depthwise where as many channels go in as out.
+        causal: Whether no layer sees a later frame, so that there is `stream`.
 
     Attributes:
         activation_names: The layers whose activations `call` returns on request.
@@ -39,6 +40,7 @@ class Recognizer(SpeechModel):
         feature_dim: int,
         conv_strides: Sequence[int],
         tied: bool = False,
+        causal: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(config, **kwargs)
@@ -53,6 +55,7 @@ class Recognizer(SpeechModel):
                 config.conv_kernel_size,
                 stride,
                 tied and (index > 0 or feature_dim == config.conv_filters),
+                causal,
                 dtype=policy,
                 name=f"conv_{index}",
             )
@@ -64,7 +67,7 @@ class Recognizer(SpeechModel):
         ]
         self.recurrent = [
             Recurrent(
-                *(config.cell, config.units, config.bidirectional),
+                *(config.cell, config.units, config.bidirectional and not causal),
                 dtype=policy,
                 name=f"recurrent_{index}",
             )

@@ -122,7 +122,7 @@ def test_a_run_shows_and_keeps_what_is_in_its_corpus(tones, tmp_path, command):
     assert report["splits"]["test"]["synthetic"] == 0
     text = "\n".join(errors)
     assert "6 synthetic utterances (--synthetic-per-label 2) are mixed into" in text
-    assert "once, to the cache: 72 recordings and 6 spoken by eSpeak NG" in text
+    assert "once, to the cache: 72 recordings and 6 by synthetic voices" in text
     columns = ["split", "utterances", "synthetic", "speakers", "labels", "hours"]
     rows = [line.split() for line in errors]
     assert [*map(str, train_split.values())] == rows[rows.index(columns) + 1][1:]

@@ -67,8 +67,8 @@ def test_decoding_says_how_far_it_is(files, monkeypatch, capsys):
     monkeypatch.setattr(store_module, "_SECONDS_BETWEEN_LINES", -1.0)
     prepare(corpus_of(files[0], SpokenText("one"), files[1]))
     assert capsys.readouterr().err.splitlines() == [
-        "decoding utterances of small, once, to the cache: 2 recordings and 1 spoken "
-        "by eSpeak NG",
+        "decoding utterances of small, once, to the cache: 2 recordings and 1 by "
+        "synthetic voices",
         *(f"decoded {count} of 3" for count in (1, 2, 3)),
     ]
 

@@ -204,7 +204,7 @@ def count_splits(
     """Returns utterances, known speakers, different texts and hours of each split.
 
     Where there are both, it also counts the utterances that are not recorded, but
-    spoken by eSpeak NG, as `synthetic`.
+    spoken by synthetic voices, as `synthetic`.
 
     Args:
         corpus: The corpus.

@@ -1,4 +1,4 @@
-"""Synthetic speech: eSpeak NG, trimmed, with or without noise."""
+"""Synthetic speech by eSpeak NG."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfspeech.errors import SpecError
-from tfspeech.text.espeak import NATIVE_RATE_HZ, speak
+from tfspeech.data.spoken import SpokenAudio, check_ranges
+from tfspeech.text.espeak import NATIVE_RATE_HZ, Speech, speak
 from tfspeech.text.phonemes import PAUSE, timed_phonemes
-
-NOISES = ("white", "pink")
-
-_SILENCE = 10 ** (-50 / 20)  # Relative to the peak.
-_MARGIN_MS = 20
 
 
 class PhonemeTime(NamedTuple):
@@ -33,7 +28,7 @@ class PhonemeTime(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class SpokenText:
+class SpokenText(SpokenAudio):
     """An utterance that eSpeak NG speaks; the same fields give the same samples.
 
     Attributes:
@@ -59,33 +54,11 @@ class SpokenText:
     noise: str = "white"
     seed: int = 0
 
+    engine = "eSpeak NG"
+
     def __post_init__(self) -> None:
-        ranges = {"rate_wpm": (80, 450), "pitch": (0, 99), "pitch_range": (0, 99)}
-        for name, (low, high) in ranges.items():
-            if not low <= getattr(self, name) <= high:
-                raise SpecError(
-                    f"{name} must be between {low} and {high}. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
-        if self.noise not in NOISES:
-            raise SpecError(
-                f"noise must be one of {', '.join(NOISES)}. Received: {self.noise!r}"
-            )
-
-    def __str__(self) -> str:
-        return f"{self.text!r} by {self.voice}"
-
-    def render(self) -> tuple[np.ndarray, int]:
-        """Speaks the text.
-
-        Returns:
-            The waveform, float32 [samples] in [-1, 1], trimmed to 20 ms of silence at
-            either end, and its rate of 22,050 Hz.
-
-        Raises:
-            SpecError: eSpeak NG has no such voice or variant, or the text is silent.
-        """
-        return self.render_with_phonemes()[:2]
+        super().__post_init__()
+        check_ranges(self, rate_wpm=(80, 450), pitch=(0, 99), pitch_range=(0, 99))
 
     def render_with_phonemes(self) -> tuple[np.ndarray, int, tuple[PhonemeTime, ...]]:
         """Speaks the text, and says when each phoneme starts and ends.
@@ -97,31 +70,18 @@ class SpokenText:
         Raises:
             SpecError: eSpeak NG has no such voice or variant, or the text is silent.
         """
-        speech = speak(
-            self.text, self.voice, self.rate_wpm, self.pitch, self.pitch_range
-        )
-        start, end = _sound(speech.waveform)
-        if start == end:
-            raise SpecError(
-                f"eSpeak NG finds nothing to say in {self}; if that is the label of a "
-                "corpus, train it without synthetic voices (--synthetic-per-label 0, "
-                "for strings --synthetic-share 0)"
-            )
-        waveform = speech.waveform[start:end]
-        if math.isfinite(self.snr_db):
-            waveform = _add_noise(waveform, self.snr_db, self.noise, self.seed)
+        speech = self._speak()
+        start, end = self.bounds(speech.waveform, NATIVE_RATE_HZ)
+        waveform = self.finished(speech.waveform[start:end])
         times = _phoneme_times(timed_phonemes(speech.phonemes), start, end)
-        return waveform.astype(np.float32), NATIVE_RATE_HZ, times
+        return waveform, NATIVE_RATE_HZ, times
 
+    def speak(self) -> tuple[np.ndarray, int]:
+        """Speaks the text, untrimmed, at 22,050 Hz."""
+        return self._speak().waveform, NATIVE_RATE_HZ
 
-def _sound(waveform: np.ndarray) -> tuple[int, int]:
-    """Returns the first sample and the end of what is not silence, with a margin."""
-    level = np.abs(waveform)
-    loud = np.flatnonzero(level > _SILENCE * level.max(initial=0.0))
-    if not loud.size:
-        return 0, 0
-    margin = NATIVE_RATE_HZ * _MARGIN_MS // 1000
-    return max(loud[0] - margin, 0), min(loud[-1] + 1 + margin, len(waveform))
+    def _speak(self) -> Speech:
+        return speak(self.text, self.voice, self.rate_wpm, self.pitch, self.pitch_range)
 
 
 def _phoneme_times(
@@ -141,16 +101,3 @@ def _phoneme_times(
         )
         if start_s < end_s
     )
-
-
-def _add_noise(
-    waveform: np.ndarray, snr_db: float, colour: str, seed: int
-) -> np.ndarray:
-    """Adds Gaussian noise, white or with a power that falls as 1 / frequency."""
-    noise = np.random.default_rng(seed).standard_normal(len(waveform))
-    if colour == "pink":
-        spectrum = np.fft.rfft(noise)
-        spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
-        noise = np.fft.irfft(spectrum, len(waveform))
-    power_ratio = np.mean(waveform**2) / np.mean(noise**2) / 10 ** (snr_db / 10)
-    return np.clip(waveform + math.sqrt(power_ratio) * noise, -1.0, 1.0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.resample import resample
-from tfspeech.data.espeak import SpokenText
+from tfspeech.data.spoken import SpokenAudio
 
 _FADE_MS = 5.0
 """How fast a part begins and ends where no other overlaps it: no click is heard."""
@@ -32,7 +32,7 @@ class JoinedAudio:
         gain_db: Of the whole, as far as full scale allows.
     """
 
-    parts: tuple[Path | SpokenText, ...]
+    parts: tuple[Path | SpokenAudio, ...]
     gaps_ms: tuple[int, ...]
     gain_db: float = 0.0
 
@@ -41,7 +41,7 @@ class JoinedAudio:
         return " + ".join(paths) or " + ".join(map(str, self.parts))
 
     def render(
-        self, read: Callable[[Path | SpokenText], tuple[np.ndarray, int]] | None = None
+        self, read: Callable[[Path | SpokenAudio], tuple[np.ndarray, int]] | None = None
     ) -> tuple[np.ndarray, int]:
         """Joins the parts.
 
@@ -54,7 +54,7 @@ class JoinedAudio:
         Raises:
             AudioError: A file cannot be decoded.
             OSError: A file cannot be read.
-            SpecError: eSpeak NG lacks a voice.
+            SpecError: An engine lacks a voice.
         """
         loaded = [(read or read_part)(part) for part in self.parts]
         rate_hz = loaded[0][1]
@@ -70,12 +70,12 @@ class JoinedAudio:
         return (gain * joined).astype(np.float32), rate_hz
 
 
-def read_part(audio: Path | SpokenText) -> tuple[np.ndarray, int]:
-    """Returns waveform and rate of a recording, or of what eSpeak NG speaks."""
+def read_part(audio: Path | SpokenAudio) -> tuple[np.ndarray, int]:
+    """Returns waveform and rate of a recording, or of what an engine speaks."""
     return read_audio(audio) if isinstance(audio, Path) else audio.render()
 
 
-def files_of(audio: Path | SpokenText | JoinedAudio) -> tuple[Path, ...]:
+def files_of(audio: Path | SpokenAudio | JoinedAudio) -> tuple[Path, ...]:
     """Returns the files that an utterance is made of."""
     if isinstance(audio, JoinedAudio):
         return tuple(file for part in audio.parts for file in files_of(part))

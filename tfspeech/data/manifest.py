@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfspeech.data.espeak import SpokenText
 from tfspeech.data.joined import JoinedAudio
+from tfspeech.data.spoken import SpokenAudio
 from tfspeech.errors import CorpusError
 
 SPLITS = ("train", "validation", "test")
@@ -22,10 +22,10 @@ MIN_SPEAKERS_TO_HOLD_OUT = 10
 
 @dataclasses.dataclass(frozen=True)
 class Utterance:
-    """One recording, one text to be spoken by eSpeak NG, or several joined.
+    """One recording, one text to be spoken by an engine, or several joined.
 
     Attributes:
-        audio: The path of an audio file, what eSpeak NG is to say, or what is joined.
+        audio: The path of an audio file, what is to be spoken, or what is joined.
         text: What is said; the label of an isolated word.
         speaker: Who says it; empty where that is unknown.
         split: One of `SPLITS`.
@@ -34,7 +34,7 @@ class Utterance:
         CorpusError: No file can have that path, or a text is none in Unicode.
     """
 
-    audio: Path | SpokenText | JoinedAudio
+    audio: Path | SpokenAudio | JoinedAudio
     text: str
     speaker: str
     split: str

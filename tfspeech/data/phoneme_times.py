@@ -74,6 +74,11 @@ def read_segments(
     if isinstance(utterance.audio, SpokenText):
         pronunciation = None
         times = utterance.audio.render_with_phonemes()[2]
+    elif not isinstance(utterance.audio, Path):
+        raise CorpusError(
+            f"{utterance.audio} has no phoneme times: only recordings that are aligned "
+            "and what eSpeak NG speaks have some"
+        )
     else:
         path = _find_grid(utterance.audio, alignments)
         times, pronunciation = _read_grid(path, normalize(utterance.text))
@@ -83,7 +88,8 @@ def read_segments(
 def have_times(utterances: Iterable[Utterance]) -> bool:
     """Whether some utterances have phoneme times, of eSpeak NG or beside them."""
     return any(
-        isinstance(each.audio, SpokenText) or _beside(each.audio).is_file()
+        isinstance(each.audio, SpokenText)
+        or (isinstance(each.audio, Path) and _beside(each.audio).is_file())
         for each in utterances
     )
 

@@ -22,9 +22,9 @@ from tfspeech.audio.resample import resample
 from tfspeech.console import progress, say
 from tfspeech.data.cache import CheckedStore, checksum, open_or_make
 from tfspeech.data.checks import MEASUREMENTS, Problem, Report, check
-from tfspeech.data.espeak import SpokenText
 from tfspeech.data.joined import JoinedAudio, files_of, read_part
 from tfspeech.data.manifest import Corpus
+from tfspeech.data.spoken import SpokenAudio
 from tfspeech.errors import AudioError, CorpusError
 from tfspeech.files import cache_folder, load_arrays
 from tfspeech.text.espeak import NATIVE_RATE_HZ
@@ -34,6 +34,7 @@ SPEECH_RATE_HZ = 16000
 MAX_SECONDS = 30.0
 
 _FORMAT_VERSION = 3  # Of the cache; a change of decoding or resampling must raise it.
+_ENGINES = ("espeakng-loader", "py-nanotts")  # Packages that speak.
 _RATE_PROBES = 100
 _SECONDS_BETWEEN_LINES = 5.0
 _FULL_SCALE = 0.999
@@ -97,7 +98,7 @@ def prepare(
 
     Raises:
         CorpusError: The cache cannot be written.
-        SpecError: eSpeak NG lacks a voice of the corpus.
+        SpecError: An engine lacks a voice of the corpus.
     """
     rate_hz = sample_rate_hz or _suitable_rate_hz(corpus)
     fingerprint = _fingerprint(corpus, rate_hz, max_seconds)
@@ -138,17 +139,17 @@ def usual_rate_hz(corpus: Corpus) -> int:
 
 def _fingerprint(corpus: Corpus, rate_hz: int, max_seconds: float) -> str:
     """Hashes whatever the samples in the cache depend on."""
-    espeak = importlib.metadata.version("espeakng-loader")
+    engines = tuple(map(importlib.metadata.version, _ENGINES))
     codecs = load_codecs().name
     digest = hashlib.sha256(
-        repr((_FORMAT_VERSION, rate_hz, max_seconds, espeak, codecs)).encode()
+        repr((_FORMAT_VERSION, rate_hz, max_seconds, engines, codecs)).encode()
     )
     for each in corpus.utterances:
         digest.update(repr(_identity(each.audio)).encode())
     return digest.hexdigest()[:32]
 
 
-def _identity(audio: Path | SpokenText | JoinedAudio) -> object:
+def _identity(audio: Path | SpokenAudio | JoinedAudio) -> object:
     """Returns all that the samples of an utterance depend on."""
     if isinstance(audio, JoinedAudio):
         return tuple(map(_identity, audio.parts)), audio.gaps_ms, audio.gain_db
@@ -168,8 +169,12 @@ def _fill(
     measurements = np.zeros(len(corpus.utterances), MEASUREMENTS)
     found = set()
     files, joined = len(_files(corpus)), _count(corpus, JoinedAudio)
-    spoken = _count(corpus, SpokenText)
-    kinds = {"recordings": files, "spoken by eSpeak NG": spoken, "joined": joined}
+    spoken = _count(corpus, SpokenAudio)
+    kinds = {
+        "recordings": files,
+        "by synthetic voices": spoken,
+        "joined": joined,
+    }
     counts = " and ".join(f"{n:,} {kind}" for kind, n in kinds.items() if n)
     say(f"decoding utterances of {corpus.name}, once, to the cache: {counts}")
     said = time.monotonic()
@@ -249,8 +254,8 @@ def _decode_one(
 
 
 def _render(
-    audio: SpokenText | JoinedAudio,
-    read: Callable[[Path | SpokenText], tuple[np.ndarray, int]] = read_part,
+    audio: SpokenAudio | JoinedAudio,
+    read: Callable[[Path | SpokenAudio], tuple[np.ndarray, int]] = read_part,
 ) -> tuple[np.ndarray, int]:
     """Speaks or joins; `read` reads what is joined."""
     return audio.render(read) if isinstance(audio, JoinedAudio) else audio.render()
@@ -309,7 +314,7 @@ def _suitable_rate_hz(corpus: Corpus) -> int:
     return TELEPHONE_RATE_HZ if is_narrow else SPEECH_RATE_HZ
 
 
-def _diagnose(audio: Path | SpokenText | JoinedAudio) -> Problem:
+def _diagnose(audio: Path | SpokenAudio | JoinedAudio) -> Problem:
     """Says why audio could not be read."""
     found = map(_diagnose_file, files_of(audio))
     once = Problem("unreadable", str(audio), "it could not be read a first time")

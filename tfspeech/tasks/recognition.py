@@ -1,4 +1,4 @@
-"""What recognisers share: corpora with synthetic voices, batches, validation."""
+"""Data and training of recognisers: synthetic voices, batches, validation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RecognizerData(abc.ABC):
 
     Args of the constructor:
         own: The corpus.
-        corpus: The same with utterances of synthetic voices behind its own.
+        corpus: It with utterances of synthetic voices behind its own.
         synthetic_share: What share of an epoch these are to be.
 
     Attributes:
@@ -53,11 +53,11 @@ class RecognizerData(abc.ABC):
 
     @abc.abstractmethod
     def targets(self, indices: np.ndarray) -> np.ndarray:
-        """What is said in the utterances at these places, as numbers."""
+        """Returns the texts of the utterances at these places as numbers."""
 
     @abc.abstractmethod
     def references(self, indices: np.ndarray) -> tuple[list[str], ...]:
-        """What the task's `evaluate` needs to know of the utterances at these places.
+        """Returns what `evaluate` needs of the utterances at these places.
 
         Returns:
             Lists of what is said, of speakers or of names, as the task takes them.

@@ -167,7 +167,10 @@ def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
 
 
 def load_task(
-    run_dir: Path, vocoder: str | None = None, drop_dead_units: bool = False
+    run_dir: Path,
+    vocoder: str | None = None,
+    language_model: Path | None = None,
+    drop_dead_units: bool = False,
 ) -> tuple[RunConfig, Task]:
     """Loads the best models of a run, with their task.
 
@@ -175,12 +178,15 @@ def load_task(
         run_dir: The run.
         vocoder: For a synthesiser, another vocoder than its own: the directory of a
             vocoder's run, or the spec of one without a network, `griffin_lim(60)`.
+        language_model: For a recogniser of connected speech, the folder that the
+            command `language_model` has written.
         drop_dead_units: Leave out hidden units that say nothing of the input; see
             `SpeechModel.without_dead_units`.
 
     Raises:
         RunError: There is no run, or it has no checkpoint that can be read; or the
-            vocoder is none, or not for this run.
+            vocoder is none, or not for this run; or it takes no language model.
+        TextError: The language model is damaged, or not for this run.
         SpecError: The spec is unknown, or the model takes none; or the vocoder is not
             for its frames.
     """
@@ -199,7 +205,18 @@ def load_task(
         config, task = _without_dead_units(config, task)
     if is_run:
         _take_vocoder(task, Path(vocoder))
+    if language_model is not None:
+        check_takes_language_model(run_dir, config, task)
+        task.use_language_model(language_model)
     return config, task
+
+
+def check_takes_language_model(run_dir: Path, config: RunConfig, task: Task) -> None:
+    """Raises a `RunError` where a task takes no language model."""
+    if not task.takes_language_model:
+        raise RunError(
+            f"{run_dir} holds a run of {config.model}, which takes no language model"
+        )
 
 
 def _without_dead_units(config: RunConfig, task: Task) -> tuple[RunConfig, Task]:

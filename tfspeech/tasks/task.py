@@ -71,6 +71,10 @@ class Task(abc.ABC):
             words and their probability.
         takes_blocks: Whether `transcribe_blocks(blocks, rate_hz)` takes recordings that
             are too long for memory.
+        takes_stream: Whether `transcribe_stream(chunks)` yields what is said while
+            samples come, if the model is causal.
+        takes_language_model: Whether `use_language_model(folder)` has it search for
+            the text that is the most probable under a language model, too.
         speaks: Whether it takes text and returns audio.
         vocodes: Whether it takes acoustic frames and returns audio.
         conditions: What speech can be asked for besides its text.
@@ -82,6 +86,8 @@ class Task(abc.ABC):
     monitor: ClassVar[Monitor]
     recognizes: ClassVar[bool] = False
     takes_blocks: ClassVar[bool] = False
+    takes_stream: ClassVar[bool] = False
+    takes_language_model: ClassVar[bool] = False
     speaks: ClassVar[bool] = False
     vocodes: ClassVar[bool] = False
     conditions: Sequence[Condition] = ()

@@ -30,6 +30,7 @@ from tfspeech.tasks.distillation import (
     losses_with_teacher,
     pin_teacher,
 )
+from tfspeech.tasks.predicted_frames import check_synthesiser, with_predicted_frames
 from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import (
     RunState,
@@ -149,6 +150,7 @@ def _train_and_score(
     start = Path(config.training.init_from) if config.training.init_from else None
     if start is not None and not resumed:
         load_config(start)  # What is wrong there is said before a corpus is read.
+    check_synthesiser(config)
     data = config.read_data()
     _report(data, run_dir if distribution.is_chief else None)
     resolved = config.resolved(data)
@@ -158,8 +160,9 @@ def _train_and_score(
     infos = describe_groups(task)
     if start is not None and not resumed:
         _take_weights(start, task)
+    seen = with_predicted_frames(resolved, task, data)
     done, seconds = _train(
-        resolved, run_dir, task, infos, data, distribution, resumed, is_over
+        resolved, run_dir, task, infos, seen, distribution, resumed, is_over
     )
     if not distribution.is_chief:
         return {}

@@ -14,8 +14,8 @@ import numpy as np
 from scipy.io import wavfile
 
 from tfspeech.audio.samples import as_waveform
-from tfspeech.data.espeak import SpokenText
 from tfspeech.data.manifest import SPLITS, Corpus, Utterance, hold_out
+from tfspeech.data.spoken import SpokenAudio
 from tfspeech.errors import AudioError, CorpusError
 from tfspeech.files import replacing, write_text
 
@@ -133,7 +133,7 @@ def _stored(audio: Any, stored: dict[str, tuple[np.ndarray, int]]) -> str:
     """The path of an audio file, or the name under which samples go to `stored`."""
     if isinstance(audio, (str, os.PathLike)):
         return os.path.abspath(Path(audio).expanduser())
-    if isinstance(audio, SpokenText):
+    if isinstance(audio, SpokenAudio):
         audio = audio.render()
     waveform, rate_hz = as_waveform(audio)
     digest = hashlib.sha256(waveform.tobytes() + str(rate_hz).encode()).hexdigest()

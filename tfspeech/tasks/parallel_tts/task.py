@@ -258,6 +258,24 @@ class ParallelSynthesis(SpeechTask):
             for each, count, length, timing in zip(*map(np.array, rows), strict=True)
         ]
 
+    def aligned_frames(self, data: ParallelTtsData, index: int) -> np.ndarray:
+        """Predicts frames for the durations of a recording.
+
+        Args:
+            data: The corpus.
+            index: Place of the recording.
+
+        Returns:
+            float32 [frames, frame_dim], as many as the recording has.
+
+        Raises:
+            CorpusError: It has no phoneme times, or those of another text.
+        """
+        segments, durations = (each[np.newaxis] for each in data.segments(index))
+        lengths = np.full(1, segments.size, np.int32)
+        (speech,) = self.speak_timed(segments, lengths, durations)
+        return speech.frames
+
     def measure_stds(self, batches: tf.data.Dataset) -> None:
         """Has the model carry errors of its predictions; see `measure_stds`."""
         measure_stds(self.model, batches, self._is_phoneme, self._deltas)

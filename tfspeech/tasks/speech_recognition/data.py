@@ -124,7 +124,7 @@ class SpeechData(RecognizerData):
         return self.transcriber.encode([self.transcripts[i] for i in indices])
 
     def references(self, indices: np.ndarray) -> tuple[list[str], list[str], list[str]]:
-        """What is said in the utterances at these places, their speakers and names."""
+        """Returns texts, speakers and names of the utterances at these places."""
         chosen = [self.corpus.utterances[i] for i in indices]
         said = [self.transcripts[i] for i in indices]
         return said, [u.speaker for u in chosen], [str(u.audio) for u in chosen]

@@ -50,6 +50,14 @@ class Transcriber:
         """Separator of two symbols in a text."""
         return _SPACE if self._config.symbols == "words" else ""
 
+    def write(self, text: str) -> str:
+        """Returns a text as the model would write it; see `transcript`."""
+        return transcript(self._config, text)
+
+    def split(self, written: str) -> list[str]:
+        """Returns the symbols of a transcript."""
+        return split(self._config, written)
+
     def unknown(self, written: str) -> list[str]:
         """Returns the symbols of a transcript that are none of the model's, sorted."""
         return sorted(set(split(self._config, written)) - set(self._numbers))

@@ -15,7 +15,7 @@ from tfspeech.console import say
 from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.manifest import Corpus
-from tfspeech.data.spoken_words import english_voices, spoken_words
+from tfspeech.data.spoken_words import company
 from tfspeech.data.store import prepare
 from tfspeech.tasks.recognition import RecognizerData
 
@@ -34,8 +34,9 @@ class RecognitionDataConfig(DataConfig):
     )
     synthetic_per_label: int = option(
         600,
-        "synthetic utterances of every label, by eSpeak NG in many voices, that are "
-        "mixed into the training set of a corpus of recordings; 0 for none",
+        "synthetic utterances of every label, by eSpeak NG and SVOX Pico in many "
+        "voices, that are mixed into the training set of a corpus of recordings; 0 for "
+        "none",
         NOT_NEGATIVE,
     )
     synthetic_share: float = option(
@@ -112,5 +113,5 @@ def add_synthetic_voices(
     """
     if not any(isinstance(u.audio, Path) for u in corpus.split("train")):
         return corpus
-    spoken = spoken_words(labels, english_voices(), per_label, SYNTHETIC_SEED, "train")
+    spoken = company(labels, per_label, SYNTHETIC_SEED)
     return dataclasses.replace(corpus, utterances=corpus.utterances + spoken)
