@@ -162,10 +162,11 @@ class RnnRecognizer(SpeechModel):
             with_activations: Whether activations are returned, too.
 
         Returns:
-            `logits`, float32 [batch, num_classes]. On request `activations`, the
-            outputs of the recurrent layers before dropout, within (-1, 1), by layer,
-            [batch, frames, units]; and `activation_lengths`, by layer, int32 [batch],
-            in frames.
+            `logits`, float32 [batch, num_classes], and `embedding` [batch, channels],
+            from which `classifier` makes them. On request `activations`, the outputs
+            of the recurrent layers before dropout, within (-1, 1), by layer, [batch,
+            frames, units]; and `activation_lengths`, by layer, int32 [batch], in
+            frames.
         """
         lengths, seeds = inputs["lengths"], inputs.get("seeds")
         frames = self.normalization(inputs["features"])
@@ -183,7 +184,8 @@ class RnnRecognizer(SpeechModel):
             activations[recurrent.name] = frames
             frames = dropout(frames, seeds, training=training)
         pooled = self.pooling(frames, lengths)
-        outputs = {"logits": tf.cast(self.classifier(pooled), tf.float32)}
+        logits = tf.cast(self.classifier(pooled), tf.float32)
+        outputs = {"logits": logits, "embedding": pooled}
         if with_activations:
             outputs["activations"] = activations
             outputs["activation_lengths"] = dict.fromkeys(activations, lengths)

@@ -71,6 +71,8 @@ class Task(abc.ABC):
             words and their probability.
         takes_blocks: Whether `transcribe_blocks(blocks, rate_hz)` takes recordings that
             are too long for memory.
+        adapts: Whether `adapt(corpus)` fits the model to a speaker's recordings, and
+            `calibrate(data, split, false_alarms)` its probabilities to a corpus.
         speaks: Whether it takes text and returns audio.
         vocodes: Whether it takes acoustic frames and returns audio.
         conditions: What speech can be asked for besides its text.
@@ -82,6 +84,7 @@ class Task(abc.ABC):
     monitor: ClassVar[Monitor]
     recognizes: ClassVar[bool] = False
     takes_blocks: ClassVar[bool] = False
+    adapts: ClassVar[bool] = False
     speaks: ClassVar[bool] = False
     vocodes: ClassVar[bool] = False
     conditions: Sequence[Condition] = ()
