@@ -1,3 +1,3 @@
-"""What `make bench` measures, as ratios inside one run."""
+"""Benchmarks of `make bench`: ratios inside one run."""
 
 import tfspeech  # noqa: F401 -- first: it silences TensorFlow's start-up notices.

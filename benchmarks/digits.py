@@ -125,7 +125,7 @@ def _true_words(text: str, rate_hz: int) -> list[np.ndarray]:
 def _pieces(
     waveform: np.ndarray, bounds: list[int], from_hz: int, to_hz: int
 ) -> list[np.ndarray]:
-    """What is between the bounds, without the silence around it, at another rate."""
+    """Returns the part between the bounds, without silence around, at another rate."""
     pieces = []
     for start, end in itertools.pairwise(bounds):
         piece = waveform[start:end]

@@ -45,7 +45,7 @@ def benchmark_limits() -> None:
 
 
 def measure(name: str) -> str:
-    """What a request of `WORST` takes; this process must have done nothing else."""
+    """Measures a request of `WORST`; this process must have done nothing else."""
     small, worst = WORST[name]()
     small()
     before_mb = _peak_mb()

@@ -1,4 +1,4 @@
-"""What diagnostics, clipping and regularization cost, as shares of a step."""
+"""Costs of diagnostics, clipping and regularization, as shares of a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is trained in the benchmarks of the training step: two models with data."""
+"""Models with data for the benchmarks of the training step."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Subject:
     steps: int
 
     def batches(self) -> tf.data.Dataset:
-        """The same few batches over and over, from memory."""
+        """Repeats a few batches from memory."""
         rng = np.random.default_rng(0)
         shape = (8, BATCH)
         features = rng.normal(size=(*shape, *self.feature_shape)).astype(np.float32)

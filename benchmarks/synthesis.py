@@ -39,7 +39,7 @@ def build_task() -> AttentionSynthesis:
 
 
 def batches(task: AttentionSynthesis) -> tf.data.Dataset:
-    """The same few batches over and over, from memory."""
+    """Repeats a few batches from memory."""
     rng = np.random.default_rng(0)
     count = 4
     shape = (count, BATCH)
@@ -68,7 +68,7 @@ def keras_steps() -> Callable[[], object]:
     task = build_task()
 
     class Fitted(keras.Model):
-        """The same model with its loss, in the form that `fit` takes."""
+        """Returns the model with its loss, in the form that `fit` takes."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -9,14 +9,8 @@ import keras
 import tensorflow as tf
 
 from models.config import BELOW_1, Options, Range, option, sizes
-from models.layers import (
-    Dropout,
-    FeatureNormalization,
-    MaskedConv1D,
-    Recurrent,
-    mask_frames,
-)
-from models.model import SpeechModel
+from models.layers import mask_frames
+from models.recognizer import Recognizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +21,11 @@ class CtcRecognizerConfig(Options):
     layers: int = option(2, "number of recurrent layers", search=(1, 2, 3))
     units: int = option(128, "units per recurrent layer and direction", search=sizes)
     bidirectional: bool = option(True, "bidirectional recurrent layers")
+    causal: bool = option(
+        False,
+        "no layer sees a later frame, and recurrent layers have one direction, so that "
+        "the model can transcribe speech while it is spoken",
+    )
     conv_strides: tuple[int, ...] = option(
         (2, 2),
         "stride of each convolution before the recurrent layers; the flag repeated "
@@ -49,7 +48,7 @@ class CtcRecognizerConfig(Options):
 
 
 @keras.saving.register_keras_serializable(package="tfspeech")
-class CtcRecognizer(SpeechModel):
+class CtcRecognizer(Recognizer):
     """Classifier of every frame of padded batches into symbols and the blank.
 
     What the classes of the frames read as is in `models.ctc`.
@@ -72,61 +71,22 @@ class CtcRecognizer(SpeechModel):
         name: str = "ctc_recognizer",
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, name=name, **kwargs)
-        self.feature_dim = feature_dim
+        super().__init__(
+            *(config, feature_dim, config.conv_strides),
+            causal=config.causal,
+            name=name,
+            **kwargs,
+        )
         self.num_symbols = num_symbols
-        policy = self.dtype_policy
-        # Statistics lose too much in half precision.
-        self.normalization = FeatureNormalization(dtype="float32", name="features")
-        self.convolutions = [
-            MaskedConv1D(
-                *(config.conv_filters, config.conv_kernel_size, stride),
-                dtype=policy,
-                name=f"conv_{index}",
-            )
-            for index, stride in enumerate(config.conv_strides)
-        ]
-        self.norms = [
-            keras.layers.LayerNormalization(dtype=policy, name=f"conv_norm_{index}")
-            for index in range(len(config.conv_strides))
-        ]
-        self.recurrent = [
-            Recurrent(
-                *(config.cell, config.units, config.bidirectional),
-                dtype=policy,
-                name=f"recurrent_{index}",
-            )
-            for index in range(config.layers)
-        ]
-        self.conv_dropouts = [
-            Dropout(config.dropout, dtype=policy, name=f"conv_dropout_{index}")
-            for index in range(len(config.conv_strides))
-        ]
-        self.recurrent_dropouts = [
-            Dropout(config.dropout, dtype=policy, name=f"recurrent_dropout_{index}")
-            for index in range(config.layers)
-        ]
         self.classifier = keras.layers.Dense(
-            num_symbols + 1, dtype=policy, name="classifier"
+            num_symbols + 1, dtype=self.dtype_policy, name="classifier"
         )
         self.output_layers = [self.classifier]
-        self.activation_names = tuple(layer.name for layer in self.recurrent)
-        lengths = tf.ones([1], tf.int32)
-        self({"features": tf.zeros([1, 1, feature_dim]), "lengths": lengths})
-
-    @property
-    def signature(self) -> dict[str, tf.TensorSpec]:
-        """The inputs of `call` in recognition."""
-        shape = [None, None, self.feature_dim]
-        return {
-            "features": tf.TensorSpec(shape, tf.float32, "features"),
-            "lengths": tf.TensorSpec([None], tf.int32, "lengths"),
-        }
+        self.create_weights()
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, as JSON knows them."""
-        sizes = {"feature_dim": self.feature_dim, "num_symbols": self.num_symbols}
-        return super().get_config() | sizes
+        return super().get_config() | {"num_symbols": self.num_symbols}
 
     def call(
         self,
@@ -137,38 +97,59 @@ class CtcRecognizer(SpeechModel):
         """Scores a batch.
 
         Args:
-            inputs: `features` float32 [batch, frames, feature_dim] and `lengths` int32
-                [batch], in frames; and `seeds` int64 [batch] of the dropout, drawn
-                where they are not given.
+            inputs: As of `encode`.
             training: Whether dropout is on.
             with_activations: Whether activations are returned, too.
 
         Returns:
             `logits`, float32 [batch, frames, num_symbols + 1], of the symbols and, at
             the place `models.ctc.BLANK`, the blank, 0 beyond the lengths; and
-            `logit_lengths` int32 [batch], in frames. On request `activations`, the
-            outputs of the recurrent layers before dropout, within (-1, 1), by layer,
-            [batch, frames, units]; and `activation_lengths`, by layer, int32 [batch],
-            in frames.
+            `logit_lengths` int32 [batch], in frames. On request `activations` and
+            `activation_lengths`; see `encode`.
         """
-        lengths, seeds = inputs["lengths"], inputs.get("seeds")
-        frames = self.normalization(inputs["features"])
-        frames = tf.cast(frames, self.compute_dtype)
-        for convolution, norm, dropout in zip(
-            self.convolutions, self.norms, self.conv_dropouts, strict=True
-        ):
-            frames, lengths = convolution(frames, lengths)
-            frames = dropout(tf.nn.silu(norm(frames)), seeds, training=training)
-        activations = {}
-        for recurrent, dropout in zip(
-            self.recurrent, self.recurrent_dropouts, strict=True
-        ):
-            frames = recurrent(frames, lengths)
-            activations[recurrent.name] = frames
-            frames = dropout(frames, seeds, training=training)
+        frames, lengths, measured = self.encode(inputs, training)
         logits = tf.cast(self.classifier(frames), tf.float32)
         outputs = {"logits": mask_frames(logits, lengths), "logit_lengths": lengths}
-        if with_activations:
-            outputs["activations"] = activations
-            outputs["activation_lengths"] = dict.fromkeys(activations, lengths)
-        return outputs
+        return outputs | (measured if with_activations else {})
+
+    @property
+    def past_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the tensors of a row that `stream` needs from one call to the next.
+
+        All are float32, and 0 at the start of an utterance.
+        """
+        config = self.config
+        channels = [self.feature_dim, *[config.conv_filters] * len(self.convolutions)]
+        return {
+            layer.name: (config.conv_kernel_size - 1, count)
+            for layer, count in zip(self.convolutions, channels, strict=False)
+        } | {layer.name: (layer.states, layer.units) for layer in self.recurrent}
+
+    def stream(
+        self, features: tf.Tensor, lengths: tf.Tensor, past: dict[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Scores the next frames of utterances; only a causal model can.
+
+        Args:
+            features: float32 [batch, frames, feature_dim], at least one frame.
+            lengths: How many of them are valid, int32 [batch]: a multiple of the
+                product of the strides but at the end of an utterance.
+            past: Of the frames before, [batch, *shape of `past_shapes`].
+
+        Returns:
+            The logits, float32 [batch, frames, num_symbols + 1], and their lengths,
+            int32 [batch], as of `call`; and the `past` of the frames that follow.
+        """
+        after = {}
+        frames = tf.cast(self.normalization(features), self.compute_dtype)
+        past = {name: tf.cast(each, frames.dtype) for name, each in past.items()}
+        for layer, norm in zip(self.convolutions, self.norms, strict=True):
+            frames, lengths, after[layer.name] = layer.stream(
+                frames, lengths, past[layer.name]
+            )
+            frames = tf.nn.silu(norm(frames))
+        for layer in self.recurrent:
+            frames, after[layer.name] = layer.stream(frames, lengths, past[layer.name])
+        after = {name: tf.cast(each, tf.float32) for name, each in after.items()}
+        logits = tf.cast(self.classifier(frames), tf.float32)
+        return mask_frames(logits, lengths), lengths, after

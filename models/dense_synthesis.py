@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from models.config import Options, option, sizes
 from models.layers import FeatureNormalization, mask_frames
+from models.layers.dead_units import drop_constant_units
 from models.model import SpeechModel
 
 ACTIVATIONS = ("relu", "silu", "tanh", "sigmoid")
@@ -197,6 +198,21 @@ class DenseSynthesis(SpeechModel):
         """The arguments of the constructor, as JSON knows them."""
         sizes = {"feature_dim": self.feature_dim, "target_dim": self.target_dim}
         return super().get_config() | sizes
+
+    def without_dead_units(self) -> Self:
+        """Returns the model without hidden units that are constant."""
+        arrays, units = {}, []
+        for net in (self.acoustic, self.duration):
+            layers = [*net.hidden, net.last]
+            found = drop_constant_units(layers)
+            for layer, weights in zip(layers, found, strict=True):
+                arrays |= {layer.kernel.path: weights.kernel}
+                arrays |= {layer.bias.path: weights.bias}
+            units.append(tuple(weights.bias.size for weights in found[:-1]))
+        config = dataclasses.replace(
+            self.config, hidden_units=units[0], duration_units=units[1]
+        )
+        return self if config == self.config else self._smaller(config, arrays)
 
     def call(
         self, inputs: dict[str, tf.Tensor], training: bool = False

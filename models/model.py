@@ -7,6 +7,7 @@ import typing
 from typing import Any, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from models.config import Options, restored
@@ -49,6 +50,28 @@ class SpeechModel(keras.Model):
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Does nothing when a model is loaded: its constructor has made all weights."""
+
+    def without_dead_units(self) -> Self:
+        """Returns the model without hidden units that say nothing of the input.
+
+        Its outputs are the same but for rounding. It is the model itself where no unit
+        can be left out.
+        """
+        return self
+
+    def _smaller(self, config: Options, arrays: dict[str, np.ndarray]) -> Self:
+        """Builds the model of another configuration, with weights of this one.
+
+        Args:
+            config: With sizes that are smaller.
+            arrays: Path of a weight -> its values, where they are not those of here.
+        """
+        smaller = type(self).from_config(
+            self.get_config() | {"config": dataclasses.asdict(config)}
+        )
+        for weight, own in zip(smaller.weights, self.weights, strict=True):
+            weight.assign(arrays.get(own.path, own))
+        return smaller
 
     def export(self, filepath: str, *args: Any, **kwargs: Any) -> None:
         """Exports `call` for inference, for batches and lengths of any size.

@@ -263,12 +263,12 @@ class ParallelTts(SpeechModel):
         """Predicts frames with predicted pitch and energy; see `call`.
 
         Args:
-            inputs: Those of `call` without prosody; and `energy` float32 [batch], by
-                how much that of every segment is to be raised.
+            inputs: Those of `call` without prosody; and `energy` float32 [batch,
+                segments or 1], by how much that of segments is to be raised.
         """
         encoded = self._encode(inputs)
         prosody = self._variances(encoded, inputs)[1]
-        raised = inputs["energy"][:, tf.newaxis, tf.newaxis]
+        raised = tf.expand_dims(inputs["energy"], 2)
         prosody += tf.pad(raised, [[0, 0], [0, 0], [1, 0]])
         return self._decode(encoded, prosody, inputs)
 

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
 
 from models.config import BELOW_1, NOT_NEGATIVE, Options, Range, option, sizes
-from models.layers import (
-    AttentionPooling,
-    Dropout,
-    FeatureNormalization,
-    LastPooling,
-    MaskedConv1D,
-    MeanPooling,
-    Recurrent,
-)
-from models.model import SpeechModel
+from models.layers import AttentionPooling, LastPooling, MeanPooling
+from models.recognizer import Recognizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +38,14 @@ class RnnRecognizerConfig(Options):
     pooling: str = option(
         "attention", "pooling over time", choices=("last", "mean", "attention")
     )
+    pooling_units: int = option(
+        0, "hidden units of attention pooling, 0 for as many as units", NOT_NEGATIVE
+    )
     dropout: float = option(0.2, "dropout rate", BELOW_1, search=Range(0.0, 0.5))
 
 
 @keras.saving.register_keras_serializable(package="tfspeech")
-class RnnRecognizer(SpeechModel):
+class RnnRecognizer(Recognizer):
     """Classifier of padded batches of feature sequences into words.
 
     Args of the constructor:
@@ -71,49 +66,18 @@ class RnnRecognizer(SpeechModel):
         name: str = "rnn_recognizer",
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, name=name, **kwargs)
-        self.feature_dim = feature_dim
+        strides = [config.conv_stride] * config.conv_layers
+        super().__init__(
+            *(config, feature_dim, strides, config.tied_convolutions),
+            name=name,
+            **kwargs,
+        )
         self.num_classes = num_classes
         policy = self.dtype_policy
-        # Statistics lose too much in half precision.
-        self.normalization = FeatureNormalization(dtype="float32", name="features")
-        self.convolutions = [
-            MaskedConv1D(
-                config.conv_filters,
-                config.conv_kernel_size,
-                config.conv_stride,
-                config.tied_convolutions and channels == config.conv_filters,
-                dtype=policy,
-                name=f"conv_{index}",
-            )
-            for index, channels in enumerate(
-                [feature_dim, *[config.conv_filters] * config.conv_layers][:-1]
-            )
-        ]
-        self.norms = [
-            keras.layers.LayerNormalization(dtype=policy, name=f"conv_norm_{index}")
-            for index in range(config.conv_layers)
-        ]
-        self.recurrent = [
-            Recurrent(
-                config.cell,
-                config.units,
-                config.bidirectional,
-                dtype=policy,
-                name=f"recurrent_{index}",
-            )
-            for index in range(config.layers)
-        ]
-        self.conv_dropouts = [
-            Dropout(config.dropout, dtype=policy, name=f"conv_dropout_{index}")
-            for index in range(config.conv_layers)
-        ]
-        self.recurrent_dropouts = [
-            Dropout(config.dropout, dtype=policy, name=f"recurrent_dropout_{index}")
-            for index in range(config.layers)
-        ]
         if config.pooling == "attention":
-            self.pooling = AttentionPooling(config.units, dtype=policy, name="pooling")
+            self.pooling = AttentionPooling(
+                config.pooling_units or config.units, dtype=policy, name="pooling"
+            )
         elif config.pooling == "mean":
             self.pooling = MeanPooling(dtype=policy, name="pooling")
         else:
@@ -124,27 +88,29 @@ class RnnRecognizer(SpeechModel):
             num_classes, dtype=policy, name="classifier"
         )
         self.output_layers = [self.classifier]
-        self.activation_names = tuple(layer.name for layer in self.recurrent)
-        self(
-            {
-                "features": tf.zeros([1, 1, feature_dim]),
-                "lengths": tf.ones([1], "int32"),
-            }
-        )
-
-    @property
-    def signature(self) -> dict[str, tf.TensorSpec]:
-        """The inputs of `call` in recognition."""
-        shape = [None, None, self.feature_dim]
-        return {
-            "features": tf.TensorSpec(shape, tf.float32, "features"),
-            "lengths": tf.TensorSpec([None], tf.int32, "lengths"),
-        }
+        self.create_weights()
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, as JSON knows them."""
-        sizes = {"feature_dim": self.feature_dim, "num_classes": self.num_classes}
-        return super().get_config() | sizes
+        return super().get_config() | {"num_classes": self.num_classes}
+
+    def without_dead_units(self) -> Self:
+        """Returns the model without units that are always 0, or that no score sees.
+
+        These are recurrent units and those of attention pooling.
+        """
+        if not isinstance(self.pooling, AttentionPooling):
+            return super().without_dead_units()
+        config, arrays, rows = self._live_states()
+        hidden, score = self.pooling.hidden, self.pooling.score
+        places = self.pooling.live_units()
+        if config == self.config and len(places) == hidden.units:
+            return self
+        config = dataclasses.replace(config, pooling_units=len(places))
+        arrays[hidden.kernel.path] = hidden.kernel.numpy()[rows][:, places]
+        arrays[hidden.bias.path] = hidden.bias.numpy()[places]
+        arrays[score.kernel.path] = score.kernel.numpy()[places]
+        return self._smaller(config, arrays)
 
     def call(
         self,
@@ -155,38 +121,17 @@ class RnnRecognizer(SpeechModel):
         """Scores a batch.
 
         Args:
-            inputs: `features` float32 [batch, frames, feature_dim] and `lengths` int32
-                [batch], in frames; and `seeds` int64 [batch] of the dropout, drawn
-                where they are not given.
+            inputs: As of `encode`.
             training: Whether dropout is on.
             with_activations: Whether activations are returned, too.
 
         Returns:
             `logits`, float32 [batch, num_classes], and `embedding` [batch, channels],
-            from which `classifier` makes them. On request `activations`, the outputs
-            of the recurrent layers before dropout, within (-1, 1), by layer, [batch,
-            frames, units]; and `activation_lengths`, by layer, int32 [batch], in
-            frames.
+            from which `classifier` makes them. On request `activations` and
+            `activation_lengths`; see `encode`.
         """
-        lengths, seeds = inputs["lengths"], inputs.get("seeds")
-        frames = self.normalization(inputs["features"])
-        frames = tf.cast(frames, self.compute_dtype)
-        for convolution, norm, dropout in zip(
-            self.convolutions, self.norms, self.conv_dropouts, strict=True
-        ):
-            frames, lengths = convolution(frames, lengths)
-            frames = dropout(tf.nn.silu(norm(frames)), seeds, training=training)
-        activations = {}
-        for recurrent, dropout in zip(
-            self.recurrent, self.recurrent_dropouts, strict=True
-        ):
-            frames = recurrent(frames, lengths)
-            activations[recurrent.name] = frames
-            frames = dropout(frames, seeds, training=training)
+        frames, lengths, measured = self.encode(inputs, training)
         pooled = self.pooling(frames, lengths)
         logits = tf.cast(self.classifier(pooled), tf.float32)
         outputs = {"logits": logits, "embedding": pooled}
-        if with_activations:
-            outputs["activations"] = activations
-            outputs["activation_lengths"] = dict.fromkeys(activations, lengths)
-        return outputs
+        return outputs | (measured if with_activations else {})

@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 
 from models.config import Options, option, sizes
-from models.layers import FeatureNormalization, mask_frames
+from models.layers import mask_frames
 from models.layers.cepstral_filter import cepstral_response, filter_frames
 from models.layers.convolution_block import ConvolutionBlock
-from models.model import SpeechModel
+from models.vocoder import VocoderNetwork
 
 # The logarithm of the gain of a filter whose parameters are 0: that of quiet speech.
 _LOG_GAIN = -4.0
@@ -32,7 +32,7 @@ class SourceFilterConfig(Options):
 
 
 @keras.saving.register_keras_serializable(package="tfspeech")
-class SourceFilter(SpeechModel):
+class SourceFilter(VocoderNetwork):
     """Speech as a sum of filtered pulses and filtered noise.
 
     X. Wang, S. Takaki, J. Yamagishi, "Neural Source-Filter Waveform Models for
@@ -46,9 +46,10 @@ class SourceFilter(SpeechModel):
         hop_length: Samples from one frame to the next.
 
     Attributes:
-        normalization: Of the frames.
         fft_length: Samples that a filter has for the part of a signal under its window.
     """
+
+    signals = "pulses", "noise"
 
     def __init__(
         self,
@@ -58,14 +59,10 @@ class SourceFilter(SpeechModel):
         name: str = "source_filter",
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, name=name, **kwargs)
-        self.frame_dim = frame_dim
-        self.hop_length = hop_length
-        self.autocast = False  # Half precision would be heard in pulses and noise.
+        super().__init__(config, frame_dim, hop_length, name=name, **kwargs)
         # Two hops are filtered, and two are for what the filters add behind them.
         self.fft_length = 1 << (4 * hop_length - 1).bit_length()
         policy = self.dtype_policy
-        self.normalization = FeatureNormalization(dtype="float32", name="frames")
         self.blocks = [
             ConvolutionBlock(
                 config.channels,
@@ -90,37 +87,12 @@ class SourceFilter(SpeechModel):
             )
         )
         self.output_layers = [self.pulse_filter, self.noise_filter]
-        source = tf.zeros([1, 1, hop_length])
-        frames, lengths = tf.zeros([1, 1, frame_dim]), tf.ones([1], tf.int32)
-        self(
-            {
-                "frames": frames,
-                "frame_lengths": lengths,
-                "pulses": source,
-                "noise": source,
-            }
-        )
+        self.make_weights()
 
     @property
     def look_ahead(self) -> int:
         """How many frames after its own a filter depends on, and as many before."""
         return self.config.layers * (self.config.kernel_size // 2)
-
-    @property
-    def signature(self) -> dict[str, tf.TensorSpec]:
-        """The inputs of `call`."""
-        source = [None, None, self.hop_length]
-        return {
-            "frames": tf.TensorSpec([None, None, self.frame_dim], name="frames"),
-            "frame_lengths": tf.TensorSpec([None], tf.int32, "frame_lengths"),
-            "pulses": tf.TensorSpec(source, name="pulses"),
-            "noise": tf.TensorSpec(source, name="noise"),
-        }
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor, as JSON knows them."""
-        sizes = {"frame_dim": self.frame_dim, "hop_length": self.hop_length}
-        return super().get_config() | sizes
 
     def call(
         self, inputs: dict[str, tf.Tensor], training: bool = False
@@ -138,8 +110,7 @@ class SourceFilter(SpeechModel):
             centre of a frame to that of the next; 0 from the last valid frame on.
         """
         lengths = inputs["frame_lengths"]
-        frames = self.normalization(mask_frames(inputs["frames"], lengths))
-        hidden = tf.cast(frames, self.compute_dtype)
+        hidden = self.normalized(inputs["frames"], lengths)
         for index, block in enumerate(self.blocks):
             convolved = block(hidden, lengths)
             hidden = convolved + hidden if index else convolved

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.config import Options, option, sizes
-from models.layers import FeatureNormalization, mask_frames
+from models.layers import mask_frames
 from models.layers.convolution_block import ConvolutionBlock
 from models.layers.mu_law import (
     LEVELS,
@@ -19,7 +19,7 @@ from models.layers.mu_law import (
     mu_law_levels,
     mu_law_samples,
 )
-from models.model import SpeechModel
+from models.vocoder import VocoderNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class WaveNetConfig(Options):
 
 
 @keras.saving.register_keras_serializable(package="tfspeech")
-class WaveNet(SpeechModel):
+class WaveNet(VocoderNetwork):
     """Distribution of every sample, given those before and acoustic frames.
 
     A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016: gated
@@ -50,10 +50,9 @@ class WaveNet(SpeechModel):
         config: The architecture.
         frame_dim: Values of a frame.
         hop_length: Samples from one frame to the next.
-
-    Attributes:
-        normalization: Of the frames.
     """
+
+    signals = ("waveform",)
 
     def __init__(
         self,
@@ -63,17 +62,13 @@ class WaveNet(SpeechModel):
         name: str = "wavenet",
         **kwargs: Any,
     ) -> None:
-        super().__init__(config, name=name, **kwargs)
-        self.frame_dim = frame_dim
-        self.hop_length = hop_length
-        self.autocast = False  # Samples are to keep their precision.
+        super().__init__(config, frame_dim, hop_length, name=name, **kwargs)
         self._dilations = [2**i for i in range(config.dilations)] * config.cycles
         layers, policy = len(self._dilations), self.dtype_policy
 
         def dense(units: int, name: str) -> keras.layers.Dense:
             return keras.layers.Dense(units, dtype=policy, name=name)
 
-        self.normalization = FeatureNormalization(dtype="float32", name="frames")
         self.frame_blocks = [
             ConvolutionBlock(
                 *(config.frame_channels, 3, tf.nn.silu, 0.0),
@@ -93,28 +88,7 @@ class WaveNet(SpeechModel):
         self.hidden = dense(config.skip_channels, "hidden")
         self.last = dense(LEVELS, "last")
         self.output_layers = [self.last]
-        self(
-            {
-                "frames": tf.zeros([1, 1, frame_dim]),
-                "frame_lengths": tf.ones([1], tf.int32),
-                "waveform": tf.zeros([1, 1, hop_length]),
-            }
-        )
-
-    @property
-    def signature(self) -> dict[str, tf.TensorSpec]:
-        """The inputs of `call`."""
-        shape = [None, None, self.hop_length]
-        return {
-            "frames": tf.TensorSpec([None, None, self.frame_dim], name="frames"),
-            "frame_lengths": tf.TensorSpec([None], tf.int32, "frame_lengths"),
-            "waveform": tf.TensorSpec(shape, name="waveform"),
-        }
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments of the constructor, as JSON knows them."""
-        sizes = {"frame_dim": self.frame_dim, "hop_length": self.hop_length}
-        return super().get_config() | sizes
+        self.make_weights()
 
     def call(
         self, inputs: dict[str, tf.Tensor], training: bool = False
@@ -165,58 +139,75 @@ class WaveNet(SpeechModel):
         Returns:
             float32 [batch, frames, hop_length], 0 from the last valid frame on.
         """
-        conditions = self._conditions(frames, lengths)
         batch, count = tf.unstack(tf.shape(frames)[:2])
-        dilations = tf.constant(self._dilations)
-        # The cached values of a layer lie behind those of the layers before it.
-        starts = tf.constant(np.cumsum([0, *self._dilations[:-1]]), tf.int32)
-        channels = self.config.channels
-        cache = tf.zeros([sum(self._dilations), batch, channels], self.compute_dtype)
-        conditions = tf.transpose(conditions, [1, 2, 0, 3])
+        # Behind one another lie the steps, the layers and the utterances.
+        conditions = tf.transpose(self._conditions(frames, lengths), [1, 2, 0, 3])
         drawn = tf.transpose(drawn)
+        size = [sum(self._dilations), batch, self.config.channels]
+        # The last hop is behind the last valid frame of all.
+        samples = (count - 1) * self.hop_length
 
         def step(
             number: tf.Tensor, level: tf.Tensor, cache: tf.Tensor, found: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
-            places = starts + number % dilations
-            past = tf.gather(cache, places)
             condition = conditions[number // self.hop_length]
-            entered = []
-
-            def with_past(index: int, values: tf.Tensor) -> tf.Tensor:
-                entered.append(values)
-                return tf.concat([past[index], values], axis=1)
-
-            logits = self._logits(
-                level, with_past, lambda index, x: _gated(x + condition[index])
-            )
-            shares = tf.cumsum(tf.nn.softmax(logits), axis=1)
-            below = tf.cast(shares < drawn[number][:, tf.newaxis], tf.int32)
-            # Rounding may leave the sum of all shares below what was drawn.
-            classes = tf.minimum(tf.reduce_sum(below, axis=1), LEVELS - 1)
-            cache = tf.tensor_scatter_nd_update(
-                cache, places[:, tf.newaxis], tf.stack(entered)
-            )
+            logits, cache = self._next(number, level, condition, cache)
+            classes = _chosen(logits, drawn[number])
             level = mu_law_levels(classes)[:, tf.newaxis]
             return number + 1, level, cache, found.write(number, classes)
 
-        # The last hop is behind the last valid frame of all.
-        samples = (count - 1) * self.hop_length
-        found = tf.TensorArray(tf.int32, samples, element_shape=[None])
         *_, found = tf.while_loop(
             lambda number, *_: number < samples,
             step,
-            (tf.constant(0), tf.zeros([batch, 1]), cache, found),
+            (
+                tf.constant(0),
+                tf.zeros([batch, 1]),
+                tf.zeros(size, self.compute_dtype),
+                tf.TensorArray(tf.int32, samples, element_shape=[None]),
+            ),
         )
         waveform = mu_law_samples(tf.transpose(found.stack()))
         waveform = tf.pad(waveform, [[0, 0], [0, self.hop_length]])
         waveform = tf.reshape(waveform, [batch, count, self.hop_length])
         return mask_frames(waveform, lengths - 1)
 
+    def _next(
+        self,
+        number: tf.Tensor,
+        level: tf.Tensor,
+        condition: tf.Tensor,
+        cache: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Predicts one sample, and caches what later ones need of it.
+
+        Args:
+            number: Of the sample, int32.
+            level: Of the sample before, float32 [batch, 1].
+            condition: What its frame adds to the gates, [layers, batch, gates].
+            cache: Inputs of the layers, [sum of dilations, batch, channels].
+
+        Returns:
+            The logits, float32 [batch, 256], and the cache of the next sample.
+        """
+        # The cached values of a layer lie behind those of the layers before it.
+        starts = tf.constant(np.cumsum([0, *self._dilations[:-1]]), tf.int32)
+        places = starts + number % tf.constant(self._dilations)
+        past = tf.gather(cache, places)
+        entered = []
+
+        def with_past(index: int, values: tf.Tensor) -> tf.Tensor:
+            entered.append(values)
+            return tf.concat([past[index], values], axis=1)
+
+        logits = self._logits(
+            level, with_past, lambda index, x: _gated(x + condition[index])
+        )
+        places = places[:, tf.newaxis]
+        return logits, tf.tensor_scatter_nd_update(cache, places, tf.stack(entered))
+
     def _conditions(self, frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """What frames add to the gates, [batch, frames, layers, gates]."""
-        frames = self.normalization(mask_frames(frames, lengths))
-        hidden = tf.cast(frames, self.compute_dtype)
+        """Returns the frames' part of the gates, [batch, frames, layers, gates]."""
+        hidden = self.normalized(frames, lengths)
         for block in self.frame_blocks:
             hidden = block(hidden, lengths)
         shape = [*tf.unstack(tf.shape(hidden)[:2]), len(self._dilations)]
@@ -253,3 +244,16 @@ def _gated(values: tf.Tensor) -> tf.Tensor:
     """Multiplies the tanh of half of the channels by the sigmoid of the others."""
     filters, gates = tf.split(values, 2, axis=-1)
     return tf.tanh(filters) * tf.sigmoid(gates)
+
+
+def _chosen(logits: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+    """Chooses classes, int32 [batch], by where in their distributions samples are.
+
+    Args:
+        logits: float32 [batch, classes].
+        drawn: In [0, 1), float32 [batch].
+    """
+    shares = tf.cumsum(tf.nn.softmax(logits), axis=1)
+    below = tf.cast(shares < drawn[:, tf.newaxis], tf.int32)
+    # Rounding may leave the sum of all shares below what was drawn.
+    return tf.minimum(tf.reduce_sum(below, axis=1), LEVELS - 1)

@@ -1,10 +1,12 @@
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
+from filelock import FileLock
 from small_flags import SMALL, SMALL_TRANSCRIBER, TONES_HZ
 
 from tfspeech import console
@@ -36,69 +38,102 @@ def _private_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tones(tmp_path_factory) -> Path:
-    """A corpus of three "words", tones of different pitch, in the folder layout."""
-    root = tmp_path_factory.mktemp("tones")
-    rng = np.random.default_rng(0)
-    for label, hz in TONES_HZ.items():
-        (root / label).mkdir()
-        for speaker in range(12):
-            for take in range(2):
-                time = np.arange(int(8000 * rng.uniform(0.2, 0.4))) / 8000
-                wave = 0.3 * np.sin(2 * np.pi * hz * rng.uniform(0.95, 1.05) * time)
-                wave += rng.normal(size=time.size) * 0.003
-                name = f"s{speaker:02}_nohash_{take}.wav"
-                soundfile.write(root / label / name, wave, 8000)
-    return root
+def build_once(tmp_path_factory, worker_id):
+    """Fills a folder in the first of the processes of a test run that wants it."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base if worker_id == "master" else base.parent) / "built"
+    place.mkdir(exist_ok=True)
+
+    def build(name, fill):
+        folder, partial = place / name, place / f"{name}.partial"
+        with FileLock(place / f"{name}.lock"):
+            if not folder.exists():
+                shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir()
+                fill(partial)
+                partial.rename(folder)
+        return folder
+
+    return build
 
 
 @pytest.fixture(scope="session")
-def small_run(tones, tmp_path_factory) -> Path:
-    """A finished run of a small model on the tones."""
-    from tfspeech import train
+def tones(build_once) -> Path:
+    """A corpus of three "words", tones of different pitch, in the folder layout."""
 
-    run_dir = tmp_path_factory.mktemp("runs") / "small"
-    config, *_ = train.parse(["--data", f"folder:{tones}", *SMALL])
-    results = train.run(config, run_dir)
-    assert results["accuracy"] > 0.9
-    return run_dir
+    def fill(root):
+        rng = np.random.default_rng(0)
+        for label, hz in TONES_HZ.items():
+            (root / label).mkdir()
+            for speaker in range(12):
+                for take in range(2):
+                    time = np.arange(int(8000 * rng.uniform(0.2, 0.4))) / 8000
+                    wave = 0.3 * np.sin(2 * np.pi * hz * rng.uniform(0.95, 1.05) * time)
+                    wave += rng.normal(size=time.size) * 0.003
+                    name = f"s{speaker:02}_nohash_{take}.wav"
+                    soundfile.write(root / label / name, wave, 8000)
+
+    return build_once("tones", fill)
+
+
+@pytest.fixture(scope="session")
+def sentences(build_once) -> Path:
+    """A manifest of 24 short sentences in one synthetic voice."""
+    from tfspeech.data.espeak import SpokenText
+
+    def fill(folder):
+        rows = ["path\ttext\tsplit"]
+        for first, colour in enumerate(
+            ("red", "green", "blue", "white", "black", "old")
+        ):
+            for second, thing in enumerate(("box", "bird", "door", "hat")):
+                text = f"the {colour} {thing}."
+                waveform, rate_hz = SpokenText(text, rate_wpm=240).render()
+                name = text.replace(" ", "_") + "wav"
+                soundfile.write(folder / name, waveform, rate_hz)
+                split = {0: "test", 1: "validation"}.get((first + second) % 6, "train")
+                rows.append(f"{name}\t{text}\t{split}")
+        (folder / "list.tsv").write_text("\n".join(rows))
+
+    return build_once("sentences", fill) / "list.tsv"
+
+
+@pytest.fixture(scope="session")
+def phoneme_times(sentences, build_once) -> Path:
+    """A folder with a TextGrid for each of the sentences."""
+    from tfspeech.data.espeak import SpokenText
+    from tfspeech.data.textgrid import Interval, write_textgrid
+    from tfspeech.text.phonemes import PAUSE, text_to_phonemes
+
+    def fill(folder):
+        for row in sentences.read_text().splitlines()[1:]:
+            name, text, _ = row.split("\t")
+            _, _, times = SpokenText(text, rate_wpm=240).render_with_phonemes()
+            phones = [Interval(t.start_s, t.end_s, t.phoneme) for t in times]
+            spoken = iter([phone for phone in phones if phone.label != PAUSE])
+            words = []
+            for word, sounds in zip(
+                text[:-1].split(), text_to_phonemes(text), strict=True
+            ):
+                own = [next(spoken) for _ in sounds]
+                words.append(Interval(own[0].start_s, own[-1].end_s, word))
+            tiers = {"words": words, "phones": phones}
+            path = folder / Path(name).with_suffix(".TextGrid")
+            write_textgrid(path, tiers, times[-1].end_s)
+
+    return build_once("phoneme_times", fill)
+
+
+@pytest.fixture(scope="session")
+def tones_flags(tones) -> list[str]:
+    """How a small recogniser of tones is trained."""
+    return ["--data", f"folder:{tones}", *SMALL]
 
 
 @pytest.fixture(scope="session")
 def transcriber_flags(tones) -> list[str]:
     """How a small recogniser of strings of tones is trained."""
     return [*SMALL_TRANSCRIBER, "--data", f"strings:folder:{tones}"]
-
-
-@pytest.fixture(scope="session")
-def small_transcriber(transcriber_flags, tmp_path_factory) -> Path:
-    """A finished run of a small recogniser, which hears some of the tones."""
-    from tfspeech import train
-
-    run_dir = tmp_path_factory.mktemp("runs") / "small_transcriber"
-    config, *_ = train.parse(transcriber_flags)
-    results = train.run(config, run_dir)
-    assert results["wer"] < 0.9
-    return run_dir
-
-
-@pytest.fixture(scope="session")
-def sentences(tmp_path_factory) -> Path:
-    """A manifest of 24 short sentences in one synthetic voice."""
-    from tfspeech.data.espeak import SpokenText
-
-    folder = tmp_path_factory.mktemp("sentences")
-    rows = ["path\ttext\tsplit"]
-    for first, colour in enumerate(("red", "green", "blue", "white", "black", "old")):
-        for second, thing in enumerate(("box", "bird", "door", "hat")):
-            text = f"the {colour} {thing}."
-            waveform, rate_hz = SpokenText(text, rate_wpm=240).render()
-            name = text.replace(" ", "_") + "wav"
-            soundfile.write(folder / name, waveform, rate_hz)
-            split = {0: "test", 1: "validation"}.get((first + second) % 6, "train")
-            rows.append(f"{name}\t{text}\t{split}")
-    (folder / "list.tsv").write_text("\n".join(rows))
-    return folder / "list.tsv"
 
 
 SMALL_VOICE = [
@@ -116,46 +151,20 @@ def voice_flags(sentences) -> list[str]:
     return [*SMALL_VOICE, "--data", f"manifest:{sentences}"]
 
 
-@pytest.fixture(scope="session")
-def small_voice(voice_flags, tmp_path_factory) -> Path:
-    """A finished run of a small synthesiser, which speaks but says nothing yet."""
-    from tfspeech import train
-
-    run_dir = tmp_path_factory.mktemp("runs") / "small_voice"
-    config, *_ = train.parse(voice_flags)
-    results = train.run(config, run_dir)
-    assert results["sentences"] == 4
-    return run_dir
-
-
-@pytest.fixture(scope="session")
-def phoneme_times(sentences, tmp_path_factory) -> Path:
-    """A folder with a TextGrid for each of the sentences."""
-    from tfspeech.data.espeak import SpokenText
-    from tfspeech.data.textgrid import Interval, write_textgrid
-    from tfspeech.text.phonemes import PAUSE, text_to_phonemes
-
-    folder = tmp_path_factory.mktemp("phoneme_times")
-    for row in sentences.read_text().splitlines()[1:]:
-        name, text, _ = row.split("\t")
-        _, _, times = SpokenText(text, rate_wpm=240).render_with_phonemes()
-        phones = [Interval(t.start_s, t.end_s, t.phoneme) for t in times]
-        spoken = iter([phone for phone in phones if phone.label != PAUSE])
-        words = []
-        for word, sounds in zip(text[:-1].split(), text_to_phonemes(text), strict=True):
-            own = [next(spoken) for _ in sounds]
-            words.append(Interval(own[0].start_s, own[-1].end_s, word))
-        tiers = {"words": words, "phones": phones}
-        path = folder / Path(name).with_suffix(".TextGrid")
-        write_textgrid(path, tiers, times[-1].end_s)
-    return folder
-
+SMALL_FRAMES = ["--sample-rate-hz=8000", "--num-mels=16", "--lpc-order=8"]
 
 SMALL_DENSE = [
-    *("dense_synthesis", "--sample-rate-hz=8000", "--num-mels=16", "--lpc-order=8"),
+    *("dense_synthesis", *SMALL_FRAMES),
     *("--hidden-units=24", "--hidden-units=16", "--duration-units=8"),
     *("--linguistic-dim=90", "--epochs=2", "--batch-size=4", "--warmup-steps=0"),
     "--validation-sentences=2",
+]
+
+SMALL_PARALLEL = [
+    *("parallel_tts", *SMALL_FRAMES),
+    *("--units=16", "--encoder-layers=2", "--attention-layers=1", "--body-layers=2"),
+    *("--kernel-size=3", "--heads=2", "--linguistic-dim=90", "--epochs=2"),
+    *("--batch-size=4", "--warmup-steps=0", "--validation-sentences=2"),
 ]
 
 
@@ -167,44 +176,31 @@ def dense_flags(sentences, phoneme_times) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def small_dense(dense_flags, tmp_path_factory) -> Path:
-    """A finished run of a small dense synthesiser."""
-    from tfspeech import train
-
-    run_dir = tmp_path_factory.mktemp("runs") / "small_dense"
-    config, *_ = train.parse(dense_flags)
-    results = train.run(config, run_dir)
-    assert results["sentences"] == 4
-    return run_dir
+def parallel_flags(sentences, phoneme_times) -> list[str]:
+    """How a small parallel synthesiser is trained on the sentences."""
+    data = f"--data=manifest:{sentences}"
+    return [*SMALL_PARALLEL, data, f"--alignments={phoneme_times}"]
 
 
-SMALL_VOCODER = [
-    *("source_filter", "--sample-rate-hz=8000", "--num-mels=16", "--lpc-order=8"),
+SMALL_SEGMENTS = [
+    *(*SMALL_FRAMES, "--segment-frames=12", "--epochs=2", "--batch-size=4"),
+    *("--warmup-steps=0", "--learning-rate=0.01", "--validation-sentences=2"),
+]
+SMALL_FILTERS = [
     *("--channels=16", "--layers=2", "--pulse-cepstra=12", "--noise-cepstra=6"),
-    *("--segment-frames=12", "--epochs=2", "--batch-size=4", "--warmup-steps=0"),
-    *("--learning-rate=0.01", "--validation-sentences=2"),
+]
+SMALL_ADVERSARY = ["--periods=2", "--period-channels=4", "--spectrum-channels=4"]
+SMALL_WAVENET = [
+    *("--channels=8", "--skip-channels=8", "--dilations=4", "--frame-channels=8"),
+    *("--segment-frames=8", "--epochs=1"),
 ]
 
 
 @pytest.fixture(scope="session")
 def vocoder_flags(sentences) -> list[str]:
     """How a small vocoder is trained on the sentences."""
-    return [*SMALL_VOCODER, f"--data=manifest:{sentences}"]
-
-
-@pytest.fixture(scope="session")
-def small_vocoder(vocoder_flags, tmp_path_factory) -> Path:
-    """A finished run of a small vocoder of the dense synthesiser's frames."""
-    from tfspeech import train
-
-    run_dir = tmp_path_factory.mktemp("runs") / "small_vocoder"
-    config, *_ = train.parse([*vocoder_flags, "--conditioning=lpc"])
-    results = train.run(config, run_dir)
-    assert results["sentences"] == 4
-    return run_dir
-
-
-SMALL_ADVERSARY = ["--periods=2", "--period-channels=4", "--spectrum-channels=4"]
+    data = f"--data=manifest:{sentences}"
+    return ["source_filter", *SMALL_SEGMENTS, *SMALL_FILTERS, data]
 
 
 @pytest.fixture(scope="session")
@@ -214,68 +210,43 @@ def gan_flags(vocoder_flags) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def small_gan(gan_flags, tmp_path_factory) -> Path:
-    """A finished run of a small vocoder with discriminators."""
-    from tfspeech import train
-
-    run_dir = tmp_path_factory.mktemp("runs") / "small_gan"
-    config, *_ = train.parse(gan_flags)
-    results = train.run(config, run_dir)
-    assert results["sentences"] == 4
-    return run_dir
-
-
-SMALL_WAVENET = [
-    *("--channels=8", "--skip-channels=8", "--dilations=4", "--frame-channels=8"),
-    *("--segment-frames=8", "--epochs=1"),
-]
-
-
-@pytest.fixture(scope="session")
-def wavenet_flags(vocoder_flags) -> list[str]:
+def wavenet_flags(sentences) -> list[str]:
     """How a small WaveNet is trained on the sentences."""
-    known = [flag for flag in vocoder_flags[1:] if "cepstra" not in flag]
-    known = [flag for flag in known if "layers" not in flag]
-    return ["wavenet", *known, *SMALL_WAVENET]
-
-
-@pytest.fixture(scope="session")
-def small_wavenet(wavenet_flags, tmp_path_factory) -> Path:
-    """A finished run of a small WaveNet, which makes noise."""
-    from tfspeech import train
-
-    run_dir = tmp_path_factory.mktemp("runs") / "small_wavenet"
-    config, *_ = train.parse(wavenet_flags)
-    results = train.run(config, run_dir)
-    assert results["sentences"] == 4
-    return run_dir
-
-
-SMALL_PARALLEL = [
-    *("parallel_tts", "--sample-rate-hz=8000", "--num-mels=16", "--lpc-order=8"),
-    *("--units=16", "--encoder-layers=2", "--attention-layers=1", "--body-layers=2"),
-    *("--kernel-size=3", "--heads=2", "--linguistic-dim=90", "--epochs=2"),
-    *("--batch-size=4", "--warmup-steps=0", "--validation-sentences=2"),
-]
-
-
-@pytest.fixture(scope="session")
-def parallel_flags(sentences, phoneme_times) -> list[str]:
-    """How a small parallel synthesiser is trained on the sentences."""
     data = f"--data=manifest:{sentences}"
-    return [*SMALL_PARALLEL, data, f"--alignments={phoneme_times}"]
+    return ["wavenet", *SMALL_SEGMENTS, *SMALL_WAVENET, data]
 
 
-@pytest.fixture(scope="session")
-def small_parallel(parallel_flags, tmp_path_factory) -> Path:
-    """A finished run of a small parallel synthesiser."""
-    from tfspeech import train
+def trained(flags, *more, **wanted):
+    """Makes a fixture: a finished run by the flags, with its scores between bounds.
 
-    run_dir = tmp_path_factory.mktemp("runs") / "small_parallel"
-    config, *_ = train.parse(parallel_flags)
-    results = train.run(config, run_dir)
-    assert results["sentences"] == 4
-    return run_dir
+    Each process has a copy of its own, for commands write into runs.
+    """
+
+    @pytest.fixture(scope="session")
+    def small(request, build_once, tmp_path_factory) -> Path:
+        from tfspeech import train
+
+        def fill(run_dir):
+            config, *_ = train.parse([*request.getfixturevalue(flags), *more])
+            results = train.run(config, run_dir)
+            for name, (least, most) in wanted.items():
+                assert least <= results[name] <= most
+
+        built = build_once(request.fixturename, fill)
+        own = tmp_path_factory.mktemp("runs") / request.fixturename
+        return shutil.copytree(built, own)
+
+    return small
+
+
+small_run = trained("tones_flags", accuracy=(0.9, 1.0))
+small_transcriber = trained("transcriber_flags", wer=(0.0, 0.9))
+small_voice = trained("voice_flags", sentences=(4, 4))
+small_dense = trained("dense_flags", sentences=(4, 4))
+small_parallel = trained("parallel_flags", sentences=(4, 4))
+small_vocoder = trained("vocoder_flags", "--conditioning=lpc", sentences=(4, 4))
+small_gan = trained("gan_flags", sentences=(4, 4))
+small_wavenet = trained("wavenet_flags", sentences=(4, 4))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tfspeech.tasks.runs import load_task
 
 @pytest.fixture
 def stranger(tones, tmp_path):
-    """Recordings of one whose "middle" is another's "high", and the other way around."""
+    """Recordings of one whose "middle" is another's "high", and vice versa."""
     folder = tmp_path / "anna"
     for said, label in (("low", "low"), ("high", "middle"), ("middle", "high")):
         for speaker in range(10):

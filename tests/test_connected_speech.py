@@ -1,5 +1,7 @@
 """The commands on a recogniser of connected speech."""
 
+import dataclasses
+import io
 import json
 
 import numpy as np
@@ -7,9 +9,11 @@ import pytest
 import soundfile
 
 import tfspeech
+from models import CtcRecognizerConfig
 from tfspeech import evaluate, transcribe
 from tfspeech.audio.decode import read_audio
 from tfspeech.tasks.limits import RecognitionLimits
+from tfspeech.tasks.registry import build_task, default_config
 from tfspeech.tasks.runs import load_task
 
 
@@ -120,3 +124,54 @@ def test_a_long_recording_is_transcribed_in_blocks(small_transcriber, long_recor
     samples = soundfile.read(long_recording, dtype="float32")[0]
     whole = load_task(small_transcriber)[1].transcribe(samples, 16000)
     assert found["text"] == whole.text
+
+
+class Pcm(io.BytesIO):
+    """A stream of which not all is there at once, nor whole samples."""
+
+    def read1(self, size=-1):
+        return super().read1(min(size, 1001))
+
+
+def test_a_stream_is_transcribed_while_it_comes(recording, command, monkeypatch):
+    config = default_config("ctc_recognizer")
+    features = dataclasses.replace(
+        config.features,
+        sample_rate_hz=8000,
+        dynamic_range_db=0.0,
+        utterance_normalization="running_mean",
+    )
+    small = CtcRecognizerConfig(causal=True, units=8, conv_filters=8)
+    config = dataclasses.replace(
+        config, architecture=small, features=features, symbol_names=("high", "low")
+    )
+    task = build_task(config)
+    monkeypatch.setattr(transcribe, "load_task", lambda run_dir: (config, task))
+    samples = (read_audio(recording)[0] * 2**15).astype("<i2")
+    wanted = task.transcribe(samples.astype(np.float32) / 2**15, 8000).text
+    assert wanted
+    standard = io.TextIOWrapper(Pcm(samples.tobytes()))
+    monkeypatch.setattr("sys.stdin", standard)
+    code, out, errors = command(transcribe.main, "run", "--stream", "-")
+    assert (code, out, errors) == (0, f"{wanted}\n", [])
+
+
+@pytest.mark.parametrize(
+    ("run_name", "arguments", "reason"),
+    [
+        ("small_run", ["--stream", "-"], "which transcribes no speech while it"),
+        ("small_transcriber", ["--stream", "-"], "train one with --causal"),
+        ("small_run", ["--stream", "-", "x.wav"], "--stream takes the place of FILE"),
+        ("small_run", ["--stream", "-", "--json"], "--stream takes the place of FILE"),
+        ("small_run", ["--stream", "{missing}"], "No such file"),
+        ("small_run", [], "give a FILE, or --stream"),
+    ],
+)
+def test_streams_that_cannot_be_are_one_line(
+    run_name, arguments, reason, small_run, small_transcriber, tmp_path, command
+):
+    run_dir = {"small_run": small_run}.get(run_name, small_transcriber)
+    arguments = [each.format(missing=tmp_path / "missing") for each in arguments]
+    code, _, errors = command(transcribe.main, run_dir, *arguments)
+    assert (code, len(errors)) == (2, 1)
+    assert reason in errors[0]

@@ -173,7 +173,11 @@ def test_a_corpus_outside_means_the_same_from_everywhere(tones):
         (default_config, "my_speech:Lost", "needs an attribute trained_as"),
         (default_config, "my_speech:Stray", "Received: 'tacotron9'"),
         (default_config, "my_speech:load", "must derive from keras.Model"),
-        (default_config, "rnn_recogniser", r"did you mean rnn_recognizer"),
+        (
+            default_config,
+            "rnn_recogniser",
+            r"did you mean rnn_recognizer or ctc_recognizer\?",
+        ),
         (default_config, "my_speech:Tiny(3)", "unknown model"),
     ],
 )

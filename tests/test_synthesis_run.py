@@ -106,11 +106,9 @@ def test_bad_input_is_one_line_and_exit_code_2(case, voice_flags, tmp_path, comm
     arguments, reason = BAD[case]
     given = [*voice_flags, "--run-dir", tmp_path, *arguments]
     code, out, errors = command(train.main, *given)
-    assert (code, out) == (2, "")
-    # The table of the corpus may stand before it.
-    assert [line for line in errors if "rror" in line] == errors[-1:]
-    assert errors[-1].startswith("error: ")
-    assert reason in errors[-1]
+    assert (code, out, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("error: ")
+    assert reason in errors[0]
     assert not (tmp_path / "config.json").exists()
 
 
@@ -165,7 +163,8 @@ def test_a_run_starts_from_another_and_resumes_without_it(small_voice, tmp_path,
     with np.load(other / "checkpoints" / "best.npz") as arrays:
         best = dict(arrays)
     begun, lines = begin("--init-from", str(other))
-    assert f"{len(best)} of {len(best)} weights taken from {other}" in lines
+    (taken,) = (line for line in lines if " weights taken " in line)
+    assert taken == f"{len(best)} of {len(best)} weights taken from {other}"
     assert not any(line.startswith("not taken") for line in lines)
     assert set(begun) == set(best)
     for path, value in best.items():
@@ -182,8 +181,8 @@ def test_weights_of_another_size_are_not_taken_and_named(small_voice, begin):
         "--init-from", str(small_voice), "--decoder-units=20", "--postnet-layers=1"
     )
     left = [line.split(": ") for line in lines if line.startswith("not taken: ")]
-    taken = f"{len(begun) - len(left)} of {len(begun)} weights"
-    assert any(line.startswith(taken) for line in lines)
+    (taken,) = (line for line in lines if " weights taken " in line)
+    assert taken.startswith(f"{len(begun) - len(left)} of {len(begun)} weights")
     reasons = {path.split("/", 1)[1]: reason for _, path, reason in left}
     assert reasons["decoder/lstm_0/recurrent_kernel"] == "(40, 96) there, (36, 80) here"
     new = [reasons.pop(path) for path in list(reasons) if path.startswith("postnet/")]

@@ -84,7 +84,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     [
         signal.SIGINT,
         pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
-        signal.SIGKILL,
+        pytest.param(signal.SIGKILL, marks=[pytest.mark.slow, pytest.mark.headline]),
     ],
     ids=lambda n: n.name,
 )

@@ -173,6 +173,7 @@ def test_mels_that_are_not_predicted_are_named(small_dense, small_gan, command):
     [
         (["--no-pitch"], "vocoders need the pitch in the frames: give --pitch"),
         (["--conditioning=wave"], "conditioning must be one of mel, lpc"),
+        (["--frames-from=/nowhere"], "/nowhere holds no run"),
         (["--segment-frames=7"], "segment_frames must be at least 8"),
     ],
 )
@@ -188,6 +189,8 @@ def test_an_untrained_vocoder_is_an_error(tmp_path, small_dense):
         load_task(small_dense, str(tmp_path))
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_stopped_run_resumes_to_the_same_weights(
     small_vocoder, vocoder_flags, tmp_path
 ):

@@ -39,6 +39,8 @@ _CORPORA = "corpora"
 Source = str | os.PathLike[str] | tuple[np.ndarray, int]
 """An audio file, or samples [samples] and their rate in Hz."""
 
+Folder = str | os.PathLike[str]
+
 Vocoder = str | os.PathLike[str]
 """A spec such as `griffin_lim(60)`, or the directory of a vocoder's run."""
 
@@ -63,7 +65,7 @@ class TrainingRun:
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory).absolute()
         self.config: RunConfig = load_config(self.directory)
-        self._tasks: dict[str | None, Task] = {}
+        self._tasks: dict[tuple[str | None, Path | None], Task] = {}
 
     @property
     def results(self) -> dict[str, Any]:
@@ -112,6 +114,7 @@ class TrainingRun:
         test_speakers: str | None = None,
         vocoder: Vocoder | None = None,
         judge: bool = False,
+        language_model: Folder | None = None,
     ) -> dict[str, Any]:
         """Scores the best model on a corpus.
 
@@ -122,6 +125,7 @@ class TrainingRun:
                 corpus is that of the run, else none.
             vocoder: As of `synthesize`.
             judge: Predict mean opinion scores of speech, too; needs `tfspeech[judge]`.
+            language_model: As of `transcribe`.
 
         Raises:
             CorpusError: The corpus cannot be read, or is not for this model.
@@ -130,26 +134,30 @@ class TrainingRun:
         with silence(not sys.stderr.isatty()):
             spec = None if data is None else _corpus(data, self.directory)
             return evaluate.run(
-                self.directory, spec, split, test_speakers, _name(vocoder), judge
+                *(self.directory, spec, split, test_speakers, _name(vocoder), judge),
+                _folder(language_model),
             )
 
     def transcribe(
-        self, audio: Source | list[Source]
+        self, audio: Source | list[Source], language_model: Folder | None = None
     ) -> Transcript | Text | list[Transcript] | list[Text]:
         """Recognises what is said.
 
         Args:
             audio: A file of any format and rate, or a pair of samples and their rate;
                 or a list of those.
+            language_model: Of a recogniser of connected speech, the folder that the
+                command `language_model` has written.
 
         Returns:
             What the model makes of it, a word or a text; for a list a list of them.
 
         Raises:
-            RunError: The model recognises no speech.
+            RunError: The model recognises no speech, or takes no language model.
+            TextError: The language model is damaged, or not for the model.
             AudioError: Audio cannot be decoded.
         """
-        task = self._task()
+        task = self._task(language_model=_folder(language_model))
         if not task.recognizes:
             raise RunError(
                 f"{self.directory} holds a run of {self.config.model}, which "
@@ -211,6 +219,7 @@ class TrainingRun:
         tflite: bool = False,
         quantize: str | None = None,
         vocoder: Vocoder | None = None,
+        language_model: Folder | None = None,
         **limits: float,
     ) -> Path:
         """Exports the best model for TF Serving as the next version of its model.
@@ -220,6 +229,7 @@ class TrainingRun:
             tflite: Whether a TFLite model of 32-bit weights goes with it.
             quantize: A quantization, for a TFLite model of smaller weights.
             vocoder: As of `synthesize`.
+            language_model: As of `transcribe`.
             **limits: Of requests, such as `max_rows=32`.
 
         Returns:
@@ -230,16 +240,20 @@ class TrainingRun:
             SpecError: The model does not have a limit, or it is out of range.
         """
         with silence(not sys.stderr.isatty()):
-            name = _name(vocoder)
             return export.run(
-                self.directory, Path(output), tflite, quantize, name, **limits
+                *(self.directory, Path(output), tflite, quantize, _name(vocoder)),
+                language_model=_folder(language_model),
+                **limits,
             )
 
-    def _task(self, vocoder: str | None = None) -> Task:
-        """The task with the best models, loaded once for every vocoder."""
-        if vocoder not in self._tasks:
-            self._tasks[vocoder] = load_task(self.directory, vocoder)[1]
-        return self._tasks[vocoder]
+    def _task(
+        self, vocoder: str | None = None, language_model: Path | None = None
+    ) -> Task:
+        """The task with the best models, loaded once for every vocoder and so on."""
+        wanted = vocoder, language_model
+        if wanted not in self._tasks:
+            self._tasks[wanted] = load_task(self.directory, *wanted)[1]
+        return self._tasks[wanted]
 
     def __repr__(self) -> str:
         results = read_results(self.directory)
@@ -381,3 +395,7 @@ def _read(audio: Source) -> tuple[np.ndarray, int]:
 
 def _name(vocoder: Vocoder | None) -> str | None:
     return None if vocoder is None else os.fspath(vocoder)
+
+
+def _folder(folder: Folder | None) -> Path | None:
+    return None if folder is None else Path(folder)

@@ -85,7 +85,7 @@ TOPICS: Mapping[str, Callable[[], Iterator[Item]]] = {
     "schedules": lambda: _specs(SCHEDULES),
     "vocoders": _vocoders,
 }
-"""What can be listed."""
+"""Topics that can be listed."""
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from tfspeech.data.cache import reading_arrays
 from tfspeech.data.corpora import absolute_spec
 from tfspeech.data.manifest import SPLITS
 from tfspeech.errors import SpecError
-from tfspeech.flags import add_vocoder
+from tfspeech.flags import add_language_model, add_vocoder
 from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.tasks.speech.judge import SpeechJudge
 
@@ -24,6 +24,7 @@ def run(
     test_speakers: str | None = None,
     vocoder: str | None = None,
     judge: bool = False,
+    language_model: Path | None = None,
 ) -> dict[str, Any]:
     """Scores the best model of a run.
 
@@ -35,19 +36,21 @@ def run(
             corpus is that of the run, else none.
         vocoder: Of a synthesiser, another one than that of the run; see `load_task`.
         judge: Have speech judged by `SpeechJudge`, too.
+        language_model: Of a recogniser of connected speech; see `load_task`.
 
     Returns:
         The scores of the model's task, `loss` among them; see `recognition_scores` and
         `synthesis_scores`.
 
     Raises:
-        RunError: There is no trained model.
+        RunError: There is no trained model, or it takes no language model.
+        TextError: The language model is damaged, or not for the model.
         SpecError: The vocoder is unknown, or not for the frames of the model.
         CorpusError: The corpus cannot be read, or is not for this model.
         SpecError: The model does not speak, or the judge is not installed.
     """
-    config, task = load_task(run_dir, vocoder)
-    if judge and not task.speaks:
+    config, task = load_task(run_dir, vocoder, language_model)
+    if judge and not (task.speaks or task.vocodes):
         raise SpecError(f"{config.name} does not speak: leave out --judge")
     if judge:
         task.judge = SpeechJudge()
@@ -78,6 +81,7 @@ def main(arguments: Sequence[str]) -> None:
         help="speakers who make up the test split (default: those of the run)",
     )
     add_vocoder(parser)
+    add_language_model(parser)
     parser.add_argument(
         "--judge",
         action="store_true",

@@ -15,7 +15,7 @@ from tfspeech.config import add_flags
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import RunError, SpecError
 from tfspeech.files import locked
-from tfspeech.flags import add_vocoder
+from tfspeech.flags import add_language_model, add_vocoder
 from tfspeech.serving.description import read_description, write_description
 from tfspeech.serving.graph import check_operations, check_signatures, guarded
 from tfspeech.serving.lite import QUANTIZATIONS, summarize, write_lite
@@ -40,14 +40,16 @@ def run(
     tflite: bool = False,
     quantize: str | None = None,
     vocoder: str | None = None,
+    language_model: Path | None = None,
     **limits: float,
 ) -> Path:
     """Exports the best model of a run as the next version of its model.
 
     The version appears under its name when it is complete: a server that watches the
     folder never sees half a model. The settings of a server of all models in `output`
-    are written beside them; see `write_settings`. Exports to one folder wait for one
-    another, and remove what killed ones have left.
+    are written beside them; see `write_settings`. Hidden units that say nothing of the
+    input, such as strategies have zeroed, are left out. Exports to one folder wait for
+    one another, and remove what killed ones have left.
 
     Args:
         run_dir: The run.
@@ -56,6 +58,7 @@ def run(
         quantize: A quantization, for a TFLite model of smaller weights.
         vocoder: Of a synthesiser, another one than that of the run; see `load_task`. It
             is part of the graph.
+        language_model: Of a recogniser of connected speech, likewise.
         **limits: Of requests, those of the model's `limits` that are not to have their
             default.
 
@@ -65,12 +68,14 @@ def run(
 
     Raises:
         RunError: There is no trained model, TF Serving could not serve it, it has no
-            TFLite form, `models.config` is damaged, or the disk is full.
+            TFLite form, it takes no language model, `models.config` is damaged, or the
+            disk is full.
+        TextError: The language model is damaged, or not for the model.
         SpecError: The model does not have one of the limits, or it is out of range; or
             the vocoder is unknown, or not for the frames of the model.
         CorpusError: The corpus that a TFLite model is measured on cannot be read.
     """
-    config, task = load_task(run_dir, vocoder)
+    config, task = load_task(run_dir, vocoder, language_model, drop_dead_units=True)
     task.limits = _with_limits(config.name, task.limits, limits)
     kinds = ["float32"] * tflite + [quantize] * (quantize is not None)
     with locked(output, wait=True):
@@ -166,6 +171,7 @@ def main(arguments: Sequence[str]) -> None:
         help="write a TFLite model with weights of this type beside it",
     )
     add_vocoder(parser)
+    add_language_model(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_flags(parser, RecognitionLimits())
     add_flags(parser, SpeechLimits(), skip=["max_rows"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 from tfspeech.config import add_flags, take_flags
 from tfspeech.console import Parser
@@ -70,6 +71,17 @@ def add_vocoder(parser: Parser) -> None:
         help="of a synthesiser: the run of the vocoder that makes the waveforms, or "
         "the spec of one without a network, such as griffin_lim(60) (default: that of "
         "the run)",
+    )
+
+
+def add_language_model(parser: Parser) -> None:
+    """Adds the flag by which a recogniser gets a language model; see `load_task`."""
+    parser.add_argument(
+        "--language-model",
+        type=Path,
+        metavar="DIR",
+        help="of a recogniser of connected speech: what tfspeech language_model has "
+        "written (default: none)",
     )
 
 

@@ -95,7 +95,7 @@ def _add_own(parser: Parser) -> None:
 
 
 def _start(arguments: Sequence[str]) -> RunConfig:
-    """What the flags change: a file, the run to be resumed, or the default recipe.
+    """Returns what flags change: a file's, the resumed run's or the default settings.
 
     Raises:
         RunError: The file or the run is missing or damaged.

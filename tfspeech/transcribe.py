@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from tfspeech.audio.blocks import read_blocks
 from tfspeech.audio.decode import FORMATS, read_audio
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import AudioError, RunError, SpecError
 from tfspeech.files import open_file
+from tfspeech.flags import add_language_model
 from tfspeech.subtitles import SUBTITLES, format_subtitles
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.runs import load_task
@@ -18,14 +23,18 @@ from tfspeech.tasks.task import Task
 
 _MOST_COMPRESSED_BYTES = 1_000_000
 _RIFF = b"RIFF"
+_STREAM_BYTES = 1 << 16
 
 
-def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def run(
+    run_dir: Path, files: Sequence[Path], language_model: Path | None = None
+) -> Iterator[dict[str, Any]]:
     """Recognises what is said in each of some files.
 
     Args:
         run_dir: A run with a trained model.
         files: Of any format and rate that `read_audio` knows.
+        language_model: Of a recogniser of connected speech; see `load_task`.
 
     Yields:
         Per file its `file` and what the task makes of it: of a word recogniser `label`,
@@ -33,19 +42,54 @@ def run(run_dir: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
         `text`, `confidence` and `segments`, each with its `words`.
 
     Raises:
-        RunError: There is no trained model.
+        RunError: There is no trained model, or it takes no language model.
+        TextError: The language model is damaged, or not for the model.
         AudioError: A file cannot be decoded, or is beyond a limit of the model.
         OSError: A file cannot be read.
     """
-    for file, found in _recognize(run_dir, files):
+    for file, found in _recognize(run_dir, files, language_model):
         yield {"file": str(file), **_plain(found)}
 
 
-def _recognize(run_dir: Path, files: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
+def stream(run_dir: Path, source: BinaryIO) -> Iterator[str]:
+    """Recognises what is said while it is said.
+
+    Args:
+        run_dir: A run with a trained recogniser of connected speech, a causal one.
+        source: Raw samples, 16-bit little-endian integers, at the rate of the model.
+
+    Yields:
+        What is added to the transcript, as soon as it is known.
+
+    Raises:
+        RunError: There is no trained model, or it needs to hear the whole.
+    """
+    config, task = load_task(run_dir)
+    if not task.takes_stream:
+        raise RunError(
+            f"{run_dir} holds a run of {config.model}, which transcribes no speech "
+            "while it is spoken"
+        )
+    yield from task.transcribe_stream(_samples(source))
+
+
+def _samples(source: BinaryIO) -> Iterator[np.ndarray]:
+    """Yields 16-bit samples as float32 [samples], as soon as they are there."""
+    rest = b""
+    while read := source.read1(_STREAM_BYTES):
+        read = rest + read
+        whole = len(read) // 2 * 2
+        rest = read[whole:]
+        yield np.frombuffer(read[:whole], "<i2").astype(np.float32) / 2**15
+
+
+def _recognize(
+    run_dir: Path, files: Sequence[Path], language_model: Path | None = None
+) -> Iterator[tuple[Path, Any]]:
     """Yields each file with what the task makes of it."""
     # Before the model takes its seconds to load; what is long is read later.
     audio = [None if _is_long(file) else read_audio(file) for file in files]
-    config, task = load_task(run_dir)
+    config, task = load_task(run_dir, language_model=language_model)
     if not task.recognizes:
         raise RunError(
             f"{run_dir} holds a run of {config.model}, which recognises no speech"
@@ -88,12 +132,31 @@ def _plain(found: Any) -> Any:
     return found
 
 
+def _print_stream(run_dir: Path, name: str) -> None:
+    """Prints the transcript of a stream as it grows."""
+    with contextlib.ExitStack() as files:
+        source = sys.stdin.buffer
+        if name != "-":
+            source = files.enter_context(Path(name).open("rb"))
+        begun = False
+        for text in stream(run_dir, source):
+            print(text if begun else text.lstrip(), end="", flush=True)
+            begun = begun or bool(text.strip())
+        print()
+
+
 def main(arguments: Sequence[str]) -> None:
     """Prints a line per file, all as JSON, or the subtitles of a file."""
     parser = Parser("transcribe", "Says what is said in audio files.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help=f"{FORMATS}, of any rate"
+        "files", type=Path, nargs="*", metavar="FILE", help=f"{FORMATS}, of any rate"
+    )
+    parser.add_argument(
+        "--stream",
+        metavar="-|FILE",
+        help="print what is said while it is said: raw samples, 16-bit little-endian "
+        "mono at the rate of the model, - for standard input; of a causal recogniser",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
@@ -101,11 +164,23 @@ def main(arguments: Sequence[str]) -> None:
         choices=SUBTITLES,
         help="print the subtitles of FILE, by a recogniser of connected speech",
     )
+    add_language_model(parser)
     given = parser.parse_args(arguments)
+    asked = (given.run_dir, given.files, getattr(given, "language_model", None))
+    if "stream" in given:
+        if given.files or {"json", "subtitles", "language_model"} & set(vars(given)):
+            raise SpecError(
+                "--stream takes the place of FILE, without --json, --subtitles and "
+                "--language-model"
+            )
+        _print_stream(given.run_dir, given.stream)
+        return
+    if not given.files:
+        raise SpecError("give a FILE, or --stream (see tfspeech transcribe --help)")
     if "subtitles" in given:
         if len(given.files) > 1 or "json" in given:
             raise SpecError("--subtitles are of one FILE, and without --json")
-        ((_, found),) = _recognize(given.run_dir, given.files)
+        ((_, found),) = _recognize(*asked)
         if not hasattr(found, "segments"):
             raise RunError(
                 f"{given.run_dir} holds a recogniser of single words, which have no "
@@ -114,9 +189,9 @@ def main(arguments: Sequence[str]) -> None:
         print(format_subtitles(found.segments, given.subtitles), end="")
         return
     if "json" in given:
-        print_json({"files": list(run(given.run_dir, given.files))})
+        print_json({"files": list(run(*asked))})
         return
-    for file, (text, probability, *_) in _recognize(given.run_dir, given.files):
+    for file, (text, probability, *_) in _recognize(*asked):
         print(f"{file}\t{text}\t{probability:.3f}")
 
 

@@ -12,15 +12,16 @@ from models.layers.tied import TiedConv1D
 class MaskedConv1D(keras.layers.Layer):
     """Convolution over the frames of a padded batch.
 
-    Output frame `i` is centred on input frame `i * stride`. TensorFlow's own "same"
-    padding depends on the length of the batch when the stride is above one; here the
-    padding is fixed, and frames beyond the lengths count as zeros.
+    Output frame `i` is centred on input frame `i * stride`, or ends there. TensorFlow's
+    own "same" padding depends on the length of the batch when the stride is above one;
+    here the padding is fixed, and frames beyond the lengths count as zeros.
 
     Args of the constructor:
         filters: Channels that come out.
         kernel_size: In frames.
         stride: In frames.
         tied: Whether it is a `TiedConv1D`, for as many channels in as out.
+        causal: Whether output frame `i` depends on no input frame after `i * stride`.
     """
 
     def __init__(
@@ -29,11 +30,14 @@ class MaskedConv1D(keras.layers.Layer):
         kernel_size: int,
         stride: int = 1,
         tied: bool = False,
+        causal: bool = False,
         **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
         self.stride = stride
         self.padding = ((kernel_size - 1) // 2, kernel_size // 2)
+        if causal:
+            self.padding = (kernel_size - 1, 0)
         self.filters = filters
         options = {"strides": stride, "dtype": self.dtype_policy, "name": "conv"}
         if tied:
@@ -68,3 +72,22 @@ class MaskedConv1D(keras.layers.Layer):
         frames = mask_frames(frames, lengths)
         frames = tf.pad(frames, [[0, 0], self.padding, [0, 0]])
         return self.convolution(frames), -(-lengths // self.stride)
+
+    def stream(
+        self, frames: tf.Tensor, lengths: tf.Tensor, past: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Goes on with utterances of which frames were convolved before, if causal.
+
+        Args:
+            frames: The next ones, [batch, frames, channels].
+            lengths: How many of them are valid, int32 [batch]: a multiple of the stride
+                but at the end of an utterance.
+            past: The frames before, [batch, kernel_size - 1, channels]; at first 0.
+
+        Returns:
+            As `call`; and the `past` of the frames that follow.
+        """
+        joined = tf.concat([past, mask_frames(frames, lengths)], axis=1)
+        kept = lengths[:, tf.newaxis] + tf.range(self.padding[0])
+        past = tf.gather(joined, kept, batch_dims=1)
+        return self.convolution(joined), -(-lengths // self.stride), past

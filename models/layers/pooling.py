@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from models.layers.masking import Shape, mask_frames, sequence_mask
@@ -56,6 +57,19 @@ class AttentionPooling(keras.layers.Layer):
         """Creates W [channels, units], b [units] and v [units, 1]."""
         self.hidden.build(input_shape)
         self.score.build((*input_shape[:-1], self.hidden.units))
+
+    def live_units(self) -> np.ndarray:
+        """Finds hidden units that scores of frames differ by, one at least.
+
+        What a unit adds to the scores of all frames alike, softmax leaves out.
+
+        Returns:
+            Their places, int [units].
+        """
+        leads_in = np.any(self.hidden.kernel.numpy() != 0.0, axis=0)
+        leads_out = self.score.kernel.numpy()[:, 0] != 0.0
+        places = np.flatnonzero(leads_in & leads_out)
+        return places if places.size else np.zeros(1, int)
 
     def call(self, frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Pools [batch, frames, channels] with int32 [batch] to [batch, channels]."""

@@ -19,6 +19,10 @@ class Recurrent(keras.layers.Layer):
 
     Elman is h_t = tanh(W_hh h_(t-1) + W_xh x_t + b) (Elman 1990, "Finding Structure in
     Time"); LSTM and GRU are Keras's own. States do not move through padding.
+
+    Attributes:
+        states: Tensors that make up the state of a cell.
+        units: Of each of them.
     """
 
     def __init__(
@@ -26,8 +30,14 @@ class Recurrent(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         layer = CELLS[cell](
-            units, return_sequences=True, dtype=self.dtype_policy, name="cell"
+            units,
+            return_sequences=True,
+            return_state=not bidirectional,
+            dtype=self.dtype_policy,
+            name="cell",
         )
+        self.states = 2 if cell == "lstm" else 1
+        self.units = units
         if bidirectional:
             layer = keras.layers.Bidirectional(
                 layer, dtype=self.dtype_policy, name="both"
@@ -45,5 +55,26 @@ class Recurrent(keras.layers.Layer):
             [batch, frames, units], or twice the units in both directions.
         """
         mask = sequence_mask(lengths, frames)
+        outputs = self.layer(frames, mask=mask)
         # Keras hangs its mask on the result; lengths are what the next layer goes by.
-        return tf.identity(self.layer(frames, mask=mask))
+        return tf.identity(outputs[0] if self.layer.return_state else outputs)
+
+    def stream(
+        self, frames: tf.Tensor, lengths: tf.Tensor, past: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Goes on with utterances of which frames were seen before, in one direction.
+
+        Args:
+            frames: The next ones, [batch, frames, channels].
+            lengths: How many of them are valid, int32 [batch].
+            past: The states behind the frame before, [batch, states, units]; at first
+                0.
+
+        Returns:
+            As `call`; and the `past` of the frames that follow.
+        """
+        mask = sequence_mask(lengths, frames)
+        outputs, *states = self.layer(
+            frames, mask=mask, initial_state=tf.unstack(past, self.states, axis=1)
+        )
+        return tf.identity(outputs), tf.stack(states, axis=1)

@@ -10,7 +10,52 @@ from models.layers.masking import Shape, mask_frames
 from models.layers.recurrent import Recurrent
 
 
-class DepthwiseBlock(keras.layers.Layer):
+class ResidualBlock(keras.layers.Layer):
+    """x + dense(branch(x)), with dropout before the sum and a norm for the branch.
+
+    Args of the constructor:
+        units: Channels in and out.
+        hidden_units: Channels of the branch.
+        dropout: Share of activations dropped in training.
+    """
+
+    def __init__(
+        self, units: int, hidden_units: int, dropout: float, **kwargs: object
+    ) -> None:
+        super().__init__(**kwargs)
+        policy = self.dtype_policy
+        self.hidden_units = hidden_units
+        self.norm = keras.layers.LayerNormalization(dtype=policy, name="norm")
+        self.output_layer = keras.layers.Dense(units, dtype=policy, name="output")
+        self.dropout = Dropout(dropout, dtype=policy, name="dropout")
+
+    def build(self, input_shape: Shape) -> None:
+        """Creates the weights for [batch, frames, units]."""
+        self.norm.build(input_shape)
+        self.output_layer.build((*input_shape[:-1], self.hidden_units))
+        self.dropout.build()
+
+    def branch(self, frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Maps [batch, frames, units] to [batch, frames, hidden_units]."""
+        raise NotImplementedError
+
+    def call(
+        self,
+        frames: tf.Tensor,
+        lengths: tf.Tensor,
+        seeds: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """[batch, frames, units], with lengths int32 and seeds int64 [batch].
+
+        Returns:
+            The shape of `frames`.
+        """
+        outputs = self.output_layer(self.branch(frames, lengths))
+        return frames + self.dropout(outputs, seeds, training=training)
+
+
+class DepthwiseBlock(ResidualBlock):
     """x + dense(silu(dense(norm(depthwise convolution(x))))).
 
     Source: Liu et al. 2022, "A ConvNet for the 2020s" (arXiv 2201.03545), section 2,
@@ -26,48 +71,30 @@ class DepthwiseBlock(keras.layers.Layer):
     def __init__(
         self, units: int, kernel_size: int, dropout: float, **kwargs: object
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(units, 2 * units, dropout, **kwargs)
         policy = self.dtype_policy
-        self.units = units
         self.convolution = None
         if kernel_size > 1:
             self.convolution = keras.layers.DepthwiseConv1D(
                 kernel_size, padding="same", dtype=policy, name="conv"
             )
-        self.norm = keras.layers.LayerNormalization(dtype=policy, name="norm")
         self.hidden = keras.layers.Dense(2 * units, "silu", dtype=policy, name="hidden")
-        self.output_layer = keras.layers.Dense(units, dtype=policy, name="output")
-        self.dropout = Dropout(dropout, dtype=policy, name="dropout")
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights for [batch, frames, units]."""
         if self.convolution is not None:
-            self.convolution.build((input_shape[0], None, self.units))
-        for layer in (self.norm, self.hidden):
-            layer.build(input_shape)
-        self.output_layer.build((*input_shape[:-1], 2 * self.units))
-        self.dropout.build()
+            self.convolution.build((input_shape[0], None, input_shape[-1]))
+        self.hidden.build(input_shape)
+        super().build(input_shape)
 
-    def call(
-        self,
-        frames: tf.Tensor,
-        lengths: tf.Tensor,
-        seeds: tf.Tensor | None = None,
-        training: bool = False,
-    ) -> tf.Tensor:
-        """[batch, frames, units], with lengths int32 and seeds int64 [batch].
-
-        Returns:
-            The shape of `frames`.
-        """
-        mixed = frames
+    def branch(self, frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Mixes neighbours, then channels."""
         if self.convolution is not None:
-            mixed = self.convolution(mask_frames(frames, lengths))
-        outputs = self.output_layer(self.hidden(self.norm(mixed)))
-        return frames + self.dropout(outputs, seeds, training=training)
+            frames = self.convolution(mask_frames(frames, lengths))
+        return self.hidden(self.norm(frames))
 
 
-class RecurrentBlock(keras.layers.Layer):
+class RecurrentBlock(ResidualBlock):
     """x + dense(GRU in both directions(norm(x))).
 
     Args of the constructor:
@@ -76,30 +103,16 @@ class RecurrentBlock(keras.layers.Layer):
     """
 
     def __init__(self, units: int, dropout: float, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        policy = self.dtype_policy
-        self.norm = keras.layers.LayerNormalization(dtype=policy, name="norm")
-        self.recurrent = Recurrent("gru", units // 2, True, dtype=policy, name="gru")
-        self.output_layer = keras.layers.Dense(units, dtype=policy, name="output")
-        self.dropout = Dropout(dropout, dtype=policy, name="dropout")
+        super().__init__(units, units, dropout, **kwargs)
+        self.recurrent = Recurrent(
+            "gru", units // 2, True, dtype=self.dtype_policy, name="gru"
+        )
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights for [batch, frames, units]."""
-        for layer in (self.norm, self.recurrent, self.output_layer):
-            layer.build(input_shape)
-        self.dropout.build()
+        self.recurrent.build(input_shape)
+        super().build(input_shape)
 
-    def call(
-        self,
-        frames: tf.Tensor,
-        lengths: tf.Tensor,
-        seeds: tf.Tensor | None = None,
-        training: bool = False,
-    ) -> tf.Tensor:
-        """[batch, frames, units], with lengths int32 and seeds int64 [batch].
-
-        Returns:
-            The shape of `frames`.
-        """
-        outputs = self.output_layer(self.recurrent(self.norm(frames), lengths))
-        return frames + self.dropout(outputs, seeds, training=training)
+    def branch(self, frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Runs over the frames in both directions."""
+        return self.recurrent(self.norm(frames), lengths)

@@ -1,32 +1,64 @@
-"""What filters are excited by: noise whose magnitudes hardly vary."""
+"""Excitations: their pitch, their level and their spectrum."""
 
 import numpy as np
-import tensorflow as tf
+import pytest
 
-from tfspeech.audio.excitation import NOISE_FRAMES, flat_noise, noise
+from tfspeech.audio.excitation import noise, pulses_and_noise
+from tfspeech.audio.pitch import track_pitch
 
-HOP, FRAME = 100, 368
-
-
-def magnitudes_db(waveform):
-    pieces = tf.signal.frame(waveform, FRAME, HOP) * tf.signal.hann_window(FRAME)
-    spectra = np.abs(tf.signal.rfft(pieces).numpy())[:, 3:-3]
-    return 20 * np.log10(spectra)
+RATE_HZ, HOP = 16000, 200
 
 
-def test_flat_noise_has_the_same_magnitudes_in_all_frames():
-    frames = flat_noise(tf.constant([0]), 60, HOP, FRAME)[0]
-    # A frame is centred on the start of its row.
-    flat = tf.reshape(frames, [-1])[HOP - FRAME // 2 % HOP :]
-    white = noise(6000, 8000)
-    assert magnitudes_db(flat).std() < 2.0 < 5.0 < magnitudes_db(white).std()
-    assert abs(np.mean(np.square(flat)) - 1) < 0.1
+def excitation(pitch_hz, voicing, rate_hz=RATE_HZ):
+    log_pitch = np.log(np.float32(pitch_hz))[np.newaxis]
+    voicing = np.broadcast_to(np.float32(voicing), log_pitch.shape)
+    return pulses_and_noise(log_pitch, voicing, HOP, rate_hz)[0].numpy()
 
 
-def test_flat_noise_goes_on_from_any_frame_and_begins_again():
-    whole = flat_noise(tf.constant([0]), NOISE_FRAMES + 30, HOP, FRAME)[0]
-    np.testing.assert_array_equal(whole[NOISE_FRAMES:], whole[:30])
-    first = tf.constant([7, NOISE_FRAMES + 20, 2**30])
-    parts = flat_noise(first, 15, HOP, FRAME)
-    for part, start in zip(parts, first.numpy() % NOISE_FRAMES, strict=True):
-        np.testing.assert_array_equal(part, whole[start : start + 15])
+@pytest.mark.parametrize("pitch_hz", [61.7, 200.0, 333.3])
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 22050])
+def test_mean_square_is_1_and_the_spectrum_flat(pitch_hz, rate_hz):
+    found = excitation(np.full(161, pitch_hz), 1.0, rate_hz)
+    assert np.mean(found**2) == pytest.approx(1, rel=0.05)
+    power = np.abs(np.fft.rfft(found)) ** 2 / len(found)
+    bands = [band.mean() for band in np.array_split(power, 6)]
+    # Bands hold different numbers of harmonics.
+    np.testing.assert_allclose(bands, 1, rtol=0.3)
+
+
+def test_pulses_are_a_period_apart_between_the_samples():
+    found = excitation(np.full(41, 201.3), 1.0, 8000)
+    harmonic = np.exp(-2j * np.pi * 201.3 * np.arange(len(found)) / 8000)
+    level = [np.abs(np.mean(found * harmonic**n)) for n in range(1, 19)]
+    # 19 harmonics, each with the power 1 / 19.
+    np.testing.assert_allclose(level, np.sqrt(1 / 19 / 2), rtol=0.02)
+
+
+def test_the_pitch_glides_without_a_jump():
+    pitch_hz = np.linspace(150, 200, 81)
+    found = excitation(pitch_hz, 1.0)
+    tracked = track_pitch(found[np.newaxis], [len(found)], HOP, RATE_HZ)[0].numpy()
+    np.testing.assert_allclose(tracked[4:77], pitch_hz[4:77], rtol=0.02)
+
+
+@pytest.mark.parametrize(("unsure", "sure"), [(0.2, 0.0), (0.8, 1.0)])
+def test_voicing_that_is_nearly_sure_is_sure(unsure, sure):
+    pitch_hz = np.full(10, 120)
+    np.testing.assert_array_equal(
+        excitation(pitch_hz, unsure), excitation(pitch_hz, sure)
+    )
+
+
+def test_unvoiced_is_noise():
+    found = excitation(np.full(10, 120), 0.0)
+    np.testing.assert_array_equal(found, noise(2000, RATE_HZ))
+    assert np.std(noise(16000, RATE_HZ)) == pytest.approx(1, rel=0.02)
+
+
+def test_long_utterances_stay_in_tune():
+    pitch_hz = np.full(8000, 400.0)
+    found = excitation(pitch_hz, 1.0)
+    turning = np.exp(-2j * np.pi * 400 * np.arange(16000) / RATE_HZ)
+    first, last = found[:16000] @ turning, found[-16000:] @ turning
+    assert np.abs(last) == pytest.approx(np.abs(first), rel=0.01)
+    assert np.abs(np.angle(last / first)) < 0.05

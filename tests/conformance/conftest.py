@@ -45,13 +45,15 @@ RUNS = (
 
 
 @pytest.fixture(scope="session")
-def exports(request, tmp_path_factory):
+def exports(request, build_once):
     """One folder with every model, and some of other symbols."""
-    folder = tmp_path_factory.mktemp("exports")
-    for name in RUNS:
-        export.run(request.getfixturevalue(name), folder)
-    export_phoneme_models(folder)
-    return folder
+
+    def fill(folder):
+        for name in RUNS:
+            export.run(request.getfixturevalue(name), folder)
+        export_phoneme_models(folder)
+
+    return build_once("exports", fill)
 
 
 @pytest.fixture(scope="session")

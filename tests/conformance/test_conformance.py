@@ -202,14 +202,34 @@ def phrases(size, prosody, timed):
 
 def test_models_with_durations_speak_texts(phrases, prosody, url, timed):
     texts, _, waveforms = phrases
-    with RemoteModel(url, timed[0]) as model:
+    name, _ = timed
+    with RemoteModel(url, name) as model:
         answers = model.synthesize(texts, **prosody)
     for answer, waveform in zip(answers, waveforms, strict=True):
         assert answer.sample_rate_hz == 8000
         assert answer.stopped
+        if name == "dense_synthesis":
+            np.testing.assert_allclose(answer.waveform, waveform.clip(-1, 1), atol=1e-3)
         # The phase of pulses adds up what rounding does to a predicted pitch.
         difference = np.linalg.norm(answer.waveform - waveform.clip(-1, 1))
         assert difference <= 0.05 * np.linalg.norm(waveform)
+
+
+def test_models_with_durations_vocode_what_they_predict(phrases, prosody, url, timed):
+    texts, speech, _ = phrases
+    name, task = timed
+    inputs = {"text": np.array(texts, object)}
+    for condition in task.conditions:
+        value = prosody.get(condition.name, condition.default)
+        inputs[condition.name] = np.full(len(texts), value, np.float32)
+    with RemoteModel(url, name) as model:
+        answer = model.predict("synthesize", inputs)
+    for row, each in enumerate(speech):
+        frames = answer["frames"][row, : answer["frame_length"][row]]
+        np.testing.assert_allclose(frames, each.frames, atol=1e-3)
+        waveform = task.waveform(frames).clip(-1, 1)
+        heard = answer["waveform"][row, : answer["waveform_length"][row]]
+        np.testing.assert_allclose(heard, waveform, atol=1e-3)
 
 
 def test_models_with_durations_read_symbols(phrases, prosody, url, timed):

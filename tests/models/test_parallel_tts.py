@@ -104,7 +104,7 @@ def test_synthesis_takes_its_own_pitch_and_energy_and_raises_the_energy():
     for energy in (0.0, 0.7):
         prosody = own + tf.constant([0.0, energy])
         raised = model(batch | {"prosody": prosody})["frames"]
-        found = model.predict_frames(batch | {"energy": tf.constant([energy])})
+        found = model.predict_frames(batch | {"energy": tf.constant([[energy]])})
         np.testing.assert_allclose(found, raised, atol=1e-5)
     np.testing.assert_allclose(
         model.predict_log_durations(batch), model(batch)["log_durations"], atol=1e-6

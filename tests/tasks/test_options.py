@@ -20,11 +20,13 @@ ABOVE_0 = {
     *("learning_rate", "max_seconds", "training_minutes", "frame_length_ms"),
     *("hop_length_ms", "power_floor", "magnitude_floor", "guide_width"),
     *("frames_per_symbol", "max_spoken_seconds", "discriminator_learning_rate"),
+    "teacher_temperature",
 }
 BELOW_2 = {
     *("dropout", "prenet_dropout", "zoneout", "ema_momentum", "label_smoothing"),
     *("synthetic_share", "speed", "tempo", "room_share", "noise_share", "preemphasis"),
     *("time_mask_share", "frequency_mask_share", "utterance_mean_share"),
+    "teacher_weight",
     *("q", "decay", "rho", "drop_rate", "sparsity"),
 }
 

@@ -22,6 +22,7 @@ from scipy.signal import savgol_coeffs
 from models.config import POSITIVE, SHARE, Bounds, Options, option
 from tfspeech.audio.numba_cache import import_librosa
 from tfspeech.audio.resample import RATES_HZ
+from tfspeech.audio.running_mean import running_mean
 from tfspeech.errors import SpecError
 
 
@@ -105,8 +106,9 @@ class FeatureConfig(FrameOptions):
     )
     utterance_normalization: str = option(
         "mean",
-        "what is normalized over each utterance",
-        choices=("none", "mean", "mean_variance"),
+        "what is normalized over each utterance; running_mean: by the frames so far "
+        "instead of all, for speech that is transcribed while it is spoken",
+        choices=("none", "mean", "mean_variance", "running_mean"),
     )
     utterance_mean_share: float = option(
         0.6,
@@ -145,6 +147,19 @@ class FeatureConfig(FrameOptions):
     def fft_length(self) -> int:
         """The next power of two, in samples."""
         return 1 << (self.frame_length - 1).bit_length()
+
+    @property
+    def causal(self) -> bool:
+        """Whether the features of a frame depend on no later frame."""
+        running = self.utterance_normalization in ("none", "running_mean")
+        of_all = self.dynamic_range_db or self.delta_order or self.trim_db
+        return running and not of_all
+
+    @property
+    def samples_before(self) -> int:
+        """Samples of a frame before the one that it is centred on."""
+        # The frame sits in the middle of the FFT, and that is centred on the sample.
+        return self.fft_length // 2 - (self.fft_length - self.frame_length) // 2
 
     @property
     def feature_dim(self) -> int:
@@ -270,13 +285,28 @@ def _clean(
 
 def _power_spectrogram(waveforms: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
     """Returns float32 [batch, 1 + samples // hop_length, fft_length // 2 + 1]."""
-    frame_length, fft_length = config.frame_length, config.fft_length
-    # The frame sits in the middle of the FFT, and that is centred on the sample. Where
-    # it sits is only a matter of phase, so that the FFT itself may pad at the end.
-    before = fft_length // 2 - (fft_length - frame_length) // 2
+    frame_length = config.frame_length
+    before = config.samples_before
     padded = tf.pad(waveforms, [[0, 0], [before, frame_length - before]])
+    return power_spectrum(padded, config)
+
+
+def power_spectrum(waveforms: tf.Tensor, config: FeatureConfig) -> tf.Tensor:
+    """Returns the powers of frames that begin with the first sample.
+
+    Args:
+        waveforms: float32 [batch, samples], with pre-emphasis.
+        config: The features.
+
+    Returns:
+        float32 [batch, frames, fft_length // 2 + 1], of whole frames alone.
+    """
+    # Where the frame sits in the FFT is only a matter of phase, so that the FFT itself
+    # may pad at the end.
     spectrum = tf.signal.stft(
-        padded, frame_length, config.hop_length, fft_length, tf.signal.hann_window
+        waveforms,
+        *(config.frame_length, config.hop_length, config.fft_length),
+        tf.signal.hann_window,
     )
     return tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
 
@@ -352,6 +382,11 @@ def _normalize(
     if config.utterance_normalization == "none":
         return features
     frames = tf.reduce_sum(tf.cast(valid, tf.float32), axis=1, keepdims=True)
+
+    if config.utterance_normalization == "running_mean":
+        start = tf.zeros_like(features[:, 0])
+        means, _ = running_mean(features, valid, start, tf.zeros_like(start[:, 0]))
+        return features - means * config.utterance_mean_share
 
     def mean(values: tf.Tensor) -> tf.Tensor:
         total = tf.reduce_sum(tf.where(valid, values, 0.0), axis=1, keepdims=True)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfspeech.errors import AudioError
 
 MAX_AMPLITUDE = 2.0**31
-"""What 32-bit integers reach that were taken for floats. Squares of what is far beyond
+"""Largest values of 32-bit integers taken for floats. Squares of what is far beyond
 overflow in float32."""
 
 

@@ -76,7 +76,7 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What is in a corpus, and all its problems.
+    """Contents of a corpus, and all its problems.
 
     Attributes:
         corpus: Its name.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -31,8 +32,29 @@ _ANALYSED_AT_ONCE = 4  # Their spectra are large, and more take no less time.
 _FRAMES, _INDEX = "frames.f32", "index.npz"
 
 
+class FrameChange(Protocol):
+    """Another version of the frames of utterances.
+
+    Attributes:
+        fingerprint: Of all that it depends on besides the frames.
+    """
+
+    fingerprint: str
+
+    def __call__(self, index: int, frames: np.ndarray) -> np.ndarray:
+        """Returns the changed frames of an utterance.
+
+        Args:
+            index: Its place in the store of waveforms.
+            frames: As analysed, float32 [frames, frame_dim].
+        """
+
+
 def frame_store(
-    store: AudioStore, indices: np.ndarray, config: AcousticConfig
+    store: AudioStore,
+    indices: np.ndarray,
+    config: AcousticConfig,
+    change: FrameChange | None = None,
 ) -> ArrayStore:
     """Analyses utterances, or finds their frames in the cache.
 
@@ -41,6 +63,7 @@ def frame_store(
         indices: Places of the utterances in it. The frames of another set of them, such
             as another split, are another entry of the cache.
         config: The frames.
+        change: Made of the frames before they are kept; None for none.
 
     Returns:
         The frames of each, float32 [frames, frame_dim], in the order of `indices`.
@@ -57,25 +80,38 @@ def frame_store(
     def make(row: int) -> np.ndarray:
         waveform = store[indices[row]]
         frames, _ = acoustic_frames(waveform[np.newaxis], [waveform.size], config)
-        return frames[0].numpy()
+        frames = frames[0].numpy()
+        return change(int(indices[row]), frames) if change else frames
 
     def fill(folder: Path) -> bool:
-        _fill(folder, store, indices, config)
+        _fill(folder, store, indices, config, change)
         return True
 
-    folder = cache_folder() / f"frames-{_fingerprint(store, indices, config)}"
+    name = _fingerprint(store, indices, config, change)
+    folder = cache_folder() / f"frames-{name}"
     return open_or_make(folder, open_entry, fill)
 
 
-def _fingerprint(store: AudioStore, indices: np.ndarray, config: AcousticConfig) -> str:
+def _fingerprint(
+    store: AudioStore,
+    indices: np.ndarray,
+    config: AcousticConfig,
+    change: FrameChange | None,
+) -> str:
     """Hashes whatever the frames depend on."""
     digest = hashlib.sha256(repr((_FORMAT_VERSION, store.fingerprint, config)).encode())
     digest.update(np.asarray(indices, np.int64).tobytes())
+    if change:
+        digest.update(change.fingerprint.encode())
     return digest.hexdigest()[:32]
 
 
 def _fill(
-    folder: Path, store: AudioStore, indices: np.ndarray, config: AcousticConfig
+    folder: Path,
+    store: AudioStore,
+    indices: np.ndarray,
+    config: AcousticConfig,
+    change: FrameChange | None,
 ) -> None:
     """Writes the frames, the shortest utterances first, and which rows are whose."""
 
@@ -97,7 +133,10 @@ def _fill(
     ):
         for batch in batches.as_numpy_iterator():
             for row, frames, length in zip(*batch.values(), strict=True):
-                contents = frames[:length].tobytes()
+                kept = frames[:length]
+                if change:
+                    kept = change(int(indices[row]), kept)
+                contents = kept.tobytes()
                 index["starts"][row] = written
                 index["lengths"][row] = length
                 index["checksums"][row] = checksum(contents)

@@ -150,7 +150,7 @@ def _fingerprint(corpus: Corpus, rate_hz: int, max_seconds: float) -> str:
 
 
 def _identity(audio: Path | SpokenAudio | JoinedAudio) -> object:
-    """Whatever the samples of an utterance depend on."""
+    """Returns all that the samples of an utterance depend on."""
     if isinstance(audio, JoinedAudio):
         return tuple(map(_identity, audio.parts)), audio.gaps_ms, audio.gain_db
     if not isinstance(audio, Path):

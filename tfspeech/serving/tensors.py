@@ -57,6 +57,9 @@ TENSORS = {
     ),
     "frame_length": Meaning((), "how many of the frames are valid", "frames"),
     "is_last": Meaning((), "whether an utterance ends with these frames"),
+    "past": Meaning(
+        ("past_size",), "what the next chunk needs of those before, 0 for the first"
+    ),
     "past_frames": Meaning(
         ("past", "frame_dim"), "frames before these that still have an influence"
     ),

@@ -322,7 +322,7 @@ class Clipped(keras.optimizers.Optimizer):
         self.inner_optimizer.finalize_variable_values(var_list)
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` takes: name, inner optimizer and clipping."""
+        """Returns the arguments of `from_config`: name, inner optimizer, clipping."""
         inner = keras.saving.serialize_keras_object(self.inner_optimizer)
         inner["config"]["loss_scale_factor"] = self.loss_scale_factor
         clipping = [

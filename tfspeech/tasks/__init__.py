@@ -1,1 +1,1 @@
-"""What models are trained for: losses, scores, decoding and serving."""
+"""Tasks of models: losses, scores, decoding and serving."""

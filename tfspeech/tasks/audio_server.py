@@ -107,6 +107,12 @@ class AudioServer(tf.Module, abc.ABC):
                 negative or beyond the samples, or every row has samples that are not
                 finite.
         """
+        waveform = self.checked(waveform, waveform_length)
+        problems = sample_problems(waveform, waveform_length)
+        return self._answer(waveform, waveform_length, problems)
+
+    def checked(self, waveform: tf.Tensor, waveform_length: tf.Tensor) -> tf.Tensor:
+        """Returns the samples of a request when their numbers are in range."""
         samples = tf.shape(waveform)[1]
         checks = [
             self._limits.check_in_graph("max_seconds", samples, self._rate_hz),
@@ -120,9 +126,7 @@ class AudioServer(tf.Module, abc.ABC):
             ),
         ]
         with tf.control_dependencies(checks):
-            waveform = tf.identity(waveform)
-        problems = sample_problems(waveform, waveform_length)
-        return self._answer(waveform, waveform_length, problems)
+            return tf.identity(waveform)
 
     def _answer(
         self, waveform: tf.Tensor, lengths: tf.Tensor, problems: tf.Tensor

@@ -9,6 +9,8 @@ from typing import Any
 
 from tfspeech.console import say
 from tfspeech.strategies import Run
+from tfspeech.tasks.distillation import check_teacher
+from tfspeech.tasks.predicted_frames import with_predicted_frames
 from tfspeech.tasks.task import RunConfig
 from tfspeech.tasks.training import (
     absolute,
@@ -47,8 +49,9 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
     say("\n".join(data.report.table()))
     data.report.raise_if_fatal()
     config = config.resolved(data)
+    check_teacher(config)
     task = build_seeded(config, distribution)
-    training = config.read_training(task, data)
+    training = config.read_training(task, with_predicted_frames(config, task, data))
     state = LoopState(training.steps_per_epoch, config.training.epochs)
     run = Run(state.total_steps, training.examples, config.training.seed)
     step = build_step(task, config.training, run, distribution, describe_groups(task))
@@ -72,7 +75,7 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
 
 
 def describe(found: dict[str, Any], config: RunConfig) -> str:
-    """What `dry_run` found, as text."""
+    """Describes the results of `dry_run` as text."""
     minutes = found["training_seconds"] / 60
     return (
         f"{config.model}: {found['parameters']:,} parameters, {found['steps']:,} steps "

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tfspeech.config import differing, to_flag
+from tfspeech.console import say
 from tfspeech.errors import RunError, SpecError
 from tfspeech.files import read_file, read_json, write_text
-from tfspeech.tasks.registry import build_task, parse_config
+from tfspeech.tasks.registry import MODELS, build_task, parse_config
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.training.callbacks import read_metrics
 from tfspeech.training.checkpoints import (
@@ -35,7 +36,7 @@ from tfspeech.training.paths import (
 
 
 class RunState(enum.Enum):
-    """What a directory holds of a run."""
+    """State of a run in a directory."""
 
     NONE = "nothing"
     BEGUN = "its configuration, but no state"
@@ -165,17 +166,27 @@ def check_same(run_dir: Path, saved: RunConfig, wanted: RunConfig) -> None:
         )
 
 
-def load_task(run_dir: Path, vocoder: str | None = None) -> tuple[RunConfig, Task]:
+def load_task(
+    run_dir: Path,
+    vocoder: str | None = None,
+    language_model: Path | None = None,
+    drop_dead_units: bool = False,
+) -> tuple[RunConfig, Task]:
     """Loads the best models of a run, with their task.
 
     Args:
         run_dir: The run.
         vocoder: For a synthesiser, another vocoder than its own: the directory of a
             vocoder's run, or the spec of one without a network, `griffin_lim(60)`.
+        language_model: For a recogniser of connected speech, the folder that the
+            command `language_model` has written.
+        drop_dead_units: Leave out hidden units that say nothing of the input; see
+            `SpeechModel.without_dead_units`.
 
     Raises:
         RunError: There is no run, or it has no checkpoint that can be read; or the
-            vocoder is none, or not for this run.
+            vocoder is none, or not for this run; or it takes no language model.
+        TextError: The language model is damaged, or not for this run.
         SpecError: The spec is unknown, or the model takes none; or the vocoder is not
             for its frames.
     """
@@ -190,8 +201,39 @@ def load_task(run_dir: Path, vocoder: str | None = None) -> tuple[RunConfig, Tas
             "it out"
         )
     restore_best(run_dir / CHECKPOINTS, task.models)
+    if drop_dead_units and config.model in MODELS:
+        config, task = _without_dead_units(config, task)
     if is_run:
         _take_vocoder(task, Path(vocoder))
+    if language_model is not None:
+        check_takes_language_model(run_dir, config, task)
+        task.use_language_model(language_model)
+    return config, task
+
+
+def check_takes_language_model(run_dir: Path, config: RunConfig, task: Task) -> None:
+    """Raises a `RunError` where a task takes no language model."""
+    if not task.takes_language_model:
+        raise RunError(
+            f"{run_dir} holds a run of {config.model}, which takes no language model"
+        )
+
+
+def _without_dead_units(config: RunConfig, task: Task) -> tuple[RunConfig, Task]:
+    """Returns configuration and task of a smaller model, if units can be left out."""
+    models = dict(task.models)
+    whole = models["model"]
+    models["model"] = whole.without_dead_units()
+    if models["model"] is whole:
+        return config, task
+    say(
+        f"{whole.count_params():,} parameters, {models['model'].count_params():,} "
+        "without units that say nothing of the input"
+    )
+    config = dataclasses.replace(config, architecture=models["model"].config)
+    task = build_task(config)
+    for name, model in task.models.items():
+        model.set_weights(models[name].get_weights())
     return config, task
 
 

@@ -50,7 +50,7 @@ class Data(Protocol):
 
 
 class GroupSpec(NamedTuple):
-    """What one optimizer of a task moves.
+    """Variables of a task that one optimizer moves.
 
     Attributes:
         models: Names of the models whose trainable variables it moves.
@@ -62,7 +62,7 @@ class GroupSpec(NamedTuple):
 
 
 class Task(abc.ABC):
-    """What one or several models are trained for: losses, scores and serving.
+    """Purpose of one or several models: losses, scores and serving.
 
     Attributes:
         monitor: The validation score by which models are chosen.
@@ -71,6 +71,10 @@ class Task(abc.ABC):
             words and their probability.
         takes_blocks: Whether `transcribe_blocks(blocks, rate_hz)` takes recordings that
             are too long for memory.
+        takes_stream: Whether `transcribe_stream(chunks)` yields what is said while
+            samples come, if the model is causal.
+        takes_language_model: Whether `use_language_model(folder)` has it search for
+            the text that is the most probable under a language model, too.
         adapts: Whether `adapt(corpus)` fits the model to a speaker's recordings, and
             `calibrate(data, split, false_alarms)` its probabilities to a corpus.
         speaks: Whether it takes text and returns audio.
@@ -84,6 +88,8 @@ class Task(abc.ABC):
     monitor: ClassVar[Monitor]
     recognizes: ClassVar[bool] = False
     takes_blocks: ClassVar[bool] = False
+    takes_stream: ClassVar[bool] = False
+    takes_language_model: ClassVar[bool] = False
     adapts: ClassVar[bool] = False
     speaks: ClassVar[bool] = False
     vocodes: ClassVar[bool] = False
@@ -103,6 +109,26 @@ class Task(abc.ABC):
             batch: Of `Training.batches`; where replicas share a batch some of its rows.
             training: Whether dropout and the like are on.
         """
+
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The distance of the model's outputs from a teacher's, a mean over a batch.
+
+        Args:
+            outputs: Of the model called `model`.
+            taught: Of the teacher, likewise.
+            batch: That both have seen.
+            temperature: Divides logits.
+
+        Raises:
+            NotImplementedError: `RunConfig.of_teacher` is empty for this kind.
+        """
+        raise NotImplementedError
 
     @abc.abstractmethod
     def weight(self, batch: Batch) -> tf.Tensor:
@@ -288,6 +314,14 @@ class RunConfig(abc.ABC):
         values = {name: value for name, value in values.items() if name != VERSIONS}
         return from_json(self, values)
 
+    def of_teacher(self) -> dict[str, Any]:
+        """What a teacher must have in common with its student, by name.
+
+        Empty where no teacher is for this kind of run; otherwise its task has
+        `distillation`.
+        """
+        return {}
+
     @staticmethod
     @abc.abstractmethod
     def describe(scores: dict[str, Any]) -> str:
@@ -347,5 +381,5 @@ class RunConfig(abc.ABC):
     def callbacks(
         self, task: Any, training: Any, run_dir: Path
     ) -> Sequence[EpochCallback]:
-        """What else is to be done after every validation of this kind of run."""
+        """Returns further callbacks after every validation of this kind of run."""
         return ()

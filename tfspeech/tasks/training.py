@@ -25,6 +25,12 @@ from tfspeech.strategies import (
     parse_clipping,
     parse_regularization,
 )
+from tfspeech.tasks.distillation import (
+    check_teacher,
+    losses_with_teacher,
+    pin_teacher,
+)
+from tfspeech.tasks.predicted_frames import check_synthesiser, with_predicted_frames
 from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import (
     RunState,
@@ -141,16 +147,22 @@ def _train_and_score(
     is_over: StopRule,
 ) -> dict[str, Any]:
     """Does what `train` does, in a directory that nobody else writes to."""
+    start = Path(config.training.init_from) if config.training.init_from else None
+    if start is not None and not resumed:
+        load_config(start)  # What is wrong there is said before a corpus is read.
+    check_synthesiser(config)
     data = config.read_data()
     _report(data, run_dir if distribution.is_chief else None)
     resolved = config.resolved(data)
+    check_teacher(resolved)
     task = build_seeded(resolved, distribution)
     # Before other weights are taken, which a resumed run does not take again.
     infos = describe_groups(task)
-    if config.training.init_from and not resumed:
-        _take_weights(Path(config.training.init_from), task)
+    if start is not None and not resumed:
+        _take_weights(start, task)
+    seen = with_predicted_frames(resolved, task, data)
     done, seconds = _train(
-        resolved, run_dir, task, infos, data, distribution, resumed, is_over
+        resolved, run_dir, task, infos, seen, distribution, resumed, is_over
     )
     if not distribution.is_chief:
         return {}
@@ -174,12 +186,19 @@ def _train_and_score(
 
 
 def absolute(config: RunConfig) -> RunConfig:
-    """Names corpus and other runs so that they are found from everywhere."""
+    """Names corpus and other runs so that they are found from everywhere.
+
+    Raises:
+        RunError: The teacher is none, or not the one that the run began with.
+    """
     data = dataclasses.replace(config.data, data=absolute_spec(config.data.data))
     training = config.training
     if training.init_from:
         start = str(Path(training.init_from).resolve())
         training = dataclasses.replace(training, init_from=start)
+    if training.teacher:
+        pinned = pin_teacher(training.teacher)
+        training = dataclasses.replace(training, teacher=pinned)
     return dataclasses.replace(config, data=data, training=training)
 
 
@@ -228,7 +247,6 @@ def _take_weights(run_dir: Path, task: Task) -> None:
     Raises:
         RunError: There is no such run, or it has no weights yet.
     """
-    load_config(run_dir)
     left = take_best(run_dir / CHECKPOINTS, task.models)
     count = sum(len(model.weights) for model in task.models.values())
     say(f"{count - len(left)} of {count} weights taken from {run_dir}")
@@ -359,7 +377,7 @@ def _frozen(task: Task) -> dict[str, tf.Variable]:
 def _logs(
     run_dir: Path, state: LoopState, distribution: Distribution
 ) -> Iterator[Sequence[JsonLines | TensorBoard | Progress]]:
-    """What the chief writes while a run goes on.
+    """Opens the logs that the chief writes while a run goes on.
 
     Raises:
         RunError: Another worker is gone.
@@ -395,6 +413,7 @@ def build_step(
     Raises:
         SpecError: A strategy is not for these models or this run, or a batch is smaller
             than the number of replicas.
+        RunError: The teacher cannot be read.
     """
     if settings.batch_size < distribution.replicas:
         raise SpecError(
@@ -421,7 +440,7 @@ def build_step(
         )
     return TrainingStep(
         groups,
-        task.losses,
+        losses_with_teacher(task, settings, distribution),
         weight=task.weight,
         accumulate_steps=settings.accumulate_steps,
         distribution=distribution,

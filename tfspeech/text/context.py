@@ -58,7 +58,7 @@ class Places(NamedTuple):
 
 
 class Context:
-    """What the symbols of a batch of utterances are, and what is around them.
+    """Symbols of a batch of utterances, and their neighbours.
 
     What it computes is [batch, segments] and means nothing beyond the lengths.
 
@@ -86,7 +86,7 @@ class Context:
 
     @functools.cached_property
     def is_phoneme(self) -> tf.Tensor:
-        """What is no mark."""
+        """All symbols but marks."""
         return self.table(_IS_PHONEME)
 
     @functools.cached_property
@@ -106,7 +106,7 @@ class Context:
 
     @functools.cached_property
     def is_heard(self) -> tf.Tensor:
-        """What neighbours can be: symbols that last, or all but the spaces inside."""
+        """Possible neighbours: symbols that last, or all but the spaces inside."""
         if self.durations is not None:
             return self.durations > 0
         inside = tf.range(tf.shape(self.symbols)[1]) > 0
@@ -215,7 +215,7 @@ class Context:
 
 
 class FrameContext(Context):
-    """The same for segments whose durations are known, and the frames that they make.
+    """Segments of known durations in their context, and the frames that they make.
 
     A frame is taken for its middle: the first of a segment is half a frame in it.
 

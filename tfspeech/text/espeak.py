@@ -78,7 +78,7 @@ class SpokenPhoneme(NamedTuple):
 
 
 class Speech(NamedTuple):
-    """What eSpeak NG says.
+    """Speech of eSpeak NG.
 
     Attributes:
         waveform: float64 [samples] in [-1, 1] at 22,050 Hz, not trimmed.

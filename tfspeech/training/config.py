@@ -8,6 +8,7 @@ from models.config import (
     BELOW_1,
     NOT_NEGATIVE,
     POSITIVE,
+    SHARE,
     Options,
     decade_around,
     option,
@@ -77,6 +78,18 @@ class TrainingConfig(OptimizationConfig):
         "",
         "run whose best weights to start from, as far as they fit",
         metavar="RUN_DIR",
+    )
+    teacher: str = option(
+        "",
+        "finished run whose outputs are soft targets, for recognisers and synthesis "
+        "with durations",
+        metavar="RUN_DIR",
+    )
+    teacher_weight: float = option(
+        0.7, "share of the distance from the teacher in the loss", SHARE
+    )
+    teacher_temperature: float = option(
+        2.0, "divides the logits of student and teacher, for recognisers", POSITIVE
     )
     distribute: str = option(
         "none",

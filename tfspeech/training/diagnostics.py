@@ -1,4 +1,4 @@
-"""What a step did to the gradient and to the weights, measured in the graph.
+"""Measures, in the graph, of the effect of a step on gradient and weights.
 
 The figures answer four questions: how often and how much was clipped, what was lost by
 it, whether the updates oscillate, and whether they are of a sane size. They cost no
@@ -25,7 +25,7 @@ SPIKE_WARMUP_STEPS = 10
 SMALL_WEIGHT = 1e-3
 
 GRADIENT_FIGURES = ("gradient_norm", "norm_zscore")
-"""What is measured of every step: see `SpikeMeter`."""
+"""Figures of every step: see `SpikeMeter`."""
 UPDATE_FIGURES = (
     "clipped_norm",
     "threshold",
@@ -38,7 +38,7 @@ UPDATE_FIGURES = (
     "update_cosine",
     "sign_flips",
 )
-"""What is measured of steps that are made: see `clipping_figures`, `UpdateProbe`."""
+"""Figures of steps that are made: see `clipping_figures`, `UpdateProbe`."""
 
 _NAN = float("nan")
 _SMALLEST_NORM = 1e-37
@@ -48,7 +48,7 @@ _SMALLEST_NORM = 1e-37
 def clipping_figures(
     raw: Gradients, clipped: Gradients, step: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """What clipping did to one gradient; float32 scalars, NaN where not measured.
+    """Effect of clipping on one gradient; float32 scalars, NaN where not measured.
 
     `cosine` is that between the raw and the clipped gradient, `retained_energy` is
     |g'|^2 / |g|^2, both NaN for a gradient of zeros; `clipped_tensors` and
@@ -249,7 +249,7 @@ class StepDiagnostics:
         return found | moves, ratios
 
     def skipped(self) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """What `made` returns, of a step that was not made."""
+        """Returns the figures of `made` for a step that was not made."""
         zero = {"clipped_norm", "clipped"}
         values = {name: 0.0 if name in zero else _NAN for name in UPDATE_FIGURES}
         figures = {name: tf.constant(value) for name, value in values.items()}

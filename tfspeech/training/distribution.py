@@ -73,7 +73,7 @@ class Distribution:
         return [self.strategy.experimental_local_results(v)[0] for v in reduced]
 
     def local(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
-        """What each replica of this process returned, one after the other."""
+        """Returns the results of the replicas of this process, one after the other."""
         parts = map(self.strategy.experimental_local_results, values)
         return [part for each in parts for part in each]
 

@@ -194,7 +194,7 @@ class Group:
         return named
 
     def next_update(self) -> Update:
-        """What is known of the update that the next step is to make."""
+        """Describes the update that the next step is to make."""
         rate = tf.cast(self.optimizer.learning_rate, tf.float32)
         return Update(tf.cast(self.optimizer.iterations, tf.int64), rate)
 

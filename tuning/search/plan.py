@@ -113,7 +113,7 @@ class Search:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a search keeps of its settings and its baseline.
+    """Settings and baseline of a search, as they are kept.
 
     Attributes:
         monitor: The score by which a run chooses its best model.

@@ -50,14 +50,17 @@ def test_it_hears_16_khz_within_full_scale_and_says_the_same_again(networks):
     assert plcmos[0] == plcmos[1]
 
 
-def test_evaluate_judges_speech_and_recordings(networks, small_dense, command):
-    code, out, _ = command(evaluate.main, small_dense, "--judge")
+@pytest.mark.parametrize(("run", "columns"), [("small_dense", 4), ("small_vocoder", 3)])
+def test_evaluate_judges_speech_and_recordings(
+    run, columns, networks, request, command
+):
+    code, out, _ = command(evaluate.main, request.getfixturevalue(run), "--judge")
     assert code == 0
     lines = out.splitlines()
     for title in ("P.808", "PLCMOS"):
         row = next(line.split() for line in lines if line.startswith(f"{title} "))
         assert row[-1] == "MOS"
-        assert len(row) == 6
+        assert len(row) == columns + 2
         assert any(line.startswith(f"{title} of the recordings") for line in lines)
 
 

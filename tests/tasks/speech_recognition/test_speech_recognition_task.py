@@ -18,7 +18,6 @@ from tfspeech.tasks.speech_recognition.data import (
     SpeechData,
     SpeechDataConfig,
     add_synthetic_strings,
-    evaluation_set,
 )
 from tfspeech.tasks.speech_recognition.task import SpeechRecognition
 from tfspeech.tasks.speech_recognition.training import SpeechTraining
@@ -144,7 +143,7 @@ def test_scores_are_of_what_is_read_from_the_frames(data):
     assert scores["unaligned"] == 0
     assert scores["loss"] > 0
     nobody = ["nothing of it"] * len(indices)
-    found = task.evaluate(evaluation_set(data, indices), nobody, nobody, nobody)
+    found = task.evaluate(data.evaluation_set(indices), nobody, nobody, nobody)
     for index, each in list(zip(indices, found["errors"], strict=True))[:5]:
         text = task.transcribe(data.store[index], 8000).text
         assert each["recognised"] == text

@@ -10,12 +10,13 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.excitation import pulses
 from tfspeech.errors import CorpusError, SpecError
 from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.speech.evaluation import log_mels
 from tfspeech.tasks.vocoding.config import (
     VocodingConfig,
     check_frames,
     conditioning_values,
 )
-from tfspeech.tasks.vocoding.losses import stft_losses
+from tfspeech.tasks.vocoding.losses import mel_loss, periodicity_loss, stft_losses
 from tfspeech.training.distribution import Distribution
 
 FRAMES = AcousticConfig(sample_rate_hz=8000, num_mels=16, lpc_order=8, pitch=True)
@@ -127,6 +128,43 @@ def test_the_loss_is_that_of_numpy():
     found = stft_losses(tf.constant(ours), tf.constant(theirs), lengths, (16, 32))
     for name, value in wanted.items():
         assert float(found[name]) == pytest.approx(value, rel=1e-4)
+
+
+def test_the_loss_of_mels_is_of_the_frames_of_evaluation():
+    rng = np.random.default_rng(0)
+    ours, theirs = (rng.normal(size=(2, 1500)).astype("f4") for _ in range(2))
+    lengths = np.array([15, 9])
+    found = mel_loss(tf.constant(ours), tf.constant(theirs), lengths, FRAMES)
+    wanted = 0.0
+    for row, length in enumerate(lengths):
+        frames = (log_mels(each[row], FRAMES)[:length] for each in (ours, theirs))
+        wanted += np.abs(np.subtract(*frames)).mean(axis=1).sum()
+    assert float(found) == pytest.approx(wanted, rel=1e-3)
+
+
+def test_the_loss_of_periodicity_is_the_share_of_noise_whatever_the_glide():
+    pitch_hz = np.geomspace(150, 250, 60)[np.newaxis]
+    log_pitch = np.log(pitch_hz).astype("f4")
+    voice = tf.reshape(pulses(log_pitch, FRAMES.hop_length, 8000), [1, -1])
+    noise = np.random.default_rng(0).normal(size=voice.shape).astype("f4")
+
+    def loss(ours, theirs, frames=60):
+        lengths = np.array([frames])
+        given = (0.1 * ours, 0.1 * theirs, log_pitch, lengths, FRAMES)
+        return float(periodicity_loss(*given)) / frames
+
+    silence = tf.zeros_like(voice)
+    assert loss(voice, voice) == 0.0
+    # The share of noise is 0, 1/2 or 1, and 0.05 is added to each.
+    for other, wanted in (
+        (voice + noise, np.log(0.55 / 0.05)),
+        (noise, np.log(1.05 / 0.05)),
+        (silence, np.log(1.05 / 0.05)),
+    ):
+        assert loss(voice, other) == pytest.approx(wanted, rel=0.15)
+    assert loss(3 * noise, noise) < 1e-3
+    cut = np.where(np.arange(voice.shape[1]) < 4000, noise, 1e9)
+    assert loss(voice, cut, frames=30) == pytest.approx(loss(voice, noise, 30))
 
 
 def test_shares_of_replicas_add_up_to_the_loss(task, recordings):

@@ -8,7 +8,7 @@ import random
 import re
 import time
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -48,6 +48,7 @@ _SHORTEST_S = 0.001  # A wait may last longer than it was told to.
 _FAILED = "assertion failed: ["
 _CONDITION = re.compile("Condition .* did not hold")
 _TRANSCRIBE = "transcribe_bytes"
+_STREAM, _PAST = "stream", "past"
 _SYNTHESIZE, _PHONEMES = "synthesize", "synthesize_phonemes"
 _SYMBOL_TABLE, _LIMITS = "symbol_table", "limits"
 # Of the outputs that are read here, NumPy's kinds of type, and the number of axes.
@@ -58,6 +59,7 @@ _FORMS = {
     "labels": ("O", 2),
     "scores": ("f", 2),
     "error": ("O", 1),
+    "past": ("f", 2),
     "waveform": ("f", 2),
     "waveform_length": ("iu", 1),
     "sample_rate_hz": ("iu", 1),
@@ -298,6 +300,34 @@ class RemoteModel:
         self._require(valid.all(), "a confidence from 0 to 1")
         rows = zip(*(answer[name].tolist() for name in wanted), strict=True)
         return [Text(*row) for row in rows]
+
+    def transcribe_stream(self, chunks: Iterable[np.ndarray]) -> Iterator[str]:
+        """Recognises what is said while it is said, in a request for every chunk.
+
+        Args:
+            chunks: float32 [samples] in [-1, 1] at the rate of the model, of any size.
+
+        Yields:
+            The text that each chunk adds, often none, and behind the last chunk what is
+            left; joined they are the transcript, but for spaces at its ends.
+
+        Raises:
+            ServerError: See `predict`; or the model needs to hear the whole.
+        """
+        if _PAST not in self._signature(_STREAM).inputs:
+            raise ServerError(f"{self._full_name} recognises no speech in chunks")
+        past = np.zeros((1, 1), np.float32)
+        ended = [(np.zeros(0, np.float32), True)]
+        for samples, is_last in itertools.chain(((c, False) for c in chunks), ended):
+            inputs = {
+                "waveform": samples[np.newaxis],
+                "waveform_length": np.array([len(samples)], np.int32),
+                "is_last": np.array([is_last]),
+                _PAST: past,
+            }
+            answer = self._predict_known(_STREAM, inputs, ("transcript", _PAST))
+            past = answer[_PAST]
+            yield answer["transcript"][0]
 
     def synthesize(self, texts: Sequence[str], **conditions: float) -> list[Speech]:
         """Speaks texts, in one request.

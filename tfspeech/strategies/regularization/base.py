@@ -22,7 +22,7 @@ from tfspeech.strategies.variables import WEIGHT_KINDS, VariableInfo
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-    """What is known of the update that a step is to make.
+    """Description of the update that a step is to make.
 
     Attributes:
         number: Updates made before this one, an int64 scalar.
@@ -35,7 +35,7 @@ class Update:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What is known of a training run before its first step.
+    """Description of a training run before its first step.
 
     Attributes:
         updates: In the whole run.

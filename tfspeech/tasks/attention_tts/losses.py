@@ -1,4 +1,4 @@
-"""What a synthesiser with attention learns beside its frames: to attend, to stop."""
+"""Losses of a synthesiser with attention beside its frames: of attention and stop."""
 
 from __future__ import annotations
 

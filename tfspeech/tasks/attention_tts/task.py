@@ -73,7 +73,7 @@ class AttentionSynthesisConfig(Options):
 
 
 class AttentionSynthesis(SpeechTask):
-    """What a synthesiser with attention is trained for.
+    """Speech synthesis with attention.
 
     Args of the constructor:
         model: Symbols to `frames`.
@@ -292,5 +292,5 @@ def describe_scores(scores: Mapping[str, Any]) -> str:
 
 
 def vocoders(features: AcousticConfig) -> dict[str, Callable[..., Vocoder]]:
-    """What builds vocoders for these frames, by name."""
+    """Returns the constructors of vocoders for these frames, by name."""
     return {name: functools.partial(v, features) for name, v in VOCODERS.items()}

@@ -1,4 +1,4 @@
-"""What can be chosen of the training of duration-based synthesis."""
+"""Settings of the training of duration-based synthesis."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.trajectory import with_deltas
 from tfspeech.console import progress
 from tfspeech.data.cache import ArrayStore, partial_folder, read_arrays
-from tfspeech.data.frames import frame_store
 from tfspeech.data.phoneme_times import have_times, read_segments, symbol_durations
 from tfspeech.data.pipeline import Batch, ordered_rows
 from tfspeech.files import cache_folder
@@ -140,7 +139,7 @@ class TimedUtterances:
         inputs: Collection[str],
         deltas: bool,
     ) -> None:
-        self.frames = frame_store(data.store, indices, data.features)
+        self.frames = data.frame_store(indices)
         self._targets = targets
         self._dim = dim
         self._deltas = deltas
@@ -261,7 +260,7 @@ class TimedUtterances:
         return ordered_rows(self.frames.lengths, batch_size, self.load)
 
     def statistics(self, rows: np.ndarray, most: int) -> dict[str, np.ndarray]:
-        """What the model is normalised by.
+        """Statistics that normalise the model.
 
         Args:
             rows: The utterances whose frames count.

@@ -81,6 +81,14 @@ class ParallelTtsRun(RunConfig):
         """Reads and checks a corpus of sentences."""
         return ParallelTtsData(data or self.data, _front_end(), self.frames, split)
 
+    def of_teacher(self) -> dict[str, Any]:
+        """What a teacher must have in common: target, frames, linguistic features."""
+        sections = (self.frames, self.linguistic)
+        values = {
+            k: v for each in sections for k, v in dataclasses.asdict(each).items()
+        }
+        return {"target": self.task.target, **values}
+
     def build(self, model: type[keras.Model]) -> ParallelSynthesis:
         """Builds the untrained model with its task."""
         targets = target_values(self.task, self.frames)

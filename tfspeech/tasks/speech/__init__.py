@@ -1,1 +1,1 @@
-"""What all models that speak share: frames, vocoders, scores, samples, serving."""
+"""Common parts of models that speak: frames, vocoders, scores, samples, serving."""

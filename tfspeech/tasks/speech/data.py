@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from models.config import option
 from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
-from tfspeech.data.cache import read_arrays
+from tfspeech.data.cache import ArrayStore, read_arrays
 from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus
+from tfspeech.data.frames import FrameChange, frame_store
 from tfspeech.data.store import prepare, usual_rate_hz
 from tfspeech.text.front_end import TextFrontEnd
 
@@ -46,10 +47,13 @@ class RecordingData:
         store: Their waveforms.
         features: With the rate of the store.
         report: What the check of the corpus found.
+        frame_change: Made of the frames in `frame_store`; None for none.
 
     Raises:
         CorpusError: The corpus cannot be read or used.
     """
+
+    frame_change: FrameChange | None = None
 
     def __init__(
         self,
@@ -87,6 +91,14 @@ class RecordingData:
             What `acoustic_frames` returns.
         """
         return acoustic_frames(*read_arrays(self.store, indices), self.features)
+
+    def frame_store(self, indices: np.ndarray) -> ArrayStore:
+        """The frames of the utterances at these places, kept on disk.
+
+        Raises:
+            CorpusError: The cache cannot be written.
+        """
+        return frame_store(self.store, indices, self.features, self.frame_change)
 
     def frames(self, index: int) -> np.ndarray:
         """The frames of the utterance at a place, float32 [frames, frame_dim]."""

@@ -32,7 +32,7 @@ RECORDING = "recording_"
 
 
 class Column(NamedTuple):
-    """What scores with a prefix of their own were measured on.
+    """Subject of scores with a prefix of their own.
 
     Attributes:
         title: Its name.

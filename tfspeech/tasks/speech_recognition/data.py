@@ -24,9 +24,9 @@ from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus, strings
 from tfspeech.data.joined import JoinedAudio, files_of
 from tfspeech.data.manifest import Corpus
-from tfspeech.data.pipeline import evaluation_batches
 from tfspeech.data.spoken_words import english_voices, spoken_words
 from tfspeech.data.store import prepare
+from tfspeech.tasks.recognition import RecognizerData
 from tfspeech.tasks.speech_recognition.transcripts import (
     PADDING,
     Transcriber,
@@ -35,7 +35,6 @@ from tfspeech.tasks.speech_recognition.transcripts import (
     transcript,
 )
 
-EVALUATION_BATCH_SIZE = 64
 SYNTHETIC_PER_WORD = 300
 SYNTHETIC_SEED = 0
 _EXCERPT = 40
@@ -63,7 +62,7 @@ class SpeechDataConfig(DataConfig):
         return dataclasses.replace(super().of_corpus(spec), synthetic_share=0.0)
 
 
-class SpeechData:
+class SpeechData(RecognizerData):
     """A checked corpus whose texts are what is said.
 
     Args of the constructor:
@@ -75,18 +74,15 @@ class SpeechData:
         split: Check this split alone, for an evaluation.
 
     Attributes:
-        corpus: The utterances, strings of synthetic voices behind the corpus's own.
-        synthetic: How many strings of synthetic voices there are.
-        synthetic_share: What share of an epoch they are to be.
-        transcripts: What is said in each.
+        transcripts: What is said in each utterance.
         transcriber: Of the symbols.
-        store: Their waveforms.
-        features: The features with the rate of the store.
         report: What the check of the corpus found.
 
     Raises:
         CorpusError: The corpus cannot be read or used.
     """
+
+    evaluation_batch_size = 64
 
     def __init__(
         self,
@@ -97,13 +93,9 @@ class SpeechData:
         symbols: Sequence[str] = (),
         split: str | None = None,
     ) -> None:
-        corpus = load_corpus(data.data, data.held_out)
-        own = len(corpus.utterances)
-        if data.synthetic_share:
-            corpus = add_synthetic_strings(corpus)
-        self.corpus = corpus
-        self.synthetic = len(corpus.utterances) - own
-        self.synthetic_share = data.synthetic_share
+        own = load_corpus(data.data, data.held_out)
+        corpus = add_synthetic_strings(own) if data.synthetic_share else own
+        super().__init__(own, corpus, data.synthetic_share)
         if self.synthetic and split is None:
             say(
                 f"{self.synthetic:,} strings of synthetic voices are mixed into "
@@ -117,21 +109,25 @@ class SpeechData:
             train = (written for each, written in places if each.split == "train")
             symbols = symbols_of(config, train)
         self.transcriber = Transcriber(config, symbols)
-        self.store, report = prepare(
+        store, report = prepare(
             self.corpus,
             features.sample_rate_hz,
             max_seconds=data.max_seconds,
             labels=texts,
             split=split,
         )
-        self.features = dataclasses.replace(
-            features, sample_rate_hz=self.store.sample_rate_hz
-        )
+        self.keep(store, features)
         self.report = self._checked(report, output_lengths, split)
 
     def targets(self, indices: np.ndarray) -> np.ndarray:
         """The symbols of the utterances at these places; see `Transcriber.encode`."""
         return self.transcriber.encode([self.transcripts[i] for i in indices])
+
+    def references(self, indices: np.ndarray) -> tuple[list[str], list[str], list[str]]:
+        """Returns texts, speakers and names of the utterances at these places."""
+        chosen = [self.corpus.utterances[i] for i in indices]
+        said = [self.transcripts[i] for i in indices]
+        return said, [u.speaker for u in chosen], [str(u.audio) for u in chosen]
 
     def _checked(
         self,
@@ -205,10 +201,3 @@ def add_synthetic_strings(corpus: Corpus) -> Corpus:
 def symbol_counts(symbols: tf.Tensor) -> tf.Tensor:
     """Returns the symbols of each row that are no `PADDING`, int32 [batch]."""
     return tf.reduce_sum(tf.cast(symbols != PADDING, tf.int32), axis=1)
-
-
-def evaluation_set(data: SpeechData, indices: np.ndarray) -> tf.data.Dataset:
-    """Batches of the utterances at these places, as they are."""
-    return evaluation_batches(
-        data.store, indices, data.targets(indices), data.features, EVALUATION_BATCH_SIZE
-    )

@@ -12,6 +12,7 @@ import keras
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.data.config import DataConfig
+from tfspeech.errors import SpecError
 from tfspeech.tasks.speech_recognition.data import SpeechData, SpeechDataConfig
 from tfspeech.tasks.speech_recognition.plots import plot_errors
 from tfspeech.tasks.speech_recognition.scores import describe_scores
@@ -43,7 +44,8 @@ class SpeechRecognitionRun(RunConfig):
         symbol_names: Those that the model writes; empty until the data were read.
 
     Raises:
-        SpecError: The features leave out silence, after which no time would be right.
+        SpecError: The features leave out silence, after which no time would be right;
+            or the model is causal, and they are not.
     """
 
     usage = "tfspeech transcribe {} FILE.wav"
@@ -62,6 +64,12 @@ class SpeechRecognitionRun(RunConfig):
         self.features.require(
             self.features.trim_db == 0.0, "trim_db", "0 for connected speech"
         )
+        if getattr(self.architecture, "causal", False) and not self.features.causal:
+            raise SpecError(
+                "a causal model needs features that no later frame changes: "
+                "--utterance-normalization running_mean (or none), --dynamic-range-db "
+                "0 and --delta-order 0"
+            )
 
     def summarize(self, scores: dict[str, Any]) -> str:
         """The word error rate with its interval."""
@@ -95,6 +103,12 @@ class SpeechRecognitionRun(RunConfig):
         """Fills in the rate and the symbols."""
         symbols = data.transcriber.symbols
         return dataclasses.replace(super().resolved(data), symbol_names=symbols)
+
+    def of_teacher(self) -> dict[str, Any]:
+        """What a teacher must have in common: symbols, features and frames."""
+        frames = {"output_lengths(960)": self.architecture.output_lengths(960)}
+        symbols = {"symbols": self.symbol_names}
+        return symbols | frames | dataclasses.asdict(self.features)
 
     def build(self, model: type[keras.Model]) -> SpeechRecognition:
         """Builds the untrained model with its task."""

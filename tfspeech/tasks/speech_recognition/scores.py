@@ -19,6 +19,20 @@ _RANGES = 10
 _KINDS = {"replace": "substitutions", "delete": "deletions", "insert": "insertions"}
 
 
+def error_rates(
+    references: Sequence[str], transcripts: Sequence[str]
+) -> tuple[float, float]:
+    """Returns the rates of word errors and of character errors of transcripts."""
+    said = [text.split() for text in references]
+    heard = [text.split() for text in transcripts]
+    words = np.array([len(each) for each in said])
+    characters = np.array([len(text) for text in references])
+    return (
+        _rate(_distances(said, heard), words),
+        _rate(_distances(references, transcripts), characters),
+    )
+
+
 def transcript_scores(
     references: Sequence[str],
     transcripts: Sequence[str],

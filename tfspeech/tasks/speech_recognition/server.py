@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from models.ctc import log_probabilities, read_best_path
+from models.ctc import Symbols, log_probabilities
 from tfspeech.tasks.audio_server import AudioServer
 from tfspeech.tasks.limits import RecognitionLimits
+from tfspeech.tasks.speech_recognition.streaming import Streaming
 from tfspeech.tasks.speech_recognition.transcripts import Transcriber
 
 
@@ -21,6 +23,8 @@ class TranscriptionServer(AudioServer):
         model: Whose weights go with it.
         score: (waveforms, lengths) -> logits and their lengths, of
             `SpeechRecognition`.
+        read: (logits, lengths) -> symbols.
+        streaming: Of a causal model, which then has the signature `stream`.
         transcriber: Of the model's symbols.
         sample_rate_hz: Of the waveforms.
         limits: Of requests.
@@ -30,20 +34,90 @@ class TranscriptionServer(AudioServer):
         self,
         model: keras.Model,
         score: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+        read: Callable[[tf.Tensor, tf.Tensor], Symbols],
+        streaming: Streaming | None,
         transcriber: Transcriber,
         sample_rate_hz: int,
         limits: RecognitionLimits,
     ) -> None:
         super().__init__(model, sample_rate_hz, limits, "transcription_server")
         self._score = score
+        self._streaming = streaming
+        self._read = read  # Its variables, if any, are tracked with it.
         self._names = transcriber.symbols
         self._separator = transcriber.separator
         self._symbols = tf.constant(transcriber.symbols)
 
     @property
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """The functions to be exported, by the names that clients use."""
+        if self._streaming is None:
+            return super().signatures
+        specs = [
+            tf.TensorSpec([None, None], tf.float32, name="waveform"),
+            tf.TensorSpec([None], tf.int32, name="waveform_length"),
+            tf.TensorSpec([None], tf.bool, name="is_last"),
+            tf.TensorSpec([None, None], tf.float32, name="past"),
+        ]
+        stream = tf.function(self.stream, specs)
+        return super().signatures | {"stream": stream.get_concrete_function()}
+
+    @property
+    def examples(self) -> dict[str, dict[str, np.ndarray]]:
+        """A typical request of one row for every signature."""
+        examples = super().examples
+        if self._streaming is None:
+            return examples
+        past = np.zeros([1, self._streaming.past_size], np.float32)
+        more = {"is_last": np.zeros(1, bool), "past": past}
+        return examples | {"stream": examples["serving_default"] | more}
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """Properties of the model that its signatures do not tell a client."""
-        return super().metadata | {"symbols": list(self._names)}
+        known = super().metadata | {"symbols": list(self._names)}
+        if self._streaming is None:
+            return known
+        return known | {"past_size": self._streaming.past_size}
+
+    def stream(
+        self,
+        waveform: tf.Tensor,
+        waveform_length: tf.Tensor,
+        is_last: tf.Tensor,
+        past: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """Reads what a chunk of speech adds to a transcript; see `Streaming`.
+
+        Args:
+            waveform: float32 [batch, samples] in [-1, 1], at the model's rate.
+            waveform_length: int32 [batch], in samples, which may be 0.
+            is_last: Whether the speech ends with them, bool [batch].
+            past: As returned for the chunk before, float32 [batch, `past_size`]; for
+                the first one 0, of one column or of all.
+
+        Returns:
+            `transcript` string [batch], what is new, with a space before every word
+            that begins; and the `past` of the next chunk.
+
+        Raises:
+            tf.errors.InvalidArgumentError: There are too many samples, a length is out
+                of range, or a sample or the past is not finite, or the past is none.
+        """
+        waveform = self.checked(waveform, waveform_length)
+        width, size = tf.shape(past)[1], self._streaming.past_size
+        checks = [
+            tf.debugging.Assert(
+                (width == size) | ((width == 1) & tf.reduce_all(past == 0.0)),
+                ["past must be what was returned for the chunk before, or 0"],
+            ),
+            tf.debugging.assert_all_finite(waveform, "waveform must be finite"),
+            tf.debugging.assert_all_finite(past, "past must be finite"),
+        ]
+        with tf.control_dependencies(checks):
+            past = tf.pad(past, [[0, 0], [0, size]])[:, :size]
+        text, past = self._streaming(waveform, waveform_length, is_last, past)
+        return {"transcript": text, "past": past}
 
     def answer(
         self, waveform: tf.Tensor, lengths: tf.Tensor, valid: tf.Tensor
@@ -60,7 +134,7 @@ class TranscriptionServer(AudioServer):
             probability.
         """
         logits, frames = self._score(waveform, lengths)
-        numbers = read_best_path(logits, frames).numbers
+        numbers = self._read(logits, frames).numbers
         confidence = tf.exp(log_probabilities(logits, frames, numbers))
         written = tf.ragged.map_flat_values(tf.gather, self._symbols, numbers)
         texts = tf.strings.reduce_join(written, axis=1, separator=self._separator)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -15,20 +17,22 @@ from tfspeech.audio.features import FeatureConfig, extract_features
 from tfspeech.audio.resample import resample
 from tfspeech.audio.samples import check_samples
 from tfspeech.data.pipeline import Batch
-from tfspeech.errors import AudioError
+from tfspeech.errors import AudioError, RunError
 from tfspeech.tasks.limits import RecognitionLimits
-from tfspeech.tasks.speech_recognition.data import (
-    SpeechData,
-    evaluation_set,
-    symbol_counts,
-)
+from tfspeech.tasks.soft_targets import soft_divergence
+from tfspeech.tasks.speech_recognition.data import SpeechData, symbol_counts
+from tfspeech.tasks.speech_recognition.language_model import read_language_model
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
 from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores
 from tfspeech.tasks.speech_recognition.server import TranscriptionServer
+from tfspeech.tasks.speech_recognition.streaming import Streaming
 from tfspeech.tasks.speech_recognition.transcripts import Transcriber
 from tfspeech.tasks.task import ModelTask
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.step import Losses
+
+Reader = Callable[[tf.Tensor, tf.Tensor], Symbols]
+"""Logits [batch, frames, classes] and their lengths to what they read as."""
 
 SEGMENT_S = 12.0
 """The longest stretch of audio that a model transcribes at once."""
@@ -49,7 +53,7 @@ class TimedWord(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """What was said in a stretch of audio.
+    """Text of a stretch of audio.
 
     Attributes:
         start_s: Where it begins, in seconds.
@@ -67,7 +71,7 @@ class Segment(NamedTuple):
 
 
 class Text(NamedTuple):
-    """What was said in a recording.
+    """Text of a recording.
 
     Attributes:
         text: Its words, separated by spaces.
@@ -81,7 +85,7 @@ class Text(NamedTuple):
 
 
 class SpeechRecognition(ModelTask):
-    """What a recogniser is trained for.
+    """Recognition of connected speech.
 
     Args of the constructor:
         model: Features to `logits` and `logit_lengths`.
@@ -92,6 +96,8 @@ class SpeechRecognition(ModelTask):
     monitor = Monitor("wer", higher_is_better=False)
     recognizes = True
     takes_blocks = True
+    takes_stream = True
+    takes_language_model = True
     limits = RecognitionLimits()
 
     def __init__(
@@ -100,15 +106,32 @@ class SpeechRecognition(ModelTask):
         super().__init__(model)
         self.features = features
         self.transcriber = transcriber
+        self._set_reader(read_best_path)
+
+    def _set_reader(self, reader: Reader) -> None:
+        """Has texts read from logits by a function, and traces what depends on it."""
+        self._reader = reader
         # AutoGraph would take seconds to read the sources.
         waveform = tf.TensorSpec([1, None], tf.float32)
         self._read = tf.function(self._read_waveform, [waveform], autograph=False)
         batch = [
-            tf.TensorSpec([None, None, features.feature_dim], tf.float32),
+            tf.TensorSpec([None, None, self.features.feature_dim], tf.float32),
             tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([None, None], tf.int32),
         ]
         self._measure = tf.function(self._measure_batch, batch, autograph=False)
+
+    def use_language_model(self, folder: Path) -> None:
+        """Searches for texts with a language model from now on.
+
+        Args:
+            folder: What the command `language_model` has written.
+
+        Raises:
+            TextError: The language model is damaged, or not for the symbols.
+            OSError: It cannot be read.
+        """
+        self._set_reader(read_language_model(folder).search(self.transcriber))
 
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
         """The CTC loss in nats per symbol, and how many utterances have none.
@@ -125,6 +148,18 @@ class SpeechRecognition(ModelTask):
         unaligned = tf.reduce_sum(tf.where(fits, 0.0, symbols))
         terms = {"ctc": tf.reduce_sum(losses) / total, "unaligned": unaligned / total}
         return Losses(terms, {"unaligned": 0.0}, outputs=outputs)
+
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The divergence of all frames in nats per symbol; see `soft_divergence`."""
+        frames = soft_divergence(outputs["logits"], taught["logits"], temperature)
+        valid = tf.sequence_mask(outputs["logit_lengths"], tf.shape(frames)[1])
+        return tf.reduce_sum(tf.where(valid, frames, 0.0)) / self.weight(batch)
 
     def weight(self, batch: Batch) -> tf.Tensor:
         """The symbols of a batch, a float32 scalar."""
@@ -198,9 +233,9 @@ class SpeechRecognition(ModelTask):
     def _read_waveform(
         self, waveform: tf.Tensor
     ) -> tuple[Symbols, tf.Tensor, tf.Tensor]:
-        """What is read from one waveform, its probability, and how many frames."""
+        """Returns the text of one waveform, its probability, and a number of frames."""
         logits, frames = self.score(waveform, tf.shape(waveform)[1:])
-        read = read_best_path(logits, frames)
+        read = self._reader(logits, frames)
         return read, tf.exp(log_probabilities(logits, frames, read.numbers)), frames
 
     def _words(
@@ -224,6 +259,48 @@ class SpeechRecognition(ModelTask):
             inside = not self.transcriber.separator
         return tuple(words)
 
+    def logits(
+        self, batches: tf.data.Dataset
+    ) -> list[tuple[tf.Tensor, tf.Tensor, np.ndarray]]:
+        """Scores the frames of batches of `SpeechData.evaluation_set`.
+
+        Returns:
+            Of each batch the logits, float32 [batch, frames, symbols + 1], their
+            lengths, int32 [batch], and the `rows`.
+        """
+        scored = []
+        for batch in batches:
+            inputs = {name: batch[name] for name in ("features", "lengths")}
+            outputs = self.model(inputs, training=False)
+            rows = batch["rows"].numpy()
+            scored.append((outputs["logits"], outputs["logit_lengths"], rows))
+        return scored
+
+    def transcribe_stream(self, chunks: Iterable[np.ndarray]) -> Iterator[str]:
+        """Recognises what is said while it is said; see `Streaming.read`.
+
+        Args:
+            chunks: float32 [samples] in [-1, 1], of any size, at the model's rate.
+
+        Raises:
+            RunError: The model needs to hear the whole.
+        """
+        if self._streaming is None:
+            raise RunError(
+                "the recogniser hears later frames, too, and cannot transcribe speech "
+                "while it is spoken: train one with --causal"
+            )
+        return self._streaming.read(chunks)
+
+    @functools.cached_property
+    def _streaming(self) -> Streaming | None:
+        """The recogniser of chunks; None where the model is not causal."""
+        if not getattr(self.model.config, "causal", False):
+            return None
+        strides = self.model.config.conv_strides
+        symbols, separator = self.transcriber.symbols, self.transcriber.separator
+        return Streaming(self.model, self.features, strides, symbols, separator)
+
     def evaluate(
         self,
         batches: tf.data.Dataset,
@@ -231,7 +308,7 @@ class SpeechRecognition(ModelTask):
         speakers: Sequence[str],
         names: Sequence[str],
     ) -> dict[str, Any]:
-        """Scores the model on batches of `evaluation_batches`.
+        """Scores the model on batches of `SpeechData.evaluation_set`.
 
         Args:
             batches: The evaluation set.
@@ -269,12 +346,12 @@ class SpeechRecognition(ModelTask):
     def _measure_batch(
         self, features: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor
     ) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """What is read and how surely; sums of losses and their symbols, misfits."""
+        """Returns texts and confidences; sums of losses and their symbols, misfits."""
         outputs = self.model({"features": features, "lengths": lengths}, training=False)
         logits, frames = outputs["logits"], outputs["logit_lengths"]
         counts = symbol_counts(targets)
         losses, fits = ctc_losses(logits, frames, targets, counts)
-        numbers = read_best_path(logits, frames).numbers
+        numbers = self._reader(logits, frames).numbers
         return (
             numbers,
             tf.exp(log_probabilities(logits, frames, numbers)),
@@ -290,13 +367,15 @@ class SpeechRecognition(ModelTask):
             CorpusError: The split is empty.
         """
         indices = data.corpus.indices(split)
-        return self.evaluate(evaluation_set(data, indices), *labels_of(data, indices))
+        return self.evaluate(data.evaluation_set(indices), *data.references(indices))
 
     def server(self) -> TranscriptionServer:
         """The module that is exported."""
         return TranscriptionServer(
             self.model,
             self.score,
+            self._reader,
+            self._streaming,
             self.transcriber,
             self.features.sample_rate_hz,
             self.limits,
@@ -305,12 +384,3 @@ class SpeechRecognition(ModelTask):
     def lite(self) -> LiteTranscriber:
         """The part that TFLite runs."""
         return LiteTranscriber(self.model, self.score)
-
-
-def labels_of(
-    data: SpeechData, indices: np.ndarray
-) -> tuple[list[str], list[str], list[str]]:
-    """What is said in the utterances at these places, their speakers and names."""
-    chosen = [data.corpus.utterances[i] for i in indices]
-    said = [data.transcripts[i] for i in indices]
-    return said, [u.speaker for u in chosen], [str(u.audio) for u in chosen]

@@ -47,8 +47,16 @@ class Transcriber:
 
     @property
     def separator(self) -> str:
-        """What is written between two symbols."""
+        """Separator of two symbols in a text."""
         return _SPACE if self._config.symbols == "words" else ""
+
+    def write(self, text: str) -> str:
+        """Returns a text as the model would write it; see `transcript`."""
+        return transcript(self._config, text)
+
+    def split(self, written: str) -> list[str]:
+        """Returns the symbols of a transcript."""
+        return split(self._config, written)
 
     def unknown(self, written: str) -> list[str]:
         """Returns the symbols of a transcript that are none of the model's, sorted."""

@@ -1,8 +1,9 @@
-"""What can be chosen of the training of vocoders."""
+"""Settings of the training of vocoders."""
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -32,6 +33,19 @@ class VocodingDataConfig(DataConfig):
         "manifest:FILE, or package.module:FUNCTION, which returns a corpus",
         metavar="CORPUS[:PATH]",
     )
+    frames_from: str = option(
+        "",
+        "run of parallel_tts or dense_synthesis: train on the frames that it predicts "
+        "for the durations of the recordings, with their pitch",
+        metavar="RUN_DIR",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.frames_from:
+            # The run is to find it from whatever folder it is resumed in.
+            path = str(Path(self.frames_from).expanduser().resolve())
+            object.__setattr__(self, "frames_from", path)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.data.cache import read_arrays
-from tfspeech.data.frames import frame_store
 from tfspeech.data.pipeline import Batch, ordered_rows
 from tfspeech.data.segments import random_starts, read_segments
 from tfspeech.tasks.speech.data import RecordingData
@@ -38,7 +37,7 @@ class Recordings:
         indices: np.ndarray,
         inputs: Callable[..., dict[str, tf.Tensor]],
     ) -> None:
-        self.frames = frame_store(data.store, indices, data.features)
+        self.frames = data.frame_store(indices)
         self._inputs = inputs
         self._store = data.store
         self._indices = indices

@@ -18,7 +18,7 @@ _EXAMPLE_FRAMES = 20
 
 
 class Served(Protocol):
-    """What of a task is exported."""
+    """Parts of a task that are exported."""
 
     model: keras.Model
     vocoder: Vocoder
@@ -175,7 +175,7 @@ class VocodingServer(tf.Module):
     def _answer(
         self, waveform: tf.Tensor, waveform_length: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """What `vocode` returns."""
+        """Returns the outputs of `vocode`."""
         rate_hz = self._features.sample_rate_hz
         return {
             "waveform": tf.clip_by_value(waveform, -1.0, 1.0),

@@ -13,7 +13,7 @@ from tfspeech.tasks.vocoding.vocoder import network_inputs
 
 
 class FilterNetwork(Protocol):
-    """What of a network matters; see `SourceFilter`."""
+    """Sizes of a network that matter here; see `SourceFilter`."""
 
     look_ahead: int
     fft_length: int
@@ -23,7 +23,7 @@ class FilterNetwork(Protocol):
 
 
 class Past(NamedTuple):
-    """What of the chunks before matters for those that come.
+    """State from one chunk to the next.
 
     Attributes:
         frames: The last frames, float32 [batch, `Streaming.memory`, frame_dim].

@@ -20,6 +20,7 @@ from tfspeech.tasks.speech.evaluation import (
     compare_with_recordings,
     comparison_table,
 )
+from tfspeech.tasks.speech.judge import SpeechJudge
 from tfspeech.tasks.speech.scores import frame_pairs
 from tfspeech.tasks.speech.task import compiled_vocoder, vocode
 from tfspeech.tasks.task import ModelTask
@@ -29,7 +30,7 @@ from tfspeech.tasks.vocoding.config import (
     conditioning_values,
 )
 from tfspeech.tasks.vocoding.data import Recordings
-from tfspeech.tasks.vocoding.losses import stft_losses
+from tfspeech.tasks.vocoding.losses import mel_loss, periodicity_loss, stft_losses
 from tfspeech.tasks.vocoding.server import VocodingServer
 from tfspeech.tasks.vocoding.streaming import Streaming
 from tfspeech.tasks.vocoding.vocoder import NeuralVocoder, network_inputs
@@ -37,6 +38,9 @@ from tfspeech.training.callbacks import Monitor
 from tfspeech.training.step import Losses
 
 _COMPILED_WITH = 8  # Frames.
+
+LOSS_WEIGHTS = {"log_magnitude": 0.5, "mel": 4.0, "periodicity": 1.0}
+"""Weights of the terms of `Vocoding.losses_of`, chosen on validation recordings."""
 
 COLUMNS = {
     "": Column("model", frame_pairs),
@@ -48,7 +52,7 @@ recording."""
 
 
 class Vocoding(ModelTask):
-    """What a vocoder is trained for.
+    """Vocoding: waveforms of frames.
 
     Args of the constructor:
         model: From frames, pulses and noise to a waveform.
@@ -60,9 +64,11 @@ class Vocoding(ModelTask):
         fft_lengths: Samples of the windows whose spectra are compared.
         at_once: Recordings that are resynthesised in one batch.
         quick: Whether validations resynthesise, too.
+        judge: Judges speech in evaluations, too; None for none.
     """
 
     vocodes = True
+    judge: SpeechJudge | None = None
     at_once: ClassVar[int] = 1
     quick: ClassVar[bool] = True
     monitor = Monitor("loss", higher_is_better=False)
@@ -102,7 +108,7 @@ class Vocoding(ModelTask):
     def inputs(
         self, frames: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """What the model takes of the frames of this task; see `network_inputs`."""
+        """Returns the model's inputs from frames of this task; see `network_inputs`."""
         return network_inputs(frames, lengths, self.features, self.values, seeds)
 
     def recordings(self, data: RecordingData, indices: np.ndarray) -> Recordings:
@@ -114,20 +120,25 @@ class Vocoding(ModelTask):
         return Recordings(data, indices, self.inputs)
 
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
-        """The terms of `stft_losses`, means per sample."""
+        """The terms of `stft_losses`, and `mel` and `periodicity`, means over time."""
         ours, theirs = (
             self.compared(each) for each in (outputs["waveform"], batch["waveform"])
         )
-        hop_length = self.features.hop_length
-        lengths = (batch["frame_lengths"] - 2) * hop_length
-        terms = stft_losses(ours, theirs, lengths, self.fft_lengths)
-        samples = self.weight(batch) * hop_length
-        terms = {name: total / samples for name, total in terms.items()}
-        return Losses(terms, outputs=outputs)
+        hop_length, weight = self.features.hop_length, self.weight(batch)
+        frames = batch["frame_lengths"] - 1
+        terms = stft_losses(ours, theirs, (frames - 1) * hop_length, self.fft_lengths)
+        terms = {name: total / hop_length for name, total in terms.items()}
+        terms["mel"] = mel_loss(ours, theirs, frames, self.features)
+        log_pitch = batch["frames"][:, 1:, -2]
+        terms["periodicity"] = periodicity_loss(
+            ours, theirs, log_pitch, frames, self.features
+        )
+        terms = {name: total / weight for name, total in terms.items()}
+        return Losses(terms, LOSS_WEIGHTS, outputs)
 
     @staticmethod
     def compared(waveform: tf.Tensor) -> tf.Tensor:
-        """What of a waveform is compared with a recording: all but the first hop.
+        """Returns the part that is compared with a recording: all but the first hop.
 
         At the start of a segment that lacks the end of what was before.
 
@@ -188,7 +199,7 @@ class Vocoding(ModelTask):
                 for row in range(len(chosen)):
                     yield {name: found[row] for name, found in waveforms.items()}
 
-        compared = compare_with_recordings(data, indices, COLUMNS, spoken())
+        compared = compare_with_recordings(data, indices, COLUMNS, spoken(), self.judge)
         length_s = data.store.lengths[indices].sum() / self.features.sample_rate_hz
         return {
             "sentences": len(indices),

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.layers import mask_frames
 from models.layers.random import uniform
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.excitation import NOISE_FRAMES, flat_noise, pulses
@@ -33,45 +34,36 @@ class NeuralVocoder:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Synthesizes a batch: see `tfspeech.audio.vocoders.Vocoder`."""
         hop_length = self._features.hop_length
-        valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, tf.newaxis]
-        frames = tf.where(valid, frames, 0.0)
-        inputs = network_inputs(frames, frame_lengths, self._features, self._values)
-        waveforms = self._model(inputs)["waveform"]
+        frames = mask_frames(frames, frame_lengths)
+        waveforms = self._hops(frames, frame_lengths)
         waveforms = tf.reshape(waveforms, [tf.shape(waveforms)[0], -1])
         return valid_samples(waveforms, frame_lengths, hop_length)
 
+    def _hops(self, frames: tf.Tensor, frame_lengths: tf.Tensor) -> tf.Tensor:
+        """Synthesizes from frames that are 0 behind the valid ones.
 
-class WaveNetVocoder:
+        Returns:
+            float32 [batch, frames, hop_length].
+        """
+        inputs = network_inputs(frames, frame_lengths, self._features, self._values)
+        return self._model(inputs)["waveform"]
+
+
+class WaveNetVocoder(NeuralVocoder):
     """Speech that a `WaveNet` draws, sample by sample, and always in the same way.
 
     Where two graphs round differently, a sample may be drawn otherwise, and then all
     that follow it are.
-
-    Args of the constructor:
-        model: The network.
-        features: The frames.
-        values: Which of the values of a frame the network sees, int [values].
     """
 
-    def __init__(
-        self, model: keras.Model, features: AcousticConfig, values: np.ndarray
-    ) -> None:
-        self._model = model
-        self._features = features
-        self._values = values
-
-    def __call__(
-        self, frames: tf.Tensor, frame_lengths: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Synthesizes a batch: see `tfspeech.audio.vocoders.Vocoder`."""
-        hop_length = self._features.hop_length
+    def _hops(self, frames: tf.Tensor, frame_lengths: tf.Tensor) -> tf.Tensor:
+        """Draws the samples."""
         batch, count = tf.unstack(tf.shape(frames)[:2])
-        drawn = uniform(tf.zeros([1], tf.int64), [count * hop_length], "samples")
+        samples = count * self._features.hop_length
+        drawn = uniform(tf.zeros([1], tf.int64), [samples], "samples")
         drawn = tf.tile(drawn, [batch, 1])
         frames = tf.gather(frames, self._values, axis=2)
-        waveforms = self._model.generate(frames, frame_lengths, drawn)
-        waveforms = tf.reshape(waveforms, [batch, -1])
-        return valid_samples(waveforms, frame_lengths, hop_length)
+        return self._model.generate(frames, frame_lengths, drawn)
 
 
 def network_inputs(

@@ -23,7 +23,7 @@ _MEASURED_FRAMES = 64
 
 
 class WaveNetVocoding(Vocoding):
-    """What a `WaveNet` is trained for; see `Vocoding`.
+    """Vocoding by a `WaveNet`; see `Vocoding`.
 
     It resynthesises many recordings at once, for a step of a batch takes little longer
     than that of one, and only when the run has ended.
@@ -42,7 +42,7 @@ class WaveNetVocoding(Vocoding):
     def inputs(
         self, frames: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """What the model takes of the frames of this task; nothing is drawn."""
+        """Returns the model's inputs from frames of this task; nothing is drawn."""
         values = tf.gather(frames, self.values, axis=2)
         return {"frames": values, "frame_lengths": lengths}
 

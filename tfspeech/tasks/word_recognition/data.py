@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import tensorflow as tf
 
 from models.config import BELOW_1, NOT_NEGATIVE, option
 from tfspeech.audio.features import FeatureConfig
@@ -16,11 +15,10 @@ from tfspeech.console import say
 from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.manifest import Corpus
-from tfspeech.data.pipeline import evaluation_batches
 from tfspeech.data.spoken_words import company
 from tfspeech.data.store import prepare
+from tfspeech.tasks.recognition import RecognizerData
 
-EVALUATION_BATCH_SIZE = 128
 SYNTHETIC_SEED = 0
 
 
@@ -50,7 +48,7 @@ class RecognitionDataConfig(DataConfig):
         return dataclasses.replace(super().of_corpus(spec), synthetic_per_label=0)
 
 
-class RecognitionData:
+class RecognitionData(RecognizerData):
     """A checked corpus whose texts are the labels to be told apart.
 
     Args of the constructor:
@@ -60,17 +58,14 @@ class RecognitionData:
         split: Check this split alone, for an evaluation.
 
     Attributes:
-        corpus: The utterances, those of synthetic voices behind the corpus's own.
-        synthetic: How many utterances of synthetic voices there are.
-        synthetic_share: What share of an epoch they are to be.
-        store: Their waveforms.
-        features: The features with the rate of the store.
         labels: Sorted.
         report: What the check of the corpus found.
 
     Raises:
         CorpusError: The corpus cannot be read or used.
     """
+
+    evaluation_batch_size = 128
 
     def __init__(
         self,
@@ -79,20 +74,17 @@ class RecognitionData:
         labels: Sequence[str] | None = None,
         split: str | None = None,
     ) -> None:
-        corpus = load_corpus(data.data, data.held_out)
-        found = sorted({u.text for u in corpus.split("train") if u.text.strip()})
-        own = len(corpus.utterances)
-        corpus = add_synthetic_voices(corpus, found, data.synthetic_per_label)
-        self.corpus = corpus
-        self.synthetic = len(corpus.utterances) - own
-        self.synthetic_share = data.synthetic_share
+        own = load_corpus(data.data, data.held_out)
+        found = sorted({u.text for u in own.split("train") if u.text.strip()})
+        corpus = add_synthetic_voices(own, found, data.synthetic_per_label)
+        super().__init__(own, corpus, data.synthetic_share)
         if self.synthetic and split is None:
             say(
                 f"{self.synthetic:,} synthetic utterances (--synthetic-per-label "
                 f"{data.synthetic_per_label}) are mixed into training, "
                 f"{data.synthetic_share:.0%} of every epoch (--synthetic-share)"
             )
-        self.store, self.report = prepare(
+        store, self.report = prepare(
             corpus,
             features.sample_rate_hz,
             max_seconds=data.max_seconds,
@@ -100,26 +92,16 @@ class RecognitionData:
             split=split,
         )
         self.labels = tuple(found if labels is None else labels)
-        self.features = dataclasses.replace(
-            features, sample_rate_hz=self.store.sample_rate_hz
-        )
+        self.keep(store, features)
 
     def targets(self, indices: np.ndarray) -> np.ndarray:
         """The classes of the utterances at these places."""
         places = {label: place for place, label in enumerate(self.labels)}
         return np.array([places[self.corpus.utterances[i].text] for i in indices])
 
-
-def evaluation_set(data: RecognitionData, indices: np.ndarray) -> tf.data.Dataset:
-    """Batches of the utterances at these places, as they are."""
-    return evaluation_batches(
-        data.store, indices, data.targets(indices), data.features, EVALUATION_BATCH_SIZE
-    )
-
-
-def speakers_of(corpus: Corpus, indices: np.ndarray) -> list[str]:
-    """The speakers of the utterances at these places."""
-    return [corpus.utterances[i].speaker for i in indices]
+    def references(self, indices: np.ndarray) -> tuple[list[str]]:
+        """The speakers of the utterances at these places."""
+        return ([self.corpus.utterances[i].speaker for i in indices],)
 
 
 def add_synthetic_voices(

@@ -74,6 +74,10 @@ class WordRecognitionRun(RunConfig):
         """Fills in the rate and the labels."""
         return dataclasses.replace(super().resolved(data), labels=data.labels)
 
+    def of_teacher(self) -> dict[str, Any]:
+        """What a teacher must have in common: labels and features."""
+        return {"labels": self.labels, **dataclasses.asdict(self.features)}
+
     def build(self, model: type[keras.Model]) -> WordRecognition:
         """Builds the untrained model with its task."""
         built = model(

@@ -19,15 +19,11 @@ from tfspeech.data.pipeline import Batch, evaluation_batches
 from tfspeech.data.store import prepare
 from tfspeech.errors import AudioError, SpecError
 from tfspeech.tasks.limits import RecognitionLimits
+from tfspeech.tasks.soft_targets import soft_divergence
 from tfspeech.tasks.task import ModelTask
 from tfspeech.tasks.word_recognition.adaptation import refit
 from tfspeech.tasks.word_recognition.calibration import calibrate
-from tfspeech.tasks.word_recognition.data import (
-    EVALUATION_BATCH_SIZE,
-    RecognitionData,
-    evaluation_set,
-    speakers_of,
-)
+from tfspeech.tasks.word_recognition.data import RecognitionData
 from tfspeech.tasks.word_recognition.lite import LiteRecogniser
 from tfspeech.tasks.word_recognition.scores import recognition_scores
 from tfspeech.tasks.word_recognition.server import UNKNOWN, RecognitionServer
@@ -56,7 +52,7 @@ class RecognitionConfig(Options):
 
 
 class Transcript(NamedTuple):
-    """What a recogniser heard.
+    """Result of recognition.
 
     Attributes:
         label: The word, or `UNKNOWN`.
@@ -70,7 +66,7 @@ class Transcript(NamedTuple):
 
 
 class WordRecognition(ModelTask):
-    """What a recogniser is trained for.
+    """Recognition of isolated words.
 
     Args of the constructor:
         model: Features to `logits`.
@@ -109,6 +105,18 @@ class WordRecognition(ModelTask):
         )
         losses = tf.nn.softmax_cross_entropy_with_logits(targets, outputs["logits"])
         return Losses({"cross_entropy": tf.reduce_mean(losses)}, outputs=outputs)
+
+    def distillation(
+        self,
+        outputs: dict[str, tf.Tensor],
+        taught: dict[str, tf.Tensor],
+        batch: Batch,
+        temperature: float,
+    ) -> tf.Tensor:
+        """The mean divergence over a batch in nats; see `soft_divergence`."""
+        return tf.reduce_mean(
+            soft_divergence(outputs["logits"], taught["logits"], temperature)
+        )
 
     def weight(self, batch: Batch) -> tf.Tensor:
         """The utterances of a batch, a float32 scalar."""
@@ -160,7 +168,7 @@ class WordRecognition(ModelTask):
     def evaluate(
         self, batches: tf.data.Dataset, speakers: Sequence[str]
     ) -> dict[str, Any]:
-        """Scores the model on batches of `evaluation_batches`.
+        """Scores the model on batches of `RecognitionData.evaluation_set`.
 
         Args:
             batches: The evaluation set.
@@ -188,9 +196,7 @@ class WordRecognition(ModelTask):
             CorpusError: The split is empty.
         """
         indices = data.corpus.indices(split)
-        return self.evaluate(
-            evaluation_set(data, indices), speakers_of(data.corpus, indices)
-        )
+        return self.evaluate(data.evaluation_set(indices), *data.references(indices))
 
     def calibrate(
         self, data: RecognitionData, split: str, false_alarms: float
@@ -209,7 +215,7 @@ class WordRecognition(ModelTask):
             CorpusError: The split is empty.
         """
         indices = data.corpus.indices(split)
-        probabilities, targets = self._classify(evaluation_set(data, indices))
+        probabilities, targets = self._classify(data.evaluation_set(indices))
         found = calibrate(probabilities, targets, false_alarms)
         temperature = self._config.temperature * found.temperature
         config = dataclasses.replace(
@@ -243,7 +249,8 @@ class WordRecognition(ModelTask):
         indices = np.arange(len(spoken))
         embeddings = self._embeddings(
             evaluation_batches(
-                store, indices, targets, self.features, EVALUATION_BATCH_SIZE
+                *(store, indices, targets, self.features),
+                RecognitionData.evaluation_batch_size,
             )
         )
 

@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-import tensorflow as tf
-
 from tfspeech.audio.augment import AugmentConfig
-from tfspeech.data.pipeline import (
-    Batch,
-    augmented_words,
-    cached,
-    feature_statistics,
-    noise_energies,
-)
 from tfspeech.errors import CorpusError
-from tfspeech.tasks.task import Training
-from tfspeech.tasks.word_recognition.data import (
-    RecognitionData,
-    evaluation_set,
-    speakers_of,
-)
+from tfspeech.tasks.recognition import RecognizerTraining
+from tfspeech.tasks.word_recognition.data import RecognitionData
 from tfspeech.tasks.word_recognition.task import WordRecognition
 from tfspeech.training.config import TrainingConfig
 
-STATISTICS_UTTERANCES = 20_000
-"""A mean over more would change in no digit that matters."""
 
-
-class RecognitionTraining(Training):
-    """The data of a training run, in the form in which its loop asks for them.
-
-    Args of the constructor:
-        task: The model and its task.
-        data: Of the run, with labels and features as the model has them.
-        augment: The augmentation of the training set.
-        settings: Of the run.
+class RecognitionTraining(RecognizerTraining):
+    """The data of a training run; see `RecognizerTraining`.
 
     Raises:
-        CorpusError: There is no training or no validation split, only one label, or
-            background noise that cannot be read.
+        CorpusError: There is only one label.
     """
+
+    # A mean over more would change in no digit that matters.
+    statistics_utterances = 20_000
 
     def __init__(
         self,
@@ -55,38 +32,4 @@ class RecognitionTraining(Training):
                 f"{data.corpus.name} has nothing to tell apart: all its training "
                 f"utterances have the label {data.labels[0]!r}"
             )
-        train = data.corpus.indices("train")
-        self._own = train[: len(train) - data.synthetic]
-        share = data.synthetic_share
-        drawn = round(len(self._own) * share / (1.0 - share))
-        lengths = data.store.lengths[train]
-        super().__init__(lengths, settings, data.synthetic, min(data.synthetic, drawn))
-        self._task = task
-        self._data = data
-        noise = noise_energies(data.corpus.noises, data.features)
-        self._load = augmented_words(
-            data.store, train, data.targets(train), data.features, augment, noise
-        )
-        validation = data.corpus.indices("validation")
-        # Asked for once per epoch, and never changed.
-        samples = int(data.store.lengths[validation].sum())
-        frames = samples // data.features.hop_length + len(validation)
-        self._validation = cached(
-            evaluation_set(data, validation), 4 * data.features.feature_dim * frames
-        )
-        self._validation_speakers = speakers_of(data.corpus, validation)
-
-    def load(self, rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
-        """Reads, augments and analyses utterances; see `augmented_words`."""
-        return self._load(rows, seeds)
-
-    def validate(self) -> dict[str, Any]:
-        """Scores the model on the validation split."""
-        return self._task.evaluate(self._validation, self._validation_speakers)
-
-    def set_statistics(self) -> None:
-        """Has the model normalise by the corpus's own training utterances."""
-        shuffled = np.random.default_rng(0).permutation(self._own)
-        chosen = np.sort(shuffled[:STATISTICS_UTTERANCES])
-        statistics = feature_statistics(evaluation_set(self._data, chosen))
-        self._task.model.normalization.set_statistics(*statistics)
+        super().__init__(task, data, augment, settings)

@@ -1,0 +1,130 @@
+"""Knowledge distillation: a finished run in the loop as the teacher of another."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import tensorflow as tf
+
+from tfspeech.errors import RunError, SpecError
+from tfspeech.tasks.runs import load_config, load_task
+from tfspeech.tasks.task import RunConfig, Task
+from tfspeech.training.checkpoints import BEST_FILE, check_best
+from tfspeech.training.config import TrainingConfig
+from tfspeech.training.distribution import Distribution
+from tfspeech.training.paths import CHECKPOINTS
+from tfspeech.training.step import Batch, Losses, LossFunction
+
+_STUDENT = "model"
+_DIGITS = 16
+_PINNED = re.compile(rf"(.+)@([0-9a-f]{{{_DIGITS}}})", re.DOTALL)
+
+
+def pin_teacher(teacher: str) -> str:
+    """Names a teacher so that it is found from everywhere, and known again.
+
+    Args:
+        teacher: Its run directory, or what this function has returned.
+
+    Returns:
+        The absolute directory, `@` and the first digits of the SHA-256 of the run's
+        best weights.
+
+    Raises:
+        RunError: There is no such run, it has no weights yet, or not those of the name.
+    """
+    directory, digits = _split(teacher)
+    load_config(directory)
+    checkpoints = directory / CHECKPOINTS
+    check_best(checkpoints)
+    with (checkpoints / BEST_FILE).open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
+    if digits not in ("", found):
+        raise RunError(
+            f"the weights of the teacher {directory} have changed (SHA-256 {found}, "
+            f"not {digits}): put back those that the run began with, or train in a new "
+            "run directory"
+        )
+    return f"{directory.resolve()}@{found}"
+
+
+def _split(teacher: str) -> tuple[Path, str]:
+    """The directory in the name of a teacher, and the digits, empty without any."""
+    pinned = _PINNED.fullmatch(teacher)
+    return (Path(pinned[1]), pinned[2]) if pinned else (Path(teacher), "")
+
+
+def check_teacher(config: RunConfig) -> None:
+    """Checks that the teacher of a resolved configuration, if any, can teach it.
+
+    Raises:
+        SpecError: No teacher is for this kind of run.
+        RunError: The teacher was trained for something else.
+    """
+    if not config.training.teacher:
+        return
+    wanted = config.of_teacher()
+    if not wanted:
+        raise SpecError(f"{config.model} takes no teacher: leave out --teacher")
+    directory, _ = _split(config.training.teacher)
+    teacher = load_config(directory)
+    if type(teacher) is not type(config):
+        raise RunError(
+            f"{directory} holds a run of {teacher.model}, which cannot teach "
+            f"{config.model}: choose another --teacher"
+        )
+    found = teacher.of_teacher()
+    for name, value in wanted.items():
+        if found[name] != value:
+            raise RunError(
+                f"the teacher {directory} was trained with {name} {found[name]!r}, "
+                f"not {value!r}: train both with the same, or choose another --teacher"
+            )
+
+
+def losses_with_teacher(
+    task: Task, settings: TrainingConfig, distribution: Distribution
+) -> LossFunction:
+    """Returns the losses of a task, with those of the teacher, if there is one.
+
+    The loss is (1 - w) L + w D, where L is the task's own and D, the term
+    `distillation`, the distance of the student's outputs from the teacher's on the same
+    batch, augmentation included. Sources: Hinton, Vinyals and Dean 2015 (arXiv
+    1503.02531); Beyer et al. 2022, "Knowledge distillation: A good teacher is patient
+    and consistent" (arXiv 2106.05237).
+
+    Args:
+        task: That of the student.
+        settings: Of its run, which `check_teacher` has checked.
+        distribution: The replicas, each of which gets the teacher.
+
+    Raises:
+        RunError: The teacher cannot be read.
+    """
+    if not settings.teacher:
+        return task.losses
+    with distribution.strategy.scope():
+        _, taught_by = load_task(_split(settings.teacher)[0])
+    teacher = taught_by.models[_STUDENT]
+    teacher.trainable = False
+    share = settings.teacher_weight
+
+    def losses(group: str, batch: Batch) -> Losses:
+        own = task.losses(group, batch)
+        if _STUDENT not in task.groups[group].models:
+            return own
+        taught = tf.nest.map_structure(tf.stop_gradient, teacher(batch, training=False))
+        distance = task.distillation(
+            own.outputs, taught, batch, settings.teacher_temperature
+        )
+        weights = {
+            name: (1.0 - share) * own.weights.get(name, 1.0) for name in own.terms
+        }
+        return own._replace(
+            terms={**own.terms, "distillation": distance},
+            weights={**weights, "distillation": share},
+        )
+
+    return losses
