@@ -58,7 +58,7 @@ def _stages(task: ParallelSynthesis, size: int) -> dict[str, Callable[[], object
     segments = tf.tile(one[np.newaxis], [size, 1])
     lengths = tf.fill([size], len(one))
     durations = tf.fill([size, len(one)], FRAMES_PER_SEGMENT)
-    rates, prosody = tf.ones([size]), {"semitones": tf.zeros([size])}
+    rates, prosody = tf.ones([size, 1]), {"semitones": tf.zeros([size, 1])}
     compiled = {
         "features of segments": tf.function(
             lambda: segment_features(segments, lengths, dim)

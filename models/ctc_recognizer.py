@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Self
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from models.config import BELOW_1, Options, Range, option, sizes
 from models.layers import mask_frames
-from models.layers.dead_units import drop_zero_units, kept_outputs, live_units
 from models.recognizer import Recognizer
 
 
@@ -88,15 +87,6 @@ class CtcRecognizer(Recognizer):
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, as JSON knows them."""
         return super().get_config() | {"num_symbols": self.num_symbols}
-
-    def without_dead_units(self) -> Self:
-        """Returns the model without recurrent units that are always 0."""
-        kept = live_units(self.recurrent)
-        arrays = drop_zero_units(self.recurrent, kept)
-        rows = kept_outputs(self.recurrent[-1], kept[-1])
-        arrays[self.classifier.kernel.path] = self.classifier.kernel.numpy()[rows]
-        config = dataclasses.replace(self.config, units=len(kept[0][0]))
-        return self if config == self.config else self._smaller(config, arrays)
 
     def call(
         self,

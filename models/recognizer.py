@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from models.config import Options
 from models.layers import Dropout, FeatureNormalization, MaskedConv1D, Recurrent
+from models.layers.dead_units import drop_zero_units, kept_outputs, live_units
 from models.model import SpeechModel
 
 
 class Recognizer(SpeechModel):
     """Convolutions and recurrent layers under a classifier, over padded batches.
 
-    A subclass adds its classifier, calls `create_weights`, and has a `call` that begins
-    with `encode`.
+    A subclass adds its `classifier`, calls `create_weights`, and has a `call` that
+    begins with `encode`.
 
     Args of the constructor:
         config: The architecture: `cell`, `layers`, `units`, `bidirectional`,
@@ -92,6 +95,27 @@ class Recognizer(SpeechModel):
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, as JSON knows them."""
         return super().get_config() | {"feature_dim": self.feature_dim}
+
+    def without_dead_units(self) -> Self:
+        """Returns the model without recurrent units that are always 0."""
+        config, arrays, _ = self._live_states()
+        return self if config == self.config else self._smaller(config, arrays)
+
+    def _live_states(self) -> tuple[Options, dict[str, np.ndarray], np.ndarray]:
+        """Leaves recurrent units out whose states are always 0.
+
+        Returns:
+            The configuration; path of a weight -> what is left of its values; and which
+            of the channels under the pooling or the classifier are left, int
+            [channels].
+        """
+        kept = live_units(self.recurrent)
+        arrays = drop_zero_units(self.recurrent, kept)
+        rows = kept_outputs(self.recurrent[-1], kept[-1])
+        kernel = self.classifier.kernel
+        arrays[kernel.path] = kernel.numpy()[rows]
+        config = dataclasses.replace(self.config, units=len(kept[0][0]))
+        return config, arrays, rows
 
     def create_weights(self) -> None:
         """Creates all weights, by scoring one frame."""

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from models.config import BELOW_1, NOT_NEGATIVE, Options, Range, option, sizes
 from models.layers import AttentionPooling, LastPooling, MeanPooling
-from models.layers.dead_units import drop_zero_units, kept_outputs, live_units
 from models.recognizer import Recognizer
 
 
@@ -100,21 +99,18 @@ class RnnRecognizer(Recognizer):
 
         These are recurrent units and those of attention pooling.
         """
-        kept = live_units(self.recurrent)
-        config = dataclasses.replace(self.config, units=len(kept[0][0]))
-        arrays = drop_zero_units(self.recurrent, kept)
-        rows = kept_outputs(self.recurrent[-1], kept[-1])
-        arrays[self.classifier.kernel.path] = self.classifier.kernel.numpy()[rows]
-        dropped = config != self.config
-        if isinstance(self.pooling, AttentionPooling):
-            hidden, score = self.pooling.hidden, self.pooling.score
-            places = self.pooling.live_units()
-            dropped |= len(places) < hidden.units
-            config = dataclasses.replace(config, pooling_units=len(places))
-            arrays[hidden.kernel.path] = hidden.kernel.numpy()[rows][:, places]
-            arrays[hidden.bias.path] = hidden.bias.numpy()[places]
-            arrays[score.kernel.path] = score.kernel.numpy()[places]
-        return self._smaller(config, arrays) if dropped else self
+        if not isinstance(self.pooling, AttentionPooling):
+            return super().without_dead_units()
+        config, arrays, rows = self._live_states()
+        hidden, score = self.pooling.hidden, self.pooling.score
+        places = self.pooling.live_units()
+        if config == self.config and len(places) == hidden.units:
+            return self
+        config = dataclasses.replace(config, pooling_units=len(places))
+        arrays[hidden.kernel.path] = hidden.kernel.numpy()[rows][:, places]
+        arrays[hidden.bias.path] = hidden.bias.numpy()[places]
+        arrays[score.kernel.path] = score.kernel.numpy()[places]
+        return self._smaller(config, arrays)
 
     def call(
         self,
@@ -130,10 +126,12 @@ class RnnRecognizer(Recognizer):
             with_activations: Whether activations are returned, too.
 
         Returns:
-            `logits`, float32 [batch, num_classes]. On request `activations` and
+            `logits`, float32 [batch, num_classes], and `embedding` [batch, channels],
+            from which `classifier` makes them. On request `activations` and
             `activation_lengths`; see `encode`.
         """
         frames, lengths, measured = self.encode(inputs, training)
         pooled = self.pooling(frames, lengths)
-        outputs = {"logits": tf.cast(self.classifier(pooled), tf.float32)}
+        logits = tf.cast(self.classifier(pooled), tf.float32)
+        outputs = {"logits": logits, "embedding": pooled}
         return outputs | (measured if with_activations else {})

@@ -9,6 +9,8 @@ import pytest
 import soundfile
 
 from tfspeech import evaluate, export, synthesize, transcribe
+from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.speech.speaking import speak_ssml
 
 TEXTS = ["the red box.", "The old hat!"]
 
@@ -66,6 +68,36 @@ def test_several_texts_become_numbered_files_and_one_json_object(
         waveform, rate_hz = soundfile.read(each["file"])
         assert each["seconds"] == pytest.approx(waveform.size / rate_hz, abs=1e-3)
         assert each["real_time_factor"] > 0
+
+
+def test_a_file_of_ssml_is_one_document(small_dense, tmp_path, command):
+    output, file = tmp_path / "x.wav", tmp_path / "x.ssml"
+    file.write_text(
+        '<speak>the <prosody pitch="+3st">old\nhat.</prosody><break time="1500ms"/>'
+        "the box.</speak>"
+    )
+    arguments = ("--ssml", "--file", file, "--output", output, "--rate", 2)
+    code, _, lines = command(synthesize.main, small_dense, *arguments)
+    assert (code, len(lines)) == (0, 1)
+    waveform, rate_hz = soundfile.read(output)
+    silent = np.flatnonzero(np.abs(waveform) > 0)
+    assert np.diff(silent).max() >= 1.5 * rate_hz
+    _, task = load_task(small_dense)
+    pieces = list(speak_ssml(task, [file.read_text()], rate=2.0))
+    assert [piece.last for piece in pieces] == [False, True]
+    assert waveform.size == sum(piece.waveform.size for piece in pieces)
+    file.write_text(
+        "<speak>the <emphasis>hat</emphasis> <prosody volume='+3dB'/></speak>"
+    )
+    code, _, lines = command(synthesize.main, small_dense, *arguments)
+    assert (code, len(lines)) == (2, 1)
+    assert "column 37: the model has no energy, which volume would change" in lines[0]
+
+
+def test_what_has_no_prosody_speaks_no_ssml(small_voice, command):
+    code, _, lines = command(synthesize.main, small_voice, "<speak>a</speak>", "--ssml")
+    assert (code, len(lines)) == (2, 1)
+    assert "attention_tts speaks no SSML" in lines[0]
 
 
 @pytest.mark.parametrize(("bias", "stopped"), [(50.0, True), (-50.0, False)])

@@ -173,6 +173,7 @@ def test_mels_that_are_not_predicted_are_named(small_dense, small_gan, command):
     [
         (["--no-pitch"], "vocoders need the pitch in the frames: give --pitch"),
         (["--conditioning=wave"], "conditioning must be one of mel, lpc"),
+        (["--frames-from=/nowhere"], "/nowhere holds no run"),
         (["--segment-frames=7"], "segment_frames must be at least 8"),
     ],
 )

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tfspeech.audio.encode import write_pieces
+from tfspeech.audio.encode import PAUSE_S, write_pieces
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import RunError, SpecError, TextError
 from tfspeech.files import read_file
 from tfspeech.flags import add_vocoder
 from tfspeech.tasks.conditions import add_conditions, given_conditions
 from tfspeech.tasks.runs import load_task
-from tfspeech.tasks.speech.speaking import Spoken, speak_texts
+from tfspeech.tasks.speech.speaking import Spoken, speak_ssml, speak_texts
 
 Piece = TypeVar("Piece", bound=tuple)
 
@@ -28,6 +28,7 @@ def run(
     run_dir: Path,
     texts: Sequence[str],
     vocoder: str | None = None,
+    ssml: bool = False,
     **conditions: float,
 ) -> Iterator[Spoken]:
     """Speaks texts, one after the other, long ones in pieces; see `speak_texts`.
@@ -36,6 +37,7 @@ def run(
         run_dir: A run with a trained model.
         texts: English.
         vocoder: Another one than that of the run; see `load_task`.
+        ssml: Whether texts are documents of SSML; see `speak_ssml`.
         **conditions: Some of the model's `conditions`, by name.
 
     Raises:
@@ -43,25 +45,31 @@ def run(
         SpecError: The model lacks a condition, or a value is out of range; or the
             vocoder is unknown, or not for its frames.
         TextError: A text has a symbol that is unknown, or none at all, or is beyond a
-            limit of the model.
+            limit of the model, or a document is no SSML.
     """
     config, task = load_task(run_dir, vocoder)
     if not task.speaks:
         raise RunError(f"{run_dir} holds a run of {config.model}, which does not speak")
-    return speak_texts(task, texts, **conditions)
+    speak = speak_ssml if ssml else speak_texts
+    return speak(task, texts, **conditions)
 
 
-def read_texts(path: Path) -> list[str]:
+def read_texts(path: Path, ssml: bool = False) -> list[str]:
     """Reads a text per line; empty lines are left out.
+
+    Args:
+        path: UTF-8.
+        ssml: Whether the file is one document of SSML instead.
 
     Raises:
         TextError: There is none.
         OSError: The file cannot be read.
     """
     try:
-        lines = read_file(path).decode().splitlines()
+        contents = read_file(path).decode()
     except UnicodeDecodeError as error:
         raise TextError(f"{path} is no UTF-8 text: {error}") from error
+    lines = [contents] if ssml else contents.splitlines()
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
         raise TextError(f"{path} holds no text")
@@ -106,32 +114,39 @@ def main(arguments: Sequence[str]) -> None:
         help="wav file; FILE_1.wav and so on for several texts; - for standard output "
         "(default: speech.wav)",
     )
+    parser.add_argument(
+        "--ssml",
+        action="store_true",
+        help="TEXT, or FILE as a whole, is a document of SSML with prosody, emphasis "
+        "and break, for synthesisers with durations",
+    )
     add_vocoder(parser)
     add_conditions(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
     conditions = given_conditions(given)
-    texts = list(getattr(given, "texts", ()))
+    texts, ssml = list(getattr(given, "texts", ())), "ssml" in given
     if ("file" in given) == bool(texts):
         raise SpecError("give either TEXT or --file")
     if "file" in given:
-        texts = read_texts(given.file)
+        texts = read_texts(given.file, ssml)
     output = getattr(given, "output", "speech.wav")
     if output == "-" and (len(texts) > 1 or "json" in given):
         raise SpecError("--output - takes one text, and no --json")
     paths = output_paths(Path(output), len(texts))
     vocoder = getattr(given, "vocoder", None)
-    speech = run(given.run_dir, texts, vocoder, **conditions)
+    speech = run(given.run_dir, texts, vocoder, ssml, **conditions)
+    pause_s = 0.0 if ssml else PAUSE_S  # Documents say which breaks they have.
     report = []
     for path, text in zip(paths, texts, strict=True):
         seen: list[Spoken] = []
         if output == "-":
             with tempfile.TemporaryFile() as file:
-                length_s = write_pieces(file, pieces_of_one(speech, seen))
+                length_s = write_pieces(file, pieces_of_one(speech, seen), pause_s)
                 file.seek(0)
                 shutil.copyfileobj(file, sys.stdout.buffer)
         else:
-            length_s = write_pieces(path, pieces_of_one(speech, seen))
+            length_s = write_pieces(path, pieces_of_one(speech, seen), pause_s)
         seconds = sum(piece.seconds for piece in seen)
         factor, model_factor = (
             spent_s / max(length_s, _SHORTEST_S)

@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from tfspeech.data.corpora import absolute_spec, load_corpus
+from tfspeech.data.espeak import SpokenText
 from tfspeech.data.joined import JoinedAudio, join
-from tfspeech.data.spoken import SpokenAudio
 from tfspeech.data.store import prepare
 from tfspeech.errors import AudioError, CorpusError, SpecError
 
@@ -101,8 +101,8 @@ def test_strings_of_speakers_never_heard(tones):
 def test_strings_of_a_synthetic_corpus_have_one_voice_each():
     corpus = load_corpus("strings:spoken_digits")
     for each in corpus.split("test"):
-        assert all(isinstance(part, SpokenAudio) for part in each.audio.parts)
-        assert {part.speaker for part in each.audio.parts} == {each.speaker}
+        assert all(isinstance(part, SpokenText) for part in each.audio.parts)
+        assert {part.voice for part in each.audio.parts} == {each.speaker}
 
 
 def test_the_corpus_inside_is_named_from_everywhere(monkeypatch, tmp_path):

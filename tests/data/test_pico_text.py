@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from tfspeech.data.corpora import spoken_digits
 from tfspeech.data.pico import PicoText
-from tfspeech.data.spoken_words import DIGITS, PICO_VOICES, company
+from tfspeech.data.spoken_words import company
 from tfspeech.errors import SpecError
 from tfspeech.text.pico import VOICES
 
@@ -38,16 +37,3 @@ def test_a_quarter_of_the_company_is_by_pico():
     texts = [each.text for each in spoken]
     assert [texts.count(label) for label in ("7", "left", "weiß")] == [24] * 3
     assert {each.split for each in spoken} == {"train"}
-
-
-def test_a_quarter_of_spoken_digits_is_by_pico_in_voices_of_its_split():
-    corpus = spoken_digits.load()
-    for split in PICO_VOICES:
-        utterances = corpus.split(split)
-        own = [each for each in utterances if isinstance(each.audio, PicoText)]
-        assert 4 * len(own) == len(utterances)
-        assert {each.audio.voice for each in own} == set(PICO_VOICES[split])
-        assert {each.text for each in own} == set(DIGITS)
-    assert sorted(
-        voice for voices in PICO_VOICES.values() for voice in voices
-    ) == sorted(VOICES)

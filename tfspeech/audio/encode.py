@@ -52,7 +52,9 @@ def write_wav(path: Path, waveform: np.ndarray, sample_rate_hz: int) -> None:
     path.write_bytes(encode_wav(waveform, sample_rate_hz))
 
 
-def write_pieces(file: Path | BinaryIO, pieces: Iterable[Piece]) -> float:
+def write_pieces(
+    file: Path | BinaryIO, pieces: Iterable[Piece], pause_s: float = PAUSE_S
+) -> float:
     """Writes a wav file as `encode_wav` makes it, with a pause between pieces.
 
     Each piece is written before the next is asked for, so that memory does not grow
@@ -61,6 +63,7 @@ def write_pieces(file: Path | BinaryIO, pieces: Iterable[Piece]) -> float:
     Args:
         file: Its path, or a file that can seek.
         pieces: At least one; all have the same rate.
+        pause_s: The silence between two pieces.
 
     Returns:
         How long it is, in seconds, with the pauses.
@@ -78,6 +81,6 @@ def write_pieces(file: Path | BinaryIO, pieces: Iterable[Piece]) -> float:
         wav.setparams((1, 2, rate_hz, 0, "NONE", "not compressed"))
         wav.writeframes(encode_wav(first.waveform, rate_hz)[_HEADER_BYTES:])
         for piece in pieces:
-            wav.writeframes(bytes(2 * round(PAUSE_S * rate_hz)))
+            wav.writeframes(bytes(2 * round(pause_s * rate_hz)))
             wav.writeframes(encode_wav(piece.waveform, rate_hz)[_HEADER_BYTES:])
         return wav.getnframes() / rate_hz

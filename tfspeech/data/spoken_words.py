@@ -12,14 +12,13 @@ from tfspeech.data.pico import PicoText
 from tfspeech.data.spoken import NOISES, SpokenAudio
 from tfspeech.files import read_toml
 from tfspeech.text.number_words import cardinal
+from tfspeech.text.pico import VOICES
 from tfspeech.text.respelling import LANGUAGES, is_respellable, respell
 
 _VOICES = read_toml(__package__, "voices.toml")
 ACCENTS: list[str] = _VOICES["accents"]
 VARIANTS: dict[str, list[str]] = _VOICES["variants"]
-"""eSpeak's variants by the split of `spoken_digits` in which they speak."""
-PICO_VOICES: dict[str, list[str]] = _VOICES["pico"]
-"""Pico's voices by the split of `spoken_digits` in which they speak."""
+"""The variants by the split of `spoken_digits` in which they speak."""
 PICO_SHARE = 0.25
 """The share of Pico in `company`."""
 
@@ -64,7 +63,7 @@ def by_pico(words: str, voice: str, rng: random.Random) -> PicoText:
 
     Args:
         words: For which `is_respellable` is true.
-        voice: One of `PICO_VOICES`.
+        voice: One of `tfspeech.text.pico.VOICES`.
         rng: Of what is random.
     """
     return PicoText(
@@ -132,10 +131,9 @@ def company(
     others = [label for label in labels if label not in words]
     pico = round(PICO_SHARE * count_per_label)
     espeak_voices = english_voices()
-    pico_voices = [voice for voices in PICO_VOICES.values() for voice in voices]
     return (
         *spoken_words(words, espeak_voices, count_per_label - pico, seed, "train"),
-        *spoken_words(words, pico_voices, pico, seed, "train", speak=by_pico),
+        *spoken_words(words, VOICES, pico, seed, "train", speak=by_pico),
         *spoken_words(others, espeak_voices, count_per_label, seed, "train"),
     )
 

@@ -14,7 +14,7 @@ from tfspeech.errors import SpecError
 from tfspeech.files import read_file
 from tfspeech.tasks.parallel_tts.data import ParallelTtsData
 from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
-from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.tasks.speech.data import RecordingData
 from tfspeech.tasks.task import Data, RunConfig, Task
 from tfspeech.tasks.vocoding.config import check_frames, conditioning_values
@@ -68,6 +68,16 @@ class PredictedFrames:
         return changed
 
 
+def check_synthesiser(config: RunConfig) -> None:
+    """Checks that there is a run where a configuration takes predicted frames from.
+
+    Raises:
+        RunError: There is none, or its configuration is damaged.
+    """
+    if directory := _frames_from(config):
+        load_config(directory)
+
+
 def with_predicted_frames(config: RunConfig, task: Task, data: Data) -> Data:
     """The data of a training run, with predicted frames where it asks for them.
 
@@ -82,10 +92,14 @@ def with_predicted_frames(config: RunConfig, task: Task, data: Data) -> Data:
             vocoder sees.
         CorpusError: The corpus is not for the synthesiser.
     """
+    directory = _frames_from(config)
+    return _changed(directory, config.data, task, data) if directory else data
+
+
+def _frames_from(config: RunConfig) -> Path | None:
+    """The directory of the synthesiser of a run, None where it has none."""
     directory = getattr(config.data, "frames_from", "")
-    if not directory:
-        return data
-    return _changed(Path(directory), config.data, task, data)
+    return Path(directory) if directory else None
 
 
 def _changed(

@@ -30,7 +30,7 @@ from tfspeech.tasks.distillation import (
     losses_with_teacher,
     pin_teacher,
 )
-from tfspeech.tasks.predicted_frames import with_predicted_frames
+from tfspeech.tasks.predicted_frames import check_synthesiser, with_predicted_frames
 from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import (
     RunState,
@@ -150,6 +150,7 @@ def _train_and_score(
     start = Path(config.training.init_from) if config.training.init_from else None
     if start is not None and not resumed:
         load_config(start)  # What is wrong there is said before a corpus is read.
+    check_synthesiser(config)
     data = config.read_data()
     _report(data, run_dir if distribution.is_chief else None)
     resolved = config.resolved(data)

@@ -24,12 +24,13 @@ class Losses(NamedTuple):
 
     Attributes:
         terms: Name -> mean over the batch, a float32 scalar.
-        weights: Name -> factor in the loss; 1 for a name that is missing.
+        weights: Name -> factor in the loss, a number or a scalar tensor; 1 for a name
+            that is missing.
         outputs: Of the model, for penalties on activations.
     """
 
     terms: Mapping[str, tf.Tensor]
-    weights: Mapping[str, float] = {}
+    weights: Mapping[str, float | tf.Tensor] = {}
     outputs: Mapping[str, Any] = {}
 
     @property

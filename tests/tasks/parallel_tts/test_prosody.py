@@ -12,6 +12,7 @@ from tfspeech.tasks.parallel_tts.data import segment_means
 from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
 from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.speech.ssml import Phrase, encode_phrases
 
 TEXTS = ("the red box.", "the white door, and the old hat!", "a bird")
 
@@ -98,6 +99,16 @@ def test_the_loss_is_that_of_numpy(task, utterances):
         assert float(losses.terms[name]) == pytest.approx(total / count, rel=1e-4)
 
 
+def test_errors_of_segments_are_weighted_beside_those_of_frames(task, utterances):
+    (batch,) = utterances.batches(99)
+    losses = task.losses_of(task.model(batch), batch)
+    terms = {name: float(term) for name, term in losses.terms.items()}
+    of_segments = terms["durations"] + terms["prosody"]
+    wanted = terms["frames"] + task.config.segment_weight * of_segments
+    assert task.config.segment_weight == 3.0
+    assert float(losses.total) == pytest.approx(wanted)
+
+
 def test_two_halves_of_a_batch_have_its_loss(task, utterances):
     (batch,) = utterances.batches(99)
     halves = [
@@ -138,11 +149,37 @@ def test_energy_is_what_the_model_is_asked_for_in_db(task):
     segments, lengths = tf.constant([[2, 30, 40, 1]]), tf.constant([4])
     durations = tf.constant([[3, 4, 5, 2]])
     soft, own, loud = (
-        task.speak_timed(segments, lengths, durations, energy=energy)[0].frames
+        task.speak_timed(
+            *(segments, lengths, durations), {"energy": np.float32([[energy]])}
+        )[0].frames
         for energy in (-6.0, 0.0, 6.0)
     )
     assert np.abs(loud - own).max() > 1e-4
     assert np.abs(soft - loud).max() > np.abs(own - loud).max()
+
+
+def test_markup_changes_the_words_that_it_encloses(task):
+    usual = {c.name: c.default for c in task.conditions}
+
+    def spoken(**changes):
+        phrases = [Phrase("the white", usual), Phrase("door", usual | changes)]
+        return task.speak_phrases(phrases), encode_phrases(task.front_end, phrases)[1]
+
+    own, places = spoken()
+    in_door = own.alignment @ (places == 1) > 0.5
+    assert 0 < in_door.sum() < len(in_door)
+    (text,) = task.speak(["the white door"])
+    np.testing.assert_allclose(own.frames, text.frames, atol=1e-4)
+    raised, _ = spoken(semitones=12.0)
+    moved = raised.frames - own.frames
+    np.testing.assert_allclose(moved[in_door, -2], np.log(2), atol=1e-4)
+    np.testing.assert_allclose(moved[~in_door], 0.0, atol=1e-4)
+    slow, _ = spoken(rate=0.25)
+    before, after = (each.alignment.sum(axis=0) for each in (own, slow))
+    assert after[places == 1].sum() > 2 * before[places == 1].sum()
+    np.testing.assert_allclose(after[places == 0], before[places == 0], atol=1)
+    loud, _ = spoken(energy=6.0)
+    assert np.abs(loud.frames - own.frames)[in_door].max() > 1e-4
 
 
 def test_mel_spectra_are_a_target_too_and_are_learned_with_pitch(parallel_flags):
@@ -180,6 +217,7 @@ def test_model_and_discriminator_move_by_errors_of_their_own(adversarial, uttera
         assert float(own.terms["adversarial"]) == pytest.approx((1 - score) ** 2)
         terms = {n: float(t) for n, t in own.terms.items()}
         wanted = sum(terms.values()) - 0.5 * terms["adversarial"]
+        wanted += 2.0 * (terms["durations"] + terms["prosody"])  # They count thrice.
         assert float(own.total) == pytest.approx(wanted)
 
 

@@ -9,8 +9,9 @@ from test_synthesis_run import arrays_of
 
 from tfspeech import train
 from tfspeech.tasks.runs import load_task
-from tfspeech.tasks.vocoding.adversarial import LOSSES
+from tfspeech.tasks.vocoding.adversarial import LOSSES, AdversaryConfig
 from tfspeech.training.callbacks import read_metrics
+from tfspeech.training.distribution import Distribution
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,43 @@ def test_outside_training_the_loss_is_the_difference_of_spectra_alone(task, batc
     trained = task.losses("model", batch)
     for name, value in terms.items():
         assert float(trained.terms[name]) == pytest.approx(float(value), rel=1e-5)
+
+
+def test_balanced_weights_are_of_gradients_at_the_waveform(task, batch, monkeypatch):
+    adversary = AdversaryConfig(
+        balance=True, adversarial_weight=0.5, feature_weight=2.0
+    )
+    monkeypatch.setattr(task, "_adversary", adversary)
+    with tf.GradientTape(persistent=True) as tape:
+        losses = task.losses("model", batch)
+        parts = {"features": [], "adversarial": [], "": []}
+        for name, term in losses.terms.items():
+            weighted = losses.weights.get(name, 1.0) * term
+            parts[name if name in parts else ""].append(weighted)
+        parts = {name: tf.add_n(each) for name, each in parts.items()}
+    norms = {
+        name: float(tf.norm(tape.gradient(each, losses.outputs["waveform"])))
+        for name, each in parts.items()
+    }
+    assert norms["adversarial"] == pytest.approx(0.5 * norms[""], rel=1e-3)
+    assert norms["features"] == pytest.approx(2.0 * norms[""], rel=1e-3)
+
+
+def test_replicas_balance_by_the_gradients_of_the_whole_batch(task, batch, monkeypatch):
+    monkeypatch.setattr(task, "_adversary", AdversaryConfig(balance=True))
+
+    def factor(part):
+        return task.losses("model", part).weights["features"]
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    replicas = Distribution(strategy)
+    parts = strategy.run(lambda: factor(replicas.share(batch)))
+    whole = float(factor(batch))
+    for part in replicas.local([parts]):
+        assert float(part) == pytest.approx(whole, rel=1e-3)
+    assert float(factor({k: v[::2] for k, v in batch.items()})) != pytest.approx(
+        whole, rel=1e-2
+    )
 
 
 def test_each_group_moves_its_own_model(task, batch):

@@ -23,6 +23,8 @@ _MOST_FRAMES = 2.0**16
 
 SEGMENTS = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32))
 """Segments [batch, segments] and their lengths [batch]."""
+PER_SEGMENT = tf.TensorSpec([None, None])
+"""A condition [batch, segments], or [batch, 1] for all segments alike."""
 
 
 class Prediction:
@@ -56,13 +58,13 @@ class Prediction:
         self._deltas = predicts_deltas(model, self.targets)
         self._linguistic_dim = linguistic_dim
         self._is_phoneme = is_phoneme
-        specs = {c.name: c.spec for c in conditions if c is not RATE}
+        specs = {c.name: PER_SEGMENT for c in conditions if c is not RATE}
         self.frames = tf.function(
             self._predict_frames,
             input_signature=[*SEGMENTS, tf.TensorSpec([None, None], tf.int32), specs],
         )
 
-    @tf.function(input_signature=[*SEGMENTS, tf.TensorSpec([None])])
+    @tf.function(input_signature=[*SEGMENTS, PER_SEGMENT])
     def durations(
         self, segments: tf.Tensor, lengths: tf.Tensor, rate: tf.Tensor
     ) -> tf.Tensor:
@@ -71,7 +73,7 @@ class Prediction:
         Args:
             segments: int32 [batch, segments].
             lengths: int32 [batch].
-            rate: float32 [batch], 2 for twice as fast.
+            rate: float32 [batch, segments or 1], 2 for twice as fast.
 
         Returns:
             Frames, int32 [batch, segments], 0 beyond the lengths; a phoneme has at
@@ -83,7 +85,7 @@ class Prediction:
         # The mean of what is log-normal is above the exponential of the mean logarithm.
         more = 0.5 * tf.square(self.model.duration_std)
         log_durations += tf.where(is_phoneme, more, 0.0)
-        durations = tf.math.expm1(log_durations) / rate[:, tf.newaxis]
+        durations = tf.math.expm1(log_durations) / rate
         # Sums are to stay whole numbers of int32, whatever a network has learned.
         durations = tf.minimum(durations, _MOST_FRAMES)
         return whole_durations(durations, is_phoneme, lengths)
@@ -112,22 +114,22 @@ class Prediction:
             segments: int32 [batch, segments].
             lengths: int32 [batch].
             durations: In frames, int32 [batch, segments], 0 beyond the lengths.
-            conditions: All but the rate, by name, each float32 [batch].
+            conditions: All but the rate, by name, each float32 [batch, segments or 1].
 
         Returns:
             Frames as of `acoustic_frames`, float32 [batch, frames, frame_dim], 0 beyond
             the lengths and where a value is no target; and the lengths, int32 [batch].
         """
         inputs = self._segment_inputs(segments, lengths)
+        context = FrameContext(segments, lengths, durations)
         if "frame_features" in self.model.signature:
             dim = self._linguistic_dim
-            features, frame_lengths = frame_features(segments, lengths, durations, dim)
+            features, _ = frame_features(segments, lengths, durations, dim)
             inputs["frame_features"] = features
         else:
-            context = FrameContext(segments, lengths, durations)
-            frame_lengths = context.frame_lengths
             inputs["frame_segments"] = context.place
-        energy_db = conditions.get("energy", tf.zeros_like(lengths, tf.float32))
+        frame_lengths = context.frame_lengths
+        energy_db = conditions.get("energy", tf.zeros([1, 1]))
         inputs |= {
             "frame_lengths": frame_lengths,
             "durations": durations,
@@ -140,7 +142,7 @@ class Prediction:
         if self.config.variance_scaling:
             frames = self._with_variance(frames, frame_lengths)
         if self.config.target == "lpc":
-            frames = self._with_pitch(frames, frame_lengths, conditions)
+            frames = self._with_pitch(frames, context, conditions)
         around = [self.targets.start, self.features.frame_dim - self.targets.stop]
         return tf.pad(frames, [[0, 0], [0, 0], around]), frame_lengths
 
@@ -160,15 +162,21 @@ class Prediction:
     def _with_pitch(
         self,
         frames: tf.Tensor,
-        lengths: tf.Tensor,
+        context: FrameContext,
         conditions: Mapping[str, tf.Tensor],
     ) -> tf.Tensor:
         """Moves the pitch of frames, whose last values are ln F0 and voicing."""
-        raised = conditions["semitones"][:, tf.newaxis] * (math.log(2.0) / 12.0)
+
+        def of_frames(name: str) -> tf.Tensor:
+            segments = tf.zeros_like(context.symbols, tf.float32)
+            return context.spread(segments + conditions[name])
+
+        raised = of_frames("semitones") * (math.log(2.0) / 12.0)
         if "pitch_range" in conditions:
-            wider = conditions["pitch_range"][:, tf.newaxis] - 1.0
+            wider = of_frames("pitch_range") - 1.0
             middle = self.model.prosody_normalization.mean[0]
             raised += wider * (frames[:, :, -2] - middle)
+        lengths = context.frame_lengths
         valid = tf.sequence_mask(lengths, tf.shape(frames)[1], tf.float32)
         # TFLite has no new axes where it knows no sizes, but by this operation.
         raised = tf.expand_dims(raised * valid, 2)

@@ -91,7 +91,8 @@ class ParallelTtsServer(SpeechServer):
         Raises:
             tf.errors.InvalidArgumentError: The speech would be too long.
         """
-        durations = self._durations(symbols, lengths, rate)
+        durations = self._durations(symbols, lengths, rate[:, tf.newaxis])
+        prosody = {name: value[:, tf.newaxis] for name, value in prosody.items()}
         frames = tf.reduce_max(tf.reduce_sum(tf.cast(durations, tf.int64), axis=1))
         check = self._limits.check_in_graph(
             "max_spoken_seconds",

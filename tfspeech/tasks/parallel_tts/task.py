@@ -14,7 +14,13 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import VOCODERS
 from tfspeech.data.pipeline import Batch
 from tfspeech.errors import TextError
-from tfspeech.tasks.conditions import ENERGY, PITCH, PITCH_RANGE, RATE, Condition
+from tfspeech.tasks.conditions import (
+    ENERGY,
+    PITCH,
+    PITCH_RANGE,
+    RATE,
+    Condition,
+)
 from tfspeech.tasks.parallel_tts.config import (
     VOCODER_OF,
     ParallelSynthesisConfig,
@@ -34,6 +40,7 @@ from tfspeech.tasks.speech.evaluation import (
 )
 from tfspeech.tasks.speech.lite import LiteSpeech
 from tfspeech.tasks.speech.scores import frame_pairs
+from tfspeech.tasks.speech.ssml import Phrase, encode_phrases
 from tfspeech.tasks.speech.task import Speech, SpeechTask
 from tfspeech.tasks.task import GroupSpec
 from tfspeech.text.front_end import TextFrontEnd, pad_symbols
@@ -79,6 +86,7 @@ class ParallelSynthesis(SpeechTask):
     """
 
     monitor = Monitor("aligned_mcd_db", higher_is_better=False)
+    speaks_phrases = True
 
     def __init__(
         self,
@@ -134,7 +142,7 @@ class ParallelSynthesis(SpeechTask):
             return Losses(terms)
         found = super().losses(group, batch, training)
         error = self._adversary(found.outputs["frames"], 1.0, batch) / count
-        weights = {"adversarial": self.config.adversarial_weight}
+        weights = {"adversarial": self.config.adversarial_weight, **found.weights}
         return found._replace(
             terms={**found.terms, "adversarial": error}, weights=weights
         )
@@ -152,7 +160,8 @@ class ParallelSynthesis(SpeechTask):
         count = self.weight(batch)
         terms = self._loss(outputs, batch)
         terms = {name: total / count for name, total in terms.items()}
-        return Losses(terms, outputs=outputs)
+        weights = dict.fromkeys(set(terms) - {"frames"}, self.config.segment_weight)
+        return Losses(terms, outputs=outputs, weights=weights)
 
     def distillation(
         self,
@@ -178,20 +187,51 @@ class ParallelSynthesis(SpeechTask):
             TextError: A text has an unknown symbol or none, or its speech is too long.
         """
         encoded = [encode_segments(self.front_end, text) for text in texts]
-        segments, lengths = pad_symbols(encoded)
-        rates = tf.fill([len(texts)], float(rate))
-        durations = self.durations(segments, lengths, rates)
+        values = {
+            name: np.full([len(texts), 1], value, np.float32)
+            for name, value in {"rate": rate, **prosody}.items()
+        }
+        return self._speak_segments(*pad_symbols(encoded), values)
+
+    def speak_phrases(self, phrases: Sequence[Phrase]) -> Speech:
+        """Speaks phrases, each under its own conditions, as one utterance.
+
+        Args:
+            phrases: With all conditions of the model, in range.
+
+        Raises:
+            TextError: See `encode_phrases`; or the speech is too long.
+        """
+        symbols, places = encode_phrases(self.front_end, phrases)
+        self.limits.check("max_symbols", len(symbols), TextError)
+        values = {
+            c.name: np.array(
+                [[phrases[place].prosody[c.name] for place in places]], np.float32
+            )
+            for c in self.conditions
+        }
+        (speech,) = self._speak_segments(*pad_symbols([symbols]), values)
+        return speech
+
+    def _speak_segments(
+        self,
+        segments: np.ndarray,
+        lengths: np.ndarray,
+        conditions: Mapping[str, np.ndarray],
+    ) -> list[Speech]:
+        """Speaks segments under conditions, each float32 [batch, segments or 1]."""
+        durations = self.durations(segments, lengths, conditions["rate"])
         frames = int(tf.reduce_max(tf.reduce_sum(durations, axis=1)))
         seconds = frames * self.features.hop_length / self.features.sample_rate_hz
         self.limits.check("max_spoken_seconds", seconds, TextError)
-        return self.speak_timed(segments, lengths, durations, **prosody)
+        return self.speak_timed(segments, lengths, durations, conditions)
 
     def speak_timed(
         self,
         segments: tf.Tensor,
         lengths: tf.Tensor,
         durations: tf.Tensor,
-        **prosody: float,
+        conditions: Mapping[str, np.ndarray] | None = None,
     ) -> list[Speech]:
         """Speaks segments with given durations.
 
@@ -199,17 +239,16 @@ class ParallelSynthesis(SpeechTask):
             segments: int32 [batch, segments].
             lengths: int32 [batch].
             durations: In frames, int32 [batch, segments], 0 beyond the lengths.
-            **prosody: Conditions other than the rate, by default neutral.
+            conditions: By name, each float32 [batch, segments or 1], by default
+                neutral.
 
         Returns:
             Speech whose alignment is 1 where a frame is of a segment, else 0; values of
             frames that are no target are 0.
         """
-        values = {
-            c.name: tf.fill([segments.shape[0]], float(prosody.get(c.name, c.default)))
-            for c in self.conditions
-            if c is not RATE
-        }
+        neutral = {c.name: tf.fill([1, 1], c.default) for c in self.conditions}
+        values = {**neutral, **(conditions or {})}
+        del values[RATE.name]
         frames, frame_lengths = self.frames(segments, lengths, durations, values)
         rows = (frames, frame_lengths, lengths, durations)
         return [
@@ -293,7 +332,7 @@ class ParallelSynthesis(SpeechTask):
             for start in range(0, len(indices), EVALUATION_BATCH_SIZE):
                 rows = np.arange(start, len(indices))[:EVALUATION_BATCH_SIZE]
                 segments, lengths, durations = utterances.segments(rows)
-                own = self.durations(segments, lengths, tf.ones([len(rows)]))
+                own = self.durations(segments, lengths, tf.ones([len(rows), 1]))
                 errors.append(self.duration_errors(segments, durations, own))
                 pairs = [
                     self.speak_timed(segments, lengths, each)
@@ -329,13 +368,17 @@ class ParallelSynthesis(SpeechTask):
             energy: tf.Tensor | Sequence[float] = (0.0,),
         ) -> dict[str, tf.Tensor]:
             lengths = tf.shape(symbols)[1:]
-            durations = self.durations(symbols, lengths, rate)
+            durations = self.durations(symbols, lengths, tf.expand_dims(rate, 1))
             given = {
                 "semitones": semitones,
                 "pitch_range": pitch_range,
                 "energy": energy,
             }
-            prosody = {c.name: given[c.name] for c in self.conditions if c is not RATE}
+            prosody = {
+                c.name: tf.expand_dims(given[c.name], 1)
+                for c in self.conditions
+                if c is not RATE
+            }
             frames, _ = self.frames(symbols, lengths, durations, prosody)
             return {"frames": frames, "durations": durations}
 

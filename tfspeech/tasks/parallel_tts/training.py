@@ -63,7 +63,7 @@ class ParallelTtsTraining(SpeechTraining):
         segments, lengths, durations = self._spoken_segments
         spoken = task.speak_timed(segments, lengths, durations)
         self.speech = [self._with_mels(each) for each in spoken]
-        own = task.durations(segments, lengths, tf.ones([len(lengths)]))
+        own = task.durations(segments, lengths, tf.ones([len(lengths), 1]))
         errors = task.duration_errors(segments, durations, own)
         return {
             "loss": task.mean_loss(self._validation_batches),

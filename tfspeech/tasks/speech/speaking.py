@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tfspeech.errors import TextError
-from tfspeech.tasks.speech.task import SpeechTask
+from tfspeech.errors import SpecError, TextError
+from tfspeech.tasks.conditions import complete_conditions
+from tfspeech.tasks.speech.ssml import parse_ssml
+from tfspeech.tasks.speech.task import Speech, SpeechTask
 from tfspeech.text.pieces import split_text
 
 
@@ -52,13 +55,62 @@ def speak_texts(
     for piece, _ in pieces[:1]:  # The first call compiles, which is not to count.
         task.waveform(task.speak([piece], **conditions)[0].frames)
     for piece, last in pieces:
-        started = time.perf_counter()
-        (speech,) = task.speak([piece], **conditions)
-        model_seconds = time.perf_counter() - started
-        waveform = task.waveform(speech.frames)
-        seconds = time.perf_counter() - started
-        rate_hz = task.features.sample_rate_hz
-        yield Spoken(last, waveform, rate_hz, speech.stopped, seconds, model_seconds)
+        yield _spoken(
+            task, lambda text=piece: task.speak([text], **conditions)[0], last
+        )
+
+
+def _spoken(
+    task: SpeechTask,
+    speak: Callable[[], Speech],
+    last: bool,
+    silences_s: tuple[float, float] = (0.0, 0.0),
+) -> Spoken:
+    """Makes a piece of speech, between silences, and measures the time."""
+    started = time.perf_counter()
+    speech = speak()
+    model_seconds = time.perf_counter() - started
+    rate_hz = task.features.sample_rate_hz
+    around = [round(silence_s * rate_hz) for silence_s in silences_s]
+    waveform = np.pad(task.waveform(speech.frames), around)
+    seconds = time.perf_counter() - started
+    return Spoken(last, waveform, rate_hz, speech.stopped, seconds, model_seconds)
+
+
+def speak_ssml(
+    task: SpeechTask, documents: Sequence[str], **conditions: float
+) -> Iterator[Spoken]:
+    """Speaks documents of SSML, one after the other; see `parse_ssml`.
+
+    What is between two breaks is one piece, with the silence after it.
+
+    Args:
+        task: With a trained model.
+        documents: The documents.
+        **conditions: Some of the task's `conditions`, by name, which those of the
+            documents change.
+
+    Raises:
+        SpecError: The model lacks a condition, or a value is out of range.
+        TextError: A document is no such SSML; or see `speak_texts`.
+    """
+    if not task.speaks_phrases:
+        raise SpecError(
+            f"{task.model.name} speaks no SSML: it has no prosody that could be "
+            "changed by the word"
+        )
+    usual = complete_conditions(task.model.name, task.conditions, conditions)
+    parsed = [parse_ssml(document, usual) for document in documents]
+    for utterances in parsed[:1]:  # The first call compiles, which is not to count.
+        task.waveform(task.speak_phrases(utterances[0].phrases).frames)
+    for utterances in parsed:
+        for number, (phrases, *silences_s) in enumerate(utterances, 1):
+            yield _spoken(
+                task,
+                functools.partial(task.speak_phrases, phrases),
+                number == len(utterances),
+                tuple(silences_s),
+            )
 
 
 def divide_texts(task: SpeechTask, texts: Sequence[str]) -> list[tuple[str, bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -51,9 +52,12 @@ class SpeechTask(ModelTask):
         vocoder: From frames to waveforms, compiled.
         vocoder_variables: Of the vocoder's model, if it has one.
         judge: Judges speech in evaluations, too; None for none.
+        speaks_phrases: Whether conditions may change within an utterance; then
+            `speak_phrases(phrases)` speaks one.
     """
 
     speaks = True
+    speaks_phrases: ClassVar[bool] = False
     judge: SpeechJudge | None = None
     limits = SpeechLimits()
 

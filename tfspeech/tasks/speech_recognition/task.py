@@ -20,10 +20,7 @@ from tfspeech.data.pipeline import Batch
 from tfspeech.errors import AudioError, RunError
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.soft_targets import soft_divergence
-from tfspeech.tasks.speech_recognition.data import (
-    SpeechData,
-    symbol_counts,
-)
+from tfspeech.tasks.speech_recognition.data import SpeechData, symbol_counts
 from tfspeech.tasks.speech_recognition.language_model import read_language_model
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
 from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores

@@ -20,6 +20,7 @@ from tfspeech.training.step import Losses
 
 _SCORE = "/score"
 _SMALL = 1e-6  # Activations of silence may be 0.
+_SMALLEST_NORM = 1e-12
 
 ScoreLoss = Callable[[tf.Tensor], tf.Tensor]
 """Scores, float32 [batch, scores], to losses of the same shape."""
@@ -70,6 +71,11 @@ class AdversaryConfig(Options):
     )
     feature_weight: float = option(
         1.0, "weight of the difference of what their layers see, likewise"
+    )
+    balance: bool = option(
+        False,
+        "these weights are of gradients at the waveform, relative to that of the "
+        "difference of spectra, whatever the size of the terms",
     )
     discriminator_learning_rate: float = option(
         1e-3, "peak learning rate of the discriminators", POSITIVE
@@ -162,19 +168,59 @@ class AdversarialVocoding(Vocoding):
                     "fake": _mean_score(self._loss.fake, fake, weights),
                 }
             )
-        fake = judge({"waveform": ours}, training=True)
-        spectral = self.losses_of(outputs, batch)
-        terms = {
-            **spectral.terms,
-            "adversarial": _mean_score(self._loss.taken, fake, weights),
-            "features": _feature_distance(real, fake, weights),
-        }
-        weights = {
-            **spectral.weights,
+        return self._vocoder_losses(outputs, real, weights, batch)
+
+    def _vocoder_losses(
+        self,
+        outputs: dict[str, tf.Tensor],
+        real: dict[str, tf.Tensor],
+        weights: tf.Tensor,
+        batch: Batch,
+    ) -> Losses:
+        """The terms of the vocoder's loss.
+
+        Args:
+            outputs: Of the vocoder.
+            real: Of the discriminators, for the recordings.
+            weights: Of the rows of the batch, float32 [batch], with the sum 1.
+            batch: As of `losses`.
+        """
+        waveform = outputs["waveform"]
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(waveform)
+            spectral = self.losses_of(outputs, batch)
+            kept = spectral.total
+            fake = self.discriminators(
+                {"waveform": self.compared(waveform)}, training=True
+            )
+            taught = {
+                "adversarial": _mean_score(self._loss.taken, fake, weights),
+                "features": _feature_distance(real, fake, weights),
+            }
+        factors = {
             "adversarial": self._adversary.adversarial_weight,
             "features": self._adversary.feature_weight,
         }
-        return Losses(terms, weights, outputs)
+        if self._adversary.balance:
+            norm = self._norm(tape.gradient(kept, waveform), batch)
+            for name, term in taught.items():
+                own = self._norm(tape.gradient(term, waveform), batch)
+                factors[name] *= norm / (own + _SMALLEST_NORM)
+        factors = {**spectral.weights, **factors}
+        return Losses({**spectral.terms, **taught}, factors, outputs)
+
+    def _norm(self, gradient: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """The norm of the gradient of a mean, over the rows of all replicas.
+
+        A. Defossez et al., "High Fidelity Neural Audio Compression", 2022, section 3.4,
+        take a moving average of it; that of the batch needs no state.
+        """
+        replicas = tf.distribute.get_replica_context()
+        weight = self.weight(batch)
+        whole = replicas.all_reduce(tf.distribute.ReduceOp.SUM, weight)
+        square = tf.square(weight / whole) * tf.reduce_sum(tf.square(gradient))
+        total = replicas.all_reduce(tf.distribute.ReduceOp.SUM, square)
+        return tf.stop_gradient(tf.sqrt(total))
 
 
 def _mean_score(
