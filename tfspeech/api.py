@@ -129,7 +129,7 @@ class TrainingRun:
 
         Raises:
             CorpusError: The corpus cannot be read, or is not for this model.
-            SpecError: The model does not speak, or the judge is not installed.
+            SpecError: The model makes no speech, or the judge is not installed.
         """
         with silence(not sys.stderr.isatty()):
             spec = None if data is None else _corpus(data, self.directory)

@@ -47,7 +47,7 @@ def run(
         TextError: The language model is damaged, or not for the model.
         SpecError: The vocoder is unknown, or not for the frames of the model.
         CorpusError: The corpus cannot be read, or is not for this model.
-        SpecError: The model does not speak, or the judge is not installed.
+        SpecError: The model makes no speech, or the judge is not installed.
     """
     config, task = load_task(run_dir, vocoder, language_model)
     if judge and not (task.speaks or task.vocodes):
