@@ -20,7 +20,7 @@ ABOVE_0 = {
     *("learning_rate", "max_seconds", "training_minutes", "frame_length_ms"),
     *("hop_length_ms", "power_floor", "magnitude_floor", "guide_width"),
     *("frames_per_symbol", "max_spoken_seconds", "discriminator_learning_rate"),
-    "teacher_temperature",
+    *("teacher_temperature", "temperature"),
 }
 BELOW_2 = {
     *("dropout", "prenet_dropout", "zoneout", "ema_momentum", "label_smoothing"),

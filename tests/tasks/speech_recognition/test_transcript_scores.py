@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from tfspeech.tasks.intervals import rate_interval
+from tfspeech.tasks.reliability import reliability
 from tfspeech.tasks.speech_recognition.scores import (
     align,
     describe_scores,
-    reliability,
     transcript_scores,
 )
 

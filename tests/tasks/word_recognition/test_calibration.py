@@ -2,26 +2,16 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from tfspeech.tasks.word_recognition.calibration import (
-    calibrate,
-    calibration_error,
-    reliability,
-)
+from tfspeech.tasks.word_recognition.calibration import calibrate, confidence_scores
 
 
-def test_reliability_of_a_known_result():
+def test_the_highest_probability_is_the_confidence():
     probabilities = np.array([[0.9, 0.1], [0.92, 0.08], [0.3, 0.7], [0.51, 0.49]])
-    confidence, accuracy, counts = reliability(probabilities, np.array([0, 1, 1, 0]))
-    np.testing.assert_allclose(confidence, [0.51, 0.7, 0.91])
-    np.testing.assert_allclose(accuracy, [1.0, 1.0, 0.5])
-    np.testing.assert_array_equal(counts, [1, 1, 2])
-    error = calibration_error(probabilities, np.array([0, 1, 1, 0]))
-    assert error == pytest.approx((0.49 + 0.3 + 2 * 0.41) / 4)
-
-
-def test_certainty_is_in_the_last_bin():
-    confidence, accuracy, counts = reliability(np.array([[1.0, 0.0]]), np.array([0]))
-    assert (confidence[0], accuracy[0], counts[0]) == (1.0, 1.0, 1)
+    found = confidence_scores(probabilities, np.array([0, 1, 1, 0]))
+    wanted = [[0.51, 1.0, 1], [0.7, 1.0, 1], [0.91, 0.5, 2]]
+    np.testing.assert_allclose(found["reliability"], wanted)
+    error = (0.49 + 0.3 + 2 * 0.41) / 4
+    assert found["calibration_error"] == pytest.approx(error)
 
 
 def test_the_temperature_of_logits_is_found():

@@ -19,11 +19,12 @@ from tfspeech.audio.samples import check_samples
 from tfspeech.data.pipeline import Batch
 from tfspeech.errors import AudioError, RunError
 from tfspeech.tasks.limits import RecognitionLimits
+from tfspeech.tasks.reliability import reliability
 from tfspeech.tasks.soft_targets import soft_divergence
 from tfspeech.tasks.speech_recognition.data import SpeechData, symbol_counts
 from tfspeech.tasks.speech_recognition.language_model import read_language_model
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
-from tfspeech.tasks.speech_recognition.scores import reliability, transcript_scores
+from tfspeech.tasks.speech_recognition.scores import transcript_scores
 from tfspeech.tasks.speech_recognition.server import TranscriptionServer
 from tfspeech.tasks.speech_recognition.streaming import Streaming
 from tfspeech.tasks.speech_recognition.transcripts import Transcriber

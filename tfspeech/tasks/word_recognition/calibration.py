@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-BINS = 15
+from tfspeech.tasks.reliability import reliability
+
 _LOG_TEMPERATURES = (math.log(0.1), math.log(10.0))
 _LEAST = 1e-30
 
@@ -60,39 +61,17 @@ def calibrate(
     return Calibration(
         temperature,
         float(np.quantile(scaled.max(axis=1), false_alarms)),
-        calibration_error(probabilities, targets),
-        calibration_error(scaled, targets),
+        confidence_scores(probabilities, targets)["calibration_error"],
+        confidence_scores(scaled, targets)["calibration_error"],
     )
 
 
-def reliability(
-    probabilities: np.ndarray, targets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compares how sure a model is with how often it is right.
+def confidence_scores(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    """Compares the highest probabilities with the targets; see `reliability`.
 
     Args:
         probabilities: Of every label, [utterances, labels].
         targets: The right labels, int [utterances].
-
-    Returns:
-        Of each bin of the highest probability that is not empty, out of 15 of equal
-        width: its mean, the share of utterances that are right, and their number.
     """
-    confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == targets
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    counts = np.bincount(bins, minlength=BINS)
-    filled = counts > 0
-    sums = [np.bincount(bins, values, BINS)[filled] for values in (confidence, right)]
-    counts = counts[filled]
-    return sums[0] / counts, sums[1] / counts, counts
-
-
-def calibration_error(probabilities: np.ndarray, targets: np.ndarray) -> float:
-    """The expected calibration error: |mean confidence - accuracy|, over all bins.
-
-    Source: Naeini et al. 2015, "Obtaining well calibrated probabilities using Bayesian
-    binning".
-    """
-    confidence, accuracy, counts = reliability(probabilities, targets)
-    return float(np.abs(confidence - accuracy) @ counts / counts.sum())
+    return reliability(probabilities.max(axis=1), right)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from tfspeech.tasks.intervals import wilson_interval
-from tfspeech.tasks.word_recognition.calibration import calibration_error, reliability
+from tfspeech.tasks.word_recognition.calibration import confidence_scores
 
 
 def recognition_scores(
@@ -54,8 +54,7 @@ def recognition_scores(
         },
         "labels": list(labels),
         "confusion": confusion.tolist(),
-        "calibration_error": calibration_error(probabilities, targets),
-        "reliability": np.column_stack(reliability(probabilities, targets)).tolist(),
+        **confidence_scores(probabilities, targets),
     }
 
 
