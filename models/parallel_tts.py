@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,10 @@ class ParallelTtsConfig(Options):
         7, "kernel size of the depthwise convolutions", unit="segments or frames"
     )
     heads: int = option(4, "heads of self-attention")
-    dropout: float = option(0.1, "dropout rate", BELOW_1, search=(0.05, 0.1, 0.2))
+    dropout: float = option(0.05, "dropout rate", BELOW_1, search=(0.05, 0.1, 0.2))
+    variance_dropout: float = option(
+        0.5, "dropout rate of the predictors of durations, pitch and energy", BELOW_1
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,62 +106,34 @@ class ParallelTts(SpeechModel):
         self.feature_dim = feature_dim
         self.target_dim = target_dim
         units, policy = config.units, self.dtype_policy
-
-        def dense(size: int, name: str) -> keras.layers.Dense:
-            return keras.layers.Dense(size, dtype=policy, name=name)
-
+        dense = functools.partial(keras.layers.Dense, dtype=policy)
         self.embedding = keras.layers.Embedding(
             num_symbols, units, dtype=policy, name="embedding"
         )
-        self.feature_layer = dense(units, "features")
-        self.encoder = [
-            DepthwiseBlock(
-                units,
-                config.kernel_size,
-                config.dropout,
-                dtype=policy,
-                name=f"encoder_conv_{index}",
-            )
-            for index in range(config.encoder_layers)
-        ]
-        for index in range(config.attention_layers):
-            place = (index + 1) * config.encoder_layers // config.attention_layers
-            block = SelfAttentionBlock(
-                units,
-                config.heads,
-                config.dropout,
-                dtype=policy,
-                name=f"encoder_attention_{index}",
-            )
-            self.encoder.insert(place + index, block)
+        self.feature_layer = dense(units, name="features")
+        self.encoder = _encoder(config, policy)
         self.variance_blocks = [
             ConvolutionBlock(
-                units,
-                3,
-                tf.nn.relu,
-                config.dropout,
+                *(units, 3, tf.nn.relu, config.variance_dropout),
                 dtype=policy,
                 name=f"variance_conv_{index}",
             )
             for index in range(2)
         ]
-        self.variance_layer = dense(_VARIANCES, "variances")
-        self.prosody_layer = dense(units, "prosody")
-        self.position_layer = dense(units, "positions")
+        self.variance_layer = dense(_VARIANCES, name="variances")
+        self.prosody_layer = dense(units, name="prosody")
+        self.position_layer = dense(units, name="positions")
         self.body = [
             BODIES[config.body](config, dtype=policy, name=f"body_{index}")
             for index in range(config.body_layers)
         ]
         self.norm = keras.layers.LayerNormalization(dtype=policy, name="norm")
-        self.frame_layer = dense(target_dim, "frames")
+        self.frame_layer = dense(target_dim, name="frames")
         # Statistics lose too much in half precision.
-        self.normalization = FeatureNormalization(dtype="float32", name="frame_range")
-        self.duration_normalization = FeatureNormalization(
-            dtype="float32", name="log_duration_range"
-        )
-        self.prosody_normalization = FeatureNormalization(
-            dtype="float32", name="prosody_range"
-        )
+        normalization = functools.partial(FeatureNormalization, dtype="float32")
+        self.normalization = normalization(name="frame_range")
+        self.duration_normalization = normalization(name="log_duration_range")
+        self.prosody_normalization = normalization(name="prosody_range")
         self.output_layers = [self.frame_layer, self.variance_layer]
         self.build()
 
@@ -324,6 +300,29 @@ class ParallelTts(SpeechModel):
             frames = block(frames, lengths, seeds, training=training)
         frames = tf.cast(self.frame_layer(self.norm(frames)), tf.float32)
         return mask_frames(self.normalization(frames, invert=True), lengths)
+
+
+def _encoder(
+    config: ParallelTtsConfig, policy: keras.DTypePolicy
+) -> list[keras.layers.Layer]:
+    """The blocks over segments: convolutions, with self-attention among them."""
+    blocks = [
+        DepthwiseBlock(
+            *(config.units, config.kernel_size, config.dropout),
+            dtype=policy,
+            name=f"encoder_conv_{index}",
+        )
+        for index in range(config.encoder_layers)
+    ]
+    for index in range(config.attention_layers):
+        place = (index + 1) * config.encoder_layers // config.attention_layers
+        block = SelfAttentionBlock(
+            *(config.units, config.heads, config.dropout),
+            dtype=policy,
+            name=f"encoder_attention_{index}",
+        )
+        blocks.insert(place + index, block)
+    return blocks
 
 
 def _positions(durations: tf.Tensor, places: tf.Tensor) -> tf.Tensor:

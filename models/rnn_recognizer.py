@@ -126,10 +126,12 @@ class RnnRecognizer(Recognizer):
             with_activations: Whether activations are returned, too.
 
         Returns:
-            `logits`, float32 [batch, num_classes]. On request `activations` and
+            `logits`, float32 [batch, num_classes], and `embedding` [batch, channels],
+            from which `classifier` makes them. On request `activations` and
             `activation_lengths`; see `encode`.
         """
         frames, lengths, measured = self.encode(inputs, training)
         pooled = self.pooling(frames, lengths)
-        outputs = {"logits": tf.cast(self.classifier(pooled), tf.float32)}
+        logits = tf.cast(self.classifier(pooled), tf.float32)
+        outputs = {"logits": logits, "embedding": pooled}
         return outputs | (measured if with_activations else {})

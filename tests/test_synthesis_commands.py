@@ -91,7 +91,7 @@ def test_a_file_of_ssml_is_one_document(small_dense, tmp_path, command):
     )
     code, _, lines = command(synthesize.main, small_dense, *arguments)
     assert (code, len(lines)) == (2, 1)
-    assert "column 34: the model has no energy, which volume would change" in lines[0]
+    assert "column 37: the model has no energy, which volume would change" in lines[0]
 
 
 def test_what_has_no_prosody_speaks_no_ssml(small_voice, command):

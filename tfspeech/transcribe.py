@@ -132,12 +132,12 @@ def _plain(found: Any) -> Any:
     return found
 
 
-def _print_stream(run_dir: Path, name: str) -> None:
+def _print_stream(run_dir: Path, file: Path) -> None:
     """Prints the transcript of a stream as it grows."""
     with contextlib.ExitStack() as files:
         source = sys.stdin.buffer
-        if name != "-":
-            source = files.enter_context(Path(name).open("rb"))
+        if str(file) != "-":
+            source = files.enter_context(file.open("rb"))
         begun = False
         for text in stream(run_dir, source):
             print(text if begun else text.lstrip(), end="", flush=True)
@@ -150,13 +150,14 @@ def main(arguments: Sequence[str]) -> None:
     parser = Parser("transcribe", "Says what is said in audio files.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
-        "files", type=Path, nargs="*", metavar="FILE", help=f"{FORMATS}, of any rate"
+        "files", type=Path, nargs="+", metavar="FILE", help=f"{FORMATS}, of any rate"
     )
     parser.add_argument(
         "--stream",
-        metavar="-|FILE",
-        help="print what is said while it is said: raw samples, 16-bit little-endian "
-        "mono at the rate of the model, - for standard input; of a causal recogniser",
+        action="store_true",
+        help="print what is said while it is said, by a causal recogniser: FILE, or - "
+        "for standard input, has raw samples, 16-bit little-endian mono at the rate of "
+        "the model",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
@@ -168,15 +169,14 @@ def main(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     asked = (given.run_dir, given.files, getattr(given, "language_model", None))
     if "stream" in given:
-        if given.files or {"json", "subtitles", "language_model"} & set(vars(given)):
+        others = {"json", "subtitles", "language_model"} & set(vars(given))
+        if others or len(given.files) > 1:
             raise SpecError(
-                "--stream takes the place of FILE, without --json, --subtitles and "
+                "--stream is of one FILE, without --json, --subtitles and "
                 "--language-model"
             )
-        _print_stream(given.run_dir, given.stream)
+        _print_stream(given.run_dir, given.files[0])
         return
-    if not given.files:
-        raise SpecError("give a FILE, or --stream (see tfspeech transcribe --help)")
     if "subtitles" in given:
         if len(given.files) > 1 or "json" in given:
             raise SpecError("--subtitles are of one FILE, and without --json")

@@ -70,6 +70,15 @@ def test_every_weight_of_every_body_learns(body):
     assert all(np.any(gradient) for gradient in map(tf.convert_to_tensor, gradients))
 
 
+def test_dropout_of_the_predictors_is_theirs_alone():
+    batch = inputs([[3, 0, 2, 1]]) | {"seeds": np.array([3])}
+    model = build(dropout=0.0, variance_dropout=0.9)
+    still, moving = model(batch), model(batch, training=True)
+    np.testing.assert_array_equal(still["frames"], moving["frames"])
+    for name in ("log_durations", "prosody"):
+        assert np.abs(still[name] - moving[name]).max() > 1e-3
+
+
 def test_a_dense_body_sees_no_neighbours_and_a_transformer_all():
     batch = inputs([[2, 2, 2, 2]])
     changed = {**batch, "prosody": batch["prosody"].copy()}

@@ -111,7 +111,7 @@ MODELS = {
         ParallelTtsRun,
         {
             "epochs": 24,
-            "batch_size": 4,
+            "batch_size": 2,
             "optimizer": "adamw(0.01)",
             "learning_rate": 1e-3,
             "warmup_steps": 100,

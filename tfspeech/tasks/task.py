@@ -75,6 +75,8 @@ class Task(abc.ABC):
             samples come, if the model is causal.
         takes_language_model: Whether `use_language_model(folder)` has it search for
             the text that is the most probable under a language model, too.
+        adapts: Whether `adapt(corpus)` fits the model to a speaker's recordings, and
+            `calibrate(data, split, false_alarms)` its probabilities to a corpus.
         speaks: Whether it takes text and returns audio.
         vocodes: Whether it takes acoustic frames and returns audio.
         conditions: What speech can be asked for besides its text.
@@ -88,6 +90,7 @@ class Task(abc.ABC):
     takes_blocks: ClassVar[bool] = False
     takes_stream: ClassVar[bool] = False
     takes_language_model: ClassVar[bool] = False
+    adapts: ClassVar[bool] = False
     speaks: ClassVar[bool] = False
     vocodes: ClassVar[bool] = False
     conditions: Sequence[Condition] = ()

@@ -99,6 +99,16 @@ def test_the_loss_is_that_of_numpy(task, utterances):
         assert float(losses.terms[name]) == pytest.approx(total / count, rel=1e-4)
 
 
+def test_errors_of_segments_are_weighted_beside_those_of_frames(task, utterances):
+    (batch,) = utterances.batches(99)
+    losses = task.losses_of(task.model(batch), batch)
+    terms = {name: float(term) for name, term in losses.terms.items()}
+    of_segments = terms["durations"] + terms["prosody"]
+    wanted = terms["frames"] + task.config.segment_weight * of_segments
+    assert task.config.segment_weight == 3.0
+    assert float(losses.total) == pytest.approx(wanted)
+
+
 def test_two_halves_of_a_batch_have_its_loss(task, utterances):
     (batch,) = utterances.batches(99)
     halves = [
@@ -207,6 +217,7 @@ def test_model_and_discriminator_move_by_errors_of_their_own(adversarial, uttera
         assert float(own.terms["adversarial"]) == pytest.approx((1 - score) ** 2)
         terms = {n: float(t) for n, t in own.terms.items()}
         wanted = sum(terms.values()) - 0.5 * terms["adversarial"]
+        wanted += 2.0 * (terms["durations"] + terms["prosody"])  # They count thrice.
         assert float(own.total) == pytest.approx(wanted)
 
 

@@ -67,6 +67,7 @@ _FORMS = {
     "symbol_names": ("O", 2),
 }
 _MAX_RATE_HZ = 384000
+_UNKNOWN = "unknown"  # What a recogniser says of a word that is none of its labels.
 _ABOUT_1 = 1.001  # A sum of probabilities, with what was rounded.
 
 
@@ -74,7 +75,8 @@ class Word(NamedTuple):
     """A word that was recognised.
 
     Attributes:
-        label: The most probable word; empty where there is an error.
+        label: The most probable word, or "unknown" where the model finds that too
+            improbable; empty where there is an error.
         scores: Word -> probability.
         error: Why the model could not answer for this file; empty where it did.
     """
@@ -85,7 +87,7 @@ class Word(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Returns `label`, `probability` and `scores`."""
-        probability = self.scores[self.label]
+        probability = max(self.scores.values())
         return {"label": self.label, "probability": probability, "scores": self.scores}
 
 
@@ -280,7 +282,8 @@ class RemoteModel:
         label, labels, scores, errors = (answer[name] for name in wanted)
         self._require(labels.shape == scores.shape, "as many scores as labels")
         known = (label[:, np.newaxis] == labels).any(1)
-        self._require((known | (errors != "")).all(), "a known label")
+        known |= (label == _UNKNOWN) | (errors != "")
+        self._require(known.all(), "a known label")
         self._require(np.isfinite(scores).all(), "finite scores")
         return [
             Word(each, dict(zip(names, values.tolist(), strict=True)), error)

@@ -34,6 +34,9 @@ class ParallelSynthesisConfig(Options):
     pitch_weight: float = option(
         8.0, "weight of the errors of F0 and voicing, beside those of the filters"
     )
+    segment_weight: float = option(
+        1.0, "weight of the errors of durations, pitch and energy of segments"
+    )
     adversarial_weight: float = option(
         0.0, "weight of a discriminator's error of frames, 0 for no discriminator"
     )

@@ -48,7 +48,9 @@ class ParallelTtsRun(RunConfig):
         default_factory=lambda: AcousticConfig(lpc_order=24, pitch=True)
     )
     task: ParallelSynthesisConfig = field(
-        default_factory=lambda: ParallelSynthesisConfig(variance_scaling=0.6)
+        default_factory=lambda: ParallelSynthesisConfig(
+            segment_weight=3.0, variance_scaling=1.0
+        )
     )
 
     def __post_init__(self) -> None:

@@ -142,7 +142,7 @@ class ParallelSynthesis(SpeechTask):
             return Losses(terms)
         found = super().losses(group, batch, training)
         error = self._adversary(found.outputs["frames"], 1.0, batch) / count
-        weights = {"adversarial": self.config.adversarial_weight}
+        weights = {"adversarial": self.config.adversarial_weight, **found.weights}
         return found._replace(
             terms={**found.terms, "adversarial": error}, weights=weights
         )
@@ -160,7 +160,8 @@ class ParallelSynthesis(SpeechTask):
         count = self.weight(batch)
         terms = self._loss(outputs, batch)
         terms = {name: total / count for name, total in terms.items()}
-        return Losses(terms, outputs=outputs)
+        weights = dict.fromkeys(set(terms) - {"frames"}, self.config.segment_weight)
+        return Losses(terms, outputs=outputs, weights=weights)
 
     def distillation(
         self,

@@ -1,4 +1,4 @@
-"""Plots of which words are taken for which."""
+"""Plots of which words are taken for which, and of how sure the model is of them."""
 
 from __future__ import annotations
 
@@ -31,4 +31,22 @@ def plot_confusion(scores: dict[str, Any], target: Path) -> None:
     axes.set_yticks(range(len(labels)), labels)
     axes.set(xlabel="recognised", ylabel="said")
     axes.set_title(f"Accuracy {scores['accuracy']:.2%}")
+    figure.savefig(target, dpi=120)
+
+
+def plot_reliability(scores: dict[str, Any], target: Path) -> None:
+    """Plots how often words are right against how sure the model is of them."""
+    confidence, accuracy, utterances = np.array(scores["reliability"]).T
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1)
+    area = 10 + 290 * utterances / utterances.max()
+    axes.scatter(confidence, accuracy, s=area, alpha=0.7)
+    axes.set(
+        xlabel="mean probability of the best word",
+        ylabel="share correct",
+        xlim=(0, 1.03),
+        ylim=(0, 1.03),
+        title=f"Expected calibration error {scores['calibration_error']:.2%}",
+    )
     figure.savefig(target, dpi=120)

@@ -17,7 +17,7 @@ from tfspeech.tasks.word_recognition.data import (
     RecognitionData,
     RecognitionDataConfig,
 )
-from tfspeech.tasks.word_recognition.plots import plot_confusion
+from tfspeech.tasks.word_recognition.plots import plot_confusion, plot_reliability
 from tfspeech.tasks.word_recognition.scores import describe_scores
 from tfspeech.tasks.word_recognition.task import RecognitionConfig, WordRecognition
 from tfspeech.tasks.word_recognition.training import RecognitionTraining
@@ -55,9 +55,10 @@ class WordRecognitionRun(RunConfig):
         )
 
     def write_plots(self, scores: dict[str, Any], metrics: Path, folder: Path) -> None:
-        """Plots how the run has learned, and which words are taken for which."""
+        """Plots how the run has learned, which words are confused, and how surely."""
         super().write_plots(scores, metrics, folder)
         plot_confusion(scores, folder / "confusion.png")
+        plot_reliability(scores, folder / "reliability.png")
 
     def read_data(
         self, data: DataConfig | None = None, split: str | None = None

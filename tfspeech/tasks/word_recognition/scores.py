@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from tfspeech.tasks.intervals import wilson_interval
+from tfspeech.tasks.word_recognition.calibration import calibration_error, reliability
 
 
 def recognition_scores(
@@ -28,7 +29,9 @@ def recognition_scores(
     Returns:
         `loss` (mean negative log-likelihood in nats), `accuracy` with its 95 % interval
         `accuracy_interval`, `utterances`, `per_speaker` (accuracy and utterances),
-        `labels` and `confusion` (rows: said, columns: recognised).
+        `labels` and `confusion` (rows: said, columns: recognised);
+        `calibration_error` and `reliability`, rows of a bin's mean confidence, share
+        correct and utterances.
     """
     targets = np.asarray(targets)
     chosen = probabilities.argmax(axis=1)
@@ -51,6 +54,8 @@ def recognition_scores(
         },
         "labels": list(labels),
         "confusion": confusion.tolist(),
+        "calibration_error": calibration_error(probabilities, targets),
+        "reliability": np.column_stack(reliability(probabilities, targets)).tolist(),
     }
 
 
@@ -61,6 +66,7 @@ def describe_scores(scores: dict[str, Any]) -> str:
         f"loss      {scores['loss']:.4f} nats",
         f"accuracy  {scores['accuracy']:.2%} of {scores['utterances']} utterances "
         f"(95 % interval {low:.2%} to {high:.2%})",
+        f"expected calibration error  {scores['calibration_error']:.2%}",
     ]
     if scores["per_speaker"]:
         lines += ["", f"{'speaker':<24}  accuracy  utterances"]

@@ -11,6 +11,9 @@ import tensorflow as tf
 from tfspeech.tasks.audio_server import AudioServer
 from tfspeech.tasks.limits import RecognitionLimits
 
+UNKNOWN = "unknown"
+"""The label of what is none of the words."""
+
 
 class RecognitionServer(AudioServer):
     """Features, model and labels as one module of TensorFlow's own operations.
@@ -21,6 +24,7 @@ class RecognitionServer(AudioServer):
         labels: The words, in the order of the probabilities.
         sample_rate_hz: Of the waveforms.
         limits: Of requests.
+        unknown_below: The probability of the best word under which it is `UNKNOWN`.
     """
 
     def __init__(
@@ -30,11 +34,13 @@ class RecognitionServer(AudioServer):
         labels: Sequence[str],
         sample_rate_hz: int,
         limits: RecognitionLimits,
+        unknown_below: float = 0.0,
     ) -> None:
         super().__init__(model, sample_rate_hz, limits, "recognition_server")
         self._recognize = recognize
         self._words = tuple(labels)
         self._labels = tf.constant(labels)
+        self._unknown_below = unknown_below
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -54,10 +60,12 @@ class RecognitionServer(AudioServer):
         Returns:
             `scores` float32 [batch, labels], probabilities; `labels` string [batch,
             labels], the same in every row, because servers split outputs by rows; and
-            `label` string [batch], the most probable.
+            `label` string [batch], the most probable, or `UNKNOWN`.
         """
         scores = self._recognize(waveform, lengths)
         label = tf.gather(self._labels, tf.argmax(scores, axis=1))
+        is_known = tf.reduce_max(scores, axis=1) >= self._unknown_below
+        label = tf.where(is_known, label, UNKNOWN)
         return {
             "scores": tf.where(valid[:, tf.newaxis], scores, 0.0),
             "labels": tf.tile(self._labels[tf.newaxis], [tf.shape(scores)[0], 1]),

@@ -10,19 +10,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import BELOW_1, Options, option
+from models.config import BELOW_1, POSITIVE, SHARE, Options, option
 from tfspeech.audio.features import FeatureConfig, extract_features
 from tfspeech.audio.resample import resample
 from tfspeech.audio.samples import check_samples
-from tfspeech.data.pipeline import Batch
-from tfspeech.errors import AudioError
+from tfspeech.data.manifest import Corpus
+from tfspeech.data.pipeline import Batch, evaluation_batches
+from tfspeech.data.store import prepare
+from tfspeech.errors import AudioError, SpecError
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.soft_targets import soft_divergence
 from tfspeech.tasks.task import ModelTask
+from tfspeech.tasks.word_recognition.adaptation import refit
+from tfspeech.tasks.word_recognition.calibration import calibrate
 from tfspeech.tasks.word_recognition.data import RecognitionData
 from tfspeech.tasks.word_recognition.lite import LiteRecogniser
 from tfspeech.tasks.word_recognition.scores import recognition_scores
-from tfspeech.tasks.word_recognition.server import RecognitionServer
+from tfspeech.tasks.word_recognition.server import UNKNOWN, RecognitionServer
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.step import Losses
 
@@ -34,14 +38,25 @@ class RecognitionConfig(Options):
     label_smoothing: float = option(
         0.1, "probability that training spreads over all words", BELOW_1
     )
+    temperature: float = option(
+        1.0,
+        "divisor of the logits in recognition; tfspeech calibrate fits it",
+        POSITIVE,
+    )
+    unknown_below: float = option(
+        0.0,
+        "probability of the best word under which transcribe and servers say "
+        f"'{UNKNOWN}', 0 for never; tfspeech calibrate sets it",
+        SHARE,
+    )
 
 
 class Transcript(NamedTuple):
     """Result of recognition.
 
     Attributes:
-        label: The word.
-        probability: How sure the model is of it, in [0, 1].
+        label: The word, or `UNKNOWN`.
+        probability: How sure the model is of the best word, in [0, 1].
         scores: Every word that it knows -> probability.
     """
 
@@ -62,6 +77,7 @@ class WordRecognition(ModelTask):
 
     monitor = Monitor("accuracy", higher_is_better=True)
     recognizes = True
+    adapts = True
     limits = RecognitionLimits()
 
     def __init__(
@@ -114,7 +130,8 @@ class WordRecognition(ModelTask):
             lengths: int32 [batch], in frames.
         """
         inputs = {"features": features, "lengths": lengths}
-        return tf.nn.softmax(self.model(inputs, training=False)["logits"])
+        logits = self.model(inputs, training=False)["logits"]
+        return tf.nn.softmax(logits / self._config.temperature)
 
     def recognize(self, waveforms: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Probabilities of the labels for audio at the model's rate.
@@ -145,7 +162,8 @@ class WordRecognition(ModelTask):
         (found,) = self.recognize(waveform, tf.shape(waveform)[1:]).numpy().tolist()
         scores = dict(zip(self.labels, found, strict=True))
         label = max(scores, key=scores.get)
-        return Transcript(label, scores[label], scores)
+        is_known = scores[label] >= np.float32(self._config.unknown_below)
+        return Transcript(label if is_known else UNKNOWN, scores[label], scores)
 
     def evaluate(
         self, batches: tf.data.Dataset, speakers: Sequence[str]
@@ -159,14 +177,17 @@ class WordRecognition(ModelTask):
         Returns:
             What `recognition_scores` returns.
         """
-        probabilities = np.zeros((len(speakers), len(self.labels)), np.float32)
-        targets = np.zeros(len(speakers), np.int32)
+        return recognition_scores(*self._classify(batches), self.labels, speakers)
+
+    def _classify(self, batches: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities [utterances, labels] and targets, in the order of `rows`."""
+        rows, probabilities, targets = [], [], []
         for batch in batches:
-            rows = batch["rows"].numpy()
             scores = self._predict(batch["features"], batch["lengths"])
-            probabilities[rows] = scores.numpy()
-            targets[rows] = batch["targets"].numpy()
-        return recognition_scores(probabilities, targets, self.labels, speakers)
+            rows.append(batch["rows"].numpy())
+            probabilities.append(scores.numpy())
+            targets.append(batch["targets"].numpy())
+        return _in_order(rows, probabilities), _in_order(rows, targets)
 
     def evaluate_split(self, data: RecognitionData, split: str) -> dict[str, Any]:
         """Scores the model on one split of a corpus.
@@ -177,6 +198,88 @@ class WordRecognition(ModelTask):
         indices = data.corpus.indices(split)
         return self.evaluate(data.evaluation_set(indices), *data.references(indices))
 
+    def calibrate(
+        self, data: RecognitionData, split: str, false_alarms: float
+    ) -> tuple[RecognitionConfig, dict[str, Any]]:
+        """Fits temperature and threshold to one split of a corpus; see `Calibration`.
+
+        Args:
+            data: The corpus.
+            split: Of words by speakers the model was not trained on.
+            false_alarms: The share of these words that may be called unknown.
+
+        Returns:
+            The configuration of the task with both, and what was found.
+
+        Raises:
+            CorpusError: The split is empty.
+        """
+        indices = data.corpus.indices(split)
+        probabilities, targets = self._classify(data.evaluation_set(indices))
+        found = calibrate(probabilities, targets, false_alarms)
+        temperature = self._config.temperature * found.temperature
+        config = dataclasses.replace(
+            self._config, temperature=temperature, unknown_below=found.unknown_below
+        )
+        report = found._asdict() | {"temperature": temperature}
+        return config, report | {"utterances": len(indices)}
+
+    def adapt(self, corpus: Corpus) -> dict[str, Any]:
+        """Fits the classifier to recordings of a new speaker; see `refit`.
+
+        Args:
+            corpus: Words that the model knows, one or more recordings of some of them.
+
+        Returns:
+            `clips`, `words` (how many have a recording), and the share of the clips
+            that is recognised `before` and `after`.
+
+        Raises:
+            CorpusError: A recording cannot be read, or its label is not known.
+            SpecError: The model returns no `embedding` of its `classifier`.
+        """
+        spoken = tuple(dataclasses.replace(u, split="train") for u in corpus.utterances)
+        store, report = prepare(
+            dataclasses.replace(corpus, utterances=spoken),
+            self.features.sample_rate_hz,
+            labels=self.labels,
+        )
+        report.raise_if_fatal()
+        targets = np.array([self.labels.index(each.text) for each in spoken])
+        indices = np.arange(len(spoken))
+        embeddings = self._embeddings(
+            evaluation_batches(
+                *(store, indices, targets, self.features),
+                RecognitionData.evaluation_batch_size,
+            )
+        )
+
+        def share(kernel: np.ndarray, bias: np.ndarray) -> float:
+            return float(np.mean((embeddings @ kernel + bias).argmax(1) == targets))
+
+        classifier = self.model.classifier
+        old = [weight.numpy() for weight in classifier.weights]
+        new = refit(*old, embeddings, targets)
+        classifier.set_weights(new)
+        words = len(set(targets.tolist()))
+        found = {"clips": len(spoken), "words": words}
+        return {**found, "before": share(*old), "after": share(*new)}
+
+    def _embeddings(self, batches: tf.data.Dataset) -> np.ndarray:
+        """What the classifier is given of each utterance, float32 [rows, channels]."""
+        rows, embeddings = [], []
+        for batch in batches:
+            inputs = {name: batch[name] for name in ("features", "lengths")}
+            outputs = self.model(inputs, training=False)
+            if "embedding" not in outputs or not hasattr(self.model, "classifier"):
+                raise SpecError(
+                    f"{type(self.model).__name__} cannot be adapted: it returns no "
+                    "embedding that its classifier turns into logits"
+                )
+            rows.append(batch["rows"].numpy())
+            embeddings.append(tf.cast(outputs["embedding"], tf.float32).numpy())
+        return _in_order(rows, embeddings)
+
     def server(self) -> RecognitionServer:
         """The module that is exported."""
         return RecognitionServer(
@@ -185,8 +288,14 @@ class WordRecognition(ModelTask):
             self.labels,
             self.features.sample_rate_hz,
             self.limits,
+            self._config.unknown_below,
         )
 
     def lite(self) -> LiteRecogniser:
         """The part that TFLite runs."""
         return LiteRecogniser(self.model, self.recognize)
+
+
+def _in_order(rows: list[np.ndarray], values: list[np.ndarray]) -> np.ndarray:
+    """Joins the values of batches in the order of their rows."""
+    return np.concatenate(values)[np.argsort(np.concatenate(rows))]
