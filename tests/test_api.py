@@ -116,9 +116,9 @@ def test_a_run_has_what_its_directory_has(run, small_run):
     assert "rnn_recognizer" in repr(run)
     assert "accuracy" in repr(run)
     assert [path.name for path in run.plots] == [
-        *("confusion.png", "diagnostics.png", "learning.png")
+        *("confusion.png", "diagnostics.png", "learning.png", "reliability.png")
     ]
-    assert run.plots._repr_html_().count("data:image/png;base64,") == 3
+    assert run.plots._repr_html_().count("data:image/png;base64,") == 4
 
 
 def test_metrics_are_tables_of_steps_and_epochs(run, small_run):

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 
+import keras
 import numpy as np
 import pytest
 import soundfile
@@ -145,6 +146,7 @@ def test_a_stream_is_transcribed_while_it_comes(recording, command, monkeypatch)
     config = dataclasses.replace(
         config, architecture=small, features=features, symbol_names=("high", "low")
     )
+    keras.utils.set_random_seed(0)
     task = build_task(config)
     monkeypatch.setattr(transcribe, "load_task", lambda run_dir: (config, task))
     samples = (read_audio(recording)[0] * 2**15).astype("<i2")

@@ -59,5 +59,7 @@ def export_phoneme_models(folder):
             "tableless": phoneme_model(symbols, WithoutTable),
         }.items():
             config = SimpleNamespace(name=name)
-            patch.setattr(export, "load_task", lambda *_, c=config, t=task: (c, t))
+            patch.setattr(
+                export, "load_task", lambda *_, c=config, t=task, **__: (c, t)
+            )
             export.run(folder, folder)

@@ -58,7 +58,7 @@ def export_of(monkeypatch, tmp_path):
         config = SimpleNamespace(name="stub")
         task = SimpleNamespace(limits=Limits())
         task.server = lambda: Server(*server)
-        monkeypatch.setattr(export, "load_task", lambda *_: (config, task))
+        monkeypatch.setattr(export, "load_task", lambda *_, **__: (config, task))
         return export.run(tmp_path, tmp_path)
 
     return run
@@ -130,7 +130,7 @@ def test_an_export_removes_what_killed_ones_have_left_but_no_live_one(
 ):
     """It waits for those that are at work in the same folder."""
     run = SimpleNamespace(name="stub"), SimpleNamespace(limits=Limits())
-    monkeypatch.setattr(export, "load_task", lambda *_: run)
+    monkeypatch.setattr(export, "load_task", lambda *_, **__: run)
     monkeypatch.setattr(export, "_fill", lambda partial, *_: (partial / "x").touch())
     live = tmp_path / "stub" / "partial-live"
     live.mkdir(parents=True)

@@ -11,7 +11,7 @@ from tfspeech import train
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.vocoding.adversarial import LOSSES, AdversaryConfig
 from tfspeech.training.callbacks import read_metrics
-from tfspeech.training.distribution import Distribution
+from tfspeech.training.distribution import create_distribution
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +108,8 @@ def test_replicas_balance_by_the_gradients_of_the_whole_batch(task, batch, monke
     def factor(part):
         return task.losses("model", part).weights["features"]
 
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    replicas = Distribution(strategy)
-    parts = strategy.run(lambda: factor(replicas.share(batch)))
+    replicas = create_distribution("mirrored")
+    parts = replicas.strategy.run(lambda: factor(replicas.share(batch)))
     whole = float(factor(batch))
     for part in replicas.local([parts]):
         assert float(part) == pytest.approx(whole, rel=1e-3)
