@@ -223,7 +223,7 @@ def test_models_with_durations_vocode_what_they_predict(phrases, prosody, url, t
         value = prosody.get(condition.name, condition.default)
         inputs[condition.name] = np.full(len(texts), value, np.float32)
     with RemoteModel(url, name) as model:
-        answer = model.predict("synthesize", inputs)
+        answer = model.predict("synthesize_prosody", inputs)
     for row, each in enumerate(speech):
         frames = answer["frames"][row, : answer["frame_length"][row]]
         np.testing.assert_allclose(frames, each.frames, atol=1e-3)
