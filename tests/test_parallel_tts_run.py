@@ -200,6 +200,7 @@ def test_a_model_without_durations_has_no_rate(small_voice, command):
     ]
 
 
+@pytest.mark.slow
 def test_mel_spectra_are_a_target_too(dense_flags, tmp_path, command):
     config, *_ = train.parse([*dense_flags, "--target=mel", "--epochs=1"])
     results = train.run(config, tmp_path / "run")

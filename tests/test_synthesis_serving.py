@@ -148,6 +148,8 @@ def test_a_text_without_anything_to_say_is_refused_with_the_reason(served, text)
         served["synthesize"](text=tf.constant([text]))
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_models_of_phonemes_leave_only_the_reading_to_the_client(tmp_path):
     front_end = TextFrontEnd(TextConfig("phonemes"))
     features = AcousticConfig(sample_rate_hz=8000, num_mels=16)

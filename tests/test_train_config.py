@@ -46,6 +46,8 @@ def test_a_file_that_is_no_configuration_is_one_line(small_run, tmp_path, comman
     assert "is for rnn_recognizer: leave out attention_tts" in errors[0]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_run_that_a_rule_has_ended_goes_on_as_if_it_had_never_stopped(
     small_run, tones, tmp_path
 ):

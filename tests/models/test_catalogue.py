@@ -241,6 +241,7 @@ KINDS = {
                 keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             )
         },
+        {"dilations": 5},
     ),
 }
 

@@ -166,6 +166,7 @@ def test_both_groups_are_measured_and_moved(small_gan):
     assert results["mcd_db"] > results["griffin_lim_mcd_db"]
 
 
+@pytest.mark.slow
 def test_a_vocoder_is_where_its_adversarial_training_may_start(
     gan_flags, small_vocoder, tmp_path, capsys
 ):
