@@ -126,12 +126,25 @@ class RnnRecognizer(Recognizer):
             with_activations: Whether activations are returned, too.
 
         Returns:
-            `logits`, float32 [batch, num_classes], and `embedding` [batch, channels],
-            from which `classifier` makes them. On request `activations` and
+            `logits`, float32 [batch, num_classes]; on request `activations` and
             `activation_lengths`; see `encode`.
         """
-        frames, lengths, measured = self.encode(inputs, training)
-        pooled = self.pooling(frames, lengths)
-        logits = tf.cast(self.classifier(pooled), tf.float32)
-        outputs = {"logits": logits, "embedding": pooled}
+        pooled, measured = self.embed(inputs, training)
+        outputs = {"logits": tf.cast(self.classifier(pooled), tf.float32)}
         return outputs | (measured if with_activations else {})
+
+    def embed(
+        self, inputs: dict[str, tf.Tensor], training: bool = False
+    ) -> tuple[tf.Tensor, dict[str, Any]]:
+        """Pools a batch over time.
+
+        Args:
+            inputs: As of `encode`.
+            training: Whether dropout is on.
+
+        Returns:
+            What `classifier` turns into logits, [batch, channels]; and the activations
+            of `encode`.
+        """
+        frames, lengths, measured = self.encode(inputs, training)
+        return self.pooling(frames, lengths), measured

@@ -236,7 +236,7 @@ class WordRecognition(ModelTask):
 
         Raises:
             CorpusError: A recording cannot be read, or its label is not known.
-            SpecError: The model returns no `embedding` of its `classifier`.
+            SpecError: The model has no `embed` for its `classifier`.
         """
         spoken = tuple(dataclasses.replace(u, split="train") for u in corpus.utterances)
         store, report = prepare(
@@ -267,17 +267,17 @@ class WordRecognition(ModelTask):
 
     def _embeddings(self, batches: tf.data.Dataset) -> np.ndarray:
         """What the classifier is given of each utterance, float32 [rows, channels]."""
+        if not (hasattr(self.model, "embed") and hasattr(self.model, "classifier")):
+            raise SpecError(
+                f"{type(self.model).__name__} cannot be adapted: it has no method embed "
+                "whose values its classifier turns into logits"
+            )
         rows, embeddings = [], []
         for batch in batches:
             inputs = {name: batch[name] for name in ("features", "lengths")}
-            outputs = self.model(inputs, training=False)
-            if "embedding" not in outputs or not hasattr(self.model, "classifier"):
-                raise SpecError(
-                    f"{type(self.model).__name__} cannot be adapted: it returns no "
-                    "embedding that its classifier turns into logits"
-                )
+            pooled, _ = self.model.embed(inputs)
             rows.append(batch["rows"].numpy())
-            embeddings.append(tf.cast(outputs["embedding"], tf.float32).numpy())
+            embeddings.append(tf.cast(pooled, tf.float32).numpy())
         return _in_order(rows, embeddings)
 
     def server(self) -> RecognitionServer:
