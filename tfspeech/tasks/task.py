@@ -315,7 +315,7 @@ class RunConfig(abc.ABC):
         return from_json(self, values)
 
     def of_teacher(self) -> dict[str, Any]:
-        """What a teacher must have in common with its student, by name.
+        """Returns the settings that a teacher must share with its student, by name.
 
         Empty where no teacher is for this kind of run; otherwise its task has
         `distillation`.

@@ -17,7 +17,7 @@ from tfspeech.text.phonemes import VOWELS, text_to_phonemes
 
 _TABLES = read_toml(__package__, "respelling.toml")
 LANGUAGES = tuple(_TABLES)
-"""What words can be respelt for, such as `de-DE`."""
+"""Languages that words can be respelt for, such as `de-DE`."""
 
 _FRONT = ("i", "e", "ɪ", "ɛ", "ᵻ", "æ", "ɚ", "ɜ", "ə")
 _WORDS = re.compile(r"[a-z]+(?:[' -]+[a-z]+)*")

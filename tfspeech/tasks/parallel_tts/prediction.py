@@ -28,7 +28,7 @@ PER_SEGMENT = tf.TensorSpec([None, None])
 
 
 class Prediction:
-    """What a model with durations predicts of segments, under conditions.
+    """Predictions of a model with durations for segments, under conditions.
 
     Args of the constructor:
         model: Of `ParallelSynthesis`.

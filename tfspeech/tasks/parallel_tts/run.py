@@ -84,7 +84,7 @@ class ParallelTtsRun(RunConfig):
         return ParallelTtsData(data or self.data, _front_end(), self.frames, split)
 
     def of_teacher(self) -> dict[str, Any]:
-        """What a teacher must have in common: target, frames, linguistic features."""
+        """Returns the settings a teacher must share: target, frames, features."""
         sections = (self.frames, self.linguistic)
         values = {
             k: v for each in sections for k, v in dataclasses.asdict(each).items()

@@ -1,4 +1,4 @@
-"""What a model with durations is told of the errors and variances of its frames."""
+"""Statistics of the errors and variances of frames of a model with durations."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Phrase(NamedTuple):
 
 
 class Utterance(NamedTuple):
-    """What is spoken without a break.
+    """Speech without a break.
 
     Attributes:
         phrases: One after the other.
@@ -363,5 +363,5 @@ def _error(line: int, column: int, reason: str) -> TextError:
 
 
 def _seen(value: str) -> str:
-    """What an error says of a value, however long it is."""
+    """Returns the form of a value in an error, however long it is."""
     return f". Received: {value[:40]!r}"

@@ -105,7 +105,7 @@ class SpeechRecognitionRun(RunConfig):
         return dataclasses.replace(super().resolved(data), symbol_names=symbols)
 
     def of_teacher(self) -> dict[str, Any]:
-        """What a teacher must have in common: symbols, features and frames."""
+        """Returns the settings a teacher must share: symbols, features and frames."""
         frames = {"output_lengths(960)": self.architecture.output_lengths(960)}
         symbols = {"symbols": self.symbol_names}
         return symbols | frames | dataclasses.asdict(self.features)

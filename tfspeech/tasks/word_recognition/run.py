@@ -75,7 +75,7 @@ class WordRecognitionRun(RunConfig):
         return dataclasses.replace(super().resolved(data), labels=data.labels)
 
     def of_teacher(self) -> dict[str, Any]:
-        """What a teacher must have in common: labels and features."""
+        """Returns the settings a teacher must share: labels and features."""
         return {"labels": self.labels, **dataclasses.asdict(self.features)}
 
     def build(self, model: type[keras.Model]) -> WordRecognition:

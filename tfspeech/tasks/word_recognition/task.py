@@ -266,11 +266,11 @@ class WordRecognition(ModelTask):
         return {**found, "before": share(*old), "after": share(*new)}
 
     def _embeddings(self, batches: tf.data.Dataset) -> np.ndarray:
-        """What the classifier is given of each utterance, float32 [rows, channels]."""
+        """Returns the classifier's inputs by utterance, float32 [rows, channels]."""
         if not (hasattr(self.model, "embed") and hasattr(self.model, "classifier")):
             raise SpecError(
-                f"{type(self.model).__name__} cannot be adapted: it has no method embed "
-                "whose values its classifier turns into logits"
+                f"{type(self.model).__name__} cannot be adapted: it has no method "
+                "embed whose values its classifier turns into logits"
             )
         rows, embeddings = [], []
         for batch in batches:
