@@ -118,7 +118,7 @@ def lines(run_dir):
     return [line.partition(",")[0] for line in metrics]
 
 
-def fill_up(indices, disk, command, arguments, tmp_path):
+def check_full_disk(indices, disk, command, arguments, tmp_path):
     """Fills the disk at some of all writes of a run, and goes on with what is left."""
     # The first run in a process may write more than those that come after it.
     for whole in (tmp_path / "first", tmp_path / "whole"):
@@ -157,12 +157,12 @@ def test_a_disk_that_fills_up_costs_no_step(disk, command, arguments, tmp_path):
         """Before the first step, and after the last one."""
         return [count // 6, count - 2]
 
-    fill_up(some, disk, command, arguments, tmp_path)
+    check_full_disk(some, disk, command, arguments, tmp_path)
 
 
 @pytest.mark.slow
 def test_a_disk_may_fill_up_at_every_write(disk, command, arguments, tmp_path):
-    fill_up(range, disk, command, arguments, tmp_path)
+    check_full_disk(range, disk, command, arguments, tmp_path)
 
 
 @pytest.mark.slow
