@@ -93,7 +93,9 @@ def test_what_cannot_be_enrolled_is_named(
         assert code == 0, errors
         return
     assert code == 2
-    assert len(errors) <= 2
+    # Slow decoding says how far it is.
+    said = [line for line in errors if not line.startswith(("decoding ", "decoded "))]
+    assert len(said) == 1
     assert re.search(message, errors[-1]), errors[-1]
     assert not (new / "config.json").exists()
 

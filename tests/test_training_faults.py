@@ -8,9 +8,9 @@ import shutil
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tensorflow as tf
+from saved_arrays import saved_arrays
 from small_flags import SMALL
 
 from tfspeech import train
@@ -100,18 +100,6 @@ def disk(tmp_path, monkeypatch):
     return disk
 
 
-def weights(run_dir):
-    """All arrays of the last checkpoint and of the best weights, by name."""
-    reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
-    found = {
-        name: np.asarray(reader.get_tensor(name)).tobytes()
-        for name in reader.get_variable_to_shape_map()
-        if name.startswith("variables")
-    }
-    with np.load(run_dir / "checkpoints" / "best.npz") as arrays:
-        return found | {name: arrays[name].tobytes() for name in arrays}
-
-
 def lines(run_dir):
     """The steps of all lines of the metrics."""
     metrics = (run_dir / "metrics.jsonl").read_text().splitlines()
@@ -139,7 +127,7 @@ def check_full_disk(indices, disk, command, arguments, tmp_path):
         given = [*arguments, "--run-dir", run_dir, "--resume"]
         code, _, errors = command(train.main, *given)
         assert code == 0, (place, errors)
-        assert weights(run_dir) == weights(whole), place
+        assert saved_arrays(run_dir) == saved_arrays(whole), place
         assert lines(run_dir) == lines(whole), place
         shutil.rmtree(run_dir)
 
@@ -205,4 +193,4 @@ def test_neither_clock_nor_cache_matter_to_a_run(
     train.run(config, parts, is_over=is_over)
     train.run(config, parts, resume=True, is_over=is_over)
     assert len(ends) > 1
-    assert weights(parts) == weights(tmp_path / "whole")
+    assert saved_arrays(parts) == saved_arrays(tmp_path / "whole")

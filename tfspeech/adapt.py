@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> None:
         metavar="NEW",
         help="where the adapted model is kept (default: RUN_DIR-FOLDER)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     given = parser.parse_args(arguments)
     old = given.source_dir
     default = old.with_name(f"{old.name}-{given.enroll.resolve().name}")

@@ -103,7 +103,7 @@ def main(arguments: Sequence[str]) -> None:
         metavar="DIR",
         help="where the language model is written (default: RUN_DIR/language_model)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     add_flags(parser, NGramConfig())
     add_flags(parser, SearchConfig(), skip=["weight", "bonus"])
     given = parser.parse_args(arguments)
