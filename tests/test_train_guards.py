@@ -146,7 +146,7 @@ def test_only_the_chief_writes_into_the_run_directory(tones, tmp_path, monkeypat
 def test_a_run_that_began_with_other_weights_resumes_to_the_bit(
     strategy, small_run, tones, tmp_path
 ):
-    """What a strategy takes for the initial weights are those before they are taken."""
+    """A strategy's initial weights are those from before others are taken."""
     words = ["--data", f"folder:{tones}", *SMALL, "--epochs=2"]
     config, *_ = train.parse(
         [*words, f"--init-from={small_run}", f"--regularize={strategy}"]

@@ -197,7 +197,7 @@ def _parser() -> Parser:
         help="speech goes there; FILE_1.wav and so on for several texts "
         "(default: speech.wav)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     return parser
 
 

@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     add_vocoder(parser)
     add_conditions(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     given = parser.parse_args(arguments)
     conditions = given_conditions(given)
     texts, ssml = list(getattr(given, "texts", ())), "ssml" in given

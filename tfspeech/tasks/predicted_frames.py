@@ -14,7 +14,8 @@ from tfspeech.errors import SpecError
 from tfspeech.files import read_file
 from tfspeech.tasks.parallel_tts.data import ParallelTtsData
 from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
-from tfspeech.tasks.runs import load_config, load_task
+from tfspeech.tasks.pinned import pin_run, pinned_directory
+from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.speech.data import RecordingData
 from tfspeech.tasks.task import Data, RunConfig, Task
 from tfspeech.tasks.vocoding.config import check_frames, conditioning_values
@@ -68,14 +69,18 @@ class PredictedFrames:
         return changed
 
 
-def check_synthesiser(config: RunConfig) -> None:
-    """Checks that there is a run where a configuration takes predicted frames from.
+def pin_synthesiser(config: RunConfig) -> RunConfig:
+    """Pins the run where a configuration takes predicted frames from, if it does.
 
     Raises:
-        RunError: There is none, or its configuration is damaged.
+        RunError: There is none, or it is another than before; see `pin_run`.
     """
-    if directory := _frames_from(config):
-        load_config(directory)
+    name = _frames_from(config)
+    if not name:
+        return config
+    pinned = pin_run(name, "synthesiser")
+    data = dataclasses.replace(config.data, frames_from=pinned)
+    return dataclasses.replace(config, data=data)
 
 
 def with_predicted_frames(config: RunConfig, task: Task, data: Data) -> Data:
@@ -92,14 +97,14 @@ def with_predicted_frames(config: RunConfig, task: Task, data: Data) -> Data:
             vocoder sees.
         CorpusError: The corpus is not for the synthesiser.
     """
-    directory = _frames_from(config)
-    return _changed(directory, config.data, task, data) if directory else data
+    if name := _frames_from(config):
+        return _changed(pinned_directory(name), config.data, task, data)
+    return data
 
 
-def _frames_from(config: RunConfig) -> Path | None:
-    """The directory of the synthesiser of a run, None where it has none."""
-    directory = getattr(config.data, "frames_from", "")
-    return Path(directory) if directory else None
+def _frames_from(config: RunConfig) -> str:
+    """The name of the synthesiser of a run, empty where it has none."""
+    return getattr(config.data, "frames_from", "")
 
 
 def _changed(

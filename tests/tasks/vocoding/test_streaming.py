@@ -44,7 +44,7 @@ def chunks_of(frames, sizes):
 
 
 def streamed(stream, start, frames, sizes):
-    """What all chunks say together, and the number of samples of each."""
+    """The waveform of all chunks together, and the number of samples of each."""
     heard, counts, past = ([], []), [], start
     for chunk in chunks_of(frames, sizes):
         waveform, lengths, past = stream(*map(tf.constant, chunk), past)
