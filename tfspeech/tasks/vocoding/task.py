@@ -86,11 +86,17 @@ class Vocoding(ModelTask):
         self.values = conditioning_values(config, features)
         around = features.spectrogram.fft_length
         self.fft_lengths = around // 2, around, 2 * around
-        every = slice(0, features.frame_dim)
-        self.vocoder = compiled_vocoder(self.vocoder_of(features, every), features)
+        self.vocoder = compiled_vocoder(self.resynthesiser(), features)
+
+    def resynthesiser(self) -> NeuralVocoder:
+        """The model as a vocoder of the frames of recordings."""
+        return NeuralVocoder(self.model, self.features, self.values, self.corrections)
 
     def vocoder_of(self, features: AcousticConfig, predicted: slice) -> NeuralVocoder:
         """The model as a vocoder of the frames of a synthesiser.
+
+        Nothing is corrected: what a synthesiser predicts is blurred, and the network
+        makes better speech of it than speech that is as blurred.
 
         Args:
             features: The frames.
@@ -101,7 +107,7 @@ class Vocoding(ModelTask):
         """
         check_frames(self.config, self.features, features, predicted)
         values = conditioning_values(self.config, features)
-        return NeuralVocoder(self.model, features, values, self.corrections)
+        return NeuralVocoder(self.model, features, values)
 
     @property
     def streaming(self) -> Streaming | None:
@@ -110,7 +116,7 @@ class Vocoding(ModelTask):
 
     @property
     def corrections(self) -> int:
-        """How many times what the model makes is corrected; see `correct_mels`."""
+        """Corrections of a resynthesis; see `correct_mels`."""
         return CORRECTIONS if self.config.conditioning == "mel" else 0
 
     def inputs(

@@ -33,6 +33,10 @@ class WaveNetVocoding(Vocoding):
     quick = False
     streaming = None
 
+    def resynthesiser(self) -> WaveNetVocoder:
+        """The model as a vocoder of the frames of recordings."""
+        return WaveNetVocoder(self.model, self.features, self.values)
+
     def vocoder_of(self, features: AcousticConfig, predicted: slice) -> WaveNetVocoder:
         """The model as a vocoder; see `Vocoding.vocoder_of`."""
         check_frames(self.config, self.features, features, predicted)
