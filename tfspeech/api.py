@@ -28,7 +28,7 @@ from tfspeech.display import Audio, Plots, Table
 from tfspeech.errors import RunError, SpecError
 from tfspeech.tasks.runs import has_run, load_config, load_task, read_results
 from tfspeech.tasks.speech.speaking import divide_texts
-from tfspeech.tasks.speech_recognition.task import Text
+from tfspeech.tasks.speech_recognition.text import Text
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.tasks.word_recognition.task import Transcript
 from tfspeech.training.paths import METRICS_FILE, PLOTS
