@@ -37,9 +37,9 @@ class HybridRecognition(SpeechRecognition):
 
     takes_stream = False
     grid: ClassVar[Grid] = {
-        "prior_scale": (0.3, 0.6, 0.9),
-        "weight": (0.0, 1.0, 2.0, 3.0, 4.5, 6.0),
-        "bonus": (-6.0, -3.0, 0.0, 3.0, 6.0),
+        "prior_scale": (0.3, 0.6, 1.0),
+        "weight": (0.0, 1.5, 3.0, 5.0),
+        "bonus": (-4.0, 0.0, 4.0),
     }
     term = "frames"
 

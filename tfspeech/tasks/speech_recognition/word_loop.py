@@ -34,7 +34,9 @@ def pronounced(words: tuple[str, ...]) -> list[list[np.ndarray]]:
     found = []
     for word, text in zip(words, normal, strict=True):
         if text in known:
-            found.append([unit_numbers(form) for form in known[text]])
+            # Stress makes no other units.
+            forms = dict.fromkeys(tuple(unit_numbers(f)) for f in known[text])
+            found.append([np.array(form) for form in forms])
         else:
             units = pronounce(word).units
             found.append([units[units != PAUSE_UNIT]])
