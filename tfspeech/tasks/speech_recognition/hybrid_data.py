@@ -41,7 +41,7 @@ class HybridData(SpeechData):
     def _check_lengths(
         self, indices: np.ndarray, output_lengths: Callable[[np.ndarray], np.ndarray]
     ) -> Iterator[Problem]:
-        """None: what is too short for its text has no labels, and is counted."""
+        """Finds nothing: what is too short has no labels, and is counted."""
         return iter(())
 
     @functools.cached_property
