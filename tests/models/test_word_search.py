@@ -19,7 +19,7 @@ def search():
     """A search for words with a bigram at random, and what its parts are."""
     rng = np.random.default_rng(0)
     unigrams = rng.normal(-1.5, 0.5, 3).astype("f4")
-    backoffs = rng.normal(-0.5, 0.3, 4).astype("f4")
+    backoffs = rng.normal(-1.0, 2.0, 4).astype("f4")
     finals = rng.normal(-1.0, 0.5, 4).astype("f4")
     seen = {(3, 0): -0.3, (0, 1): -0.2, (0, 2): -0.9, (2, 2): -0.4}
     sources, targets = np.array([*seen], "i4").T
