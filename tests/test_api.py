@@ -29,7 +29,7 @@ SETTINGS = {
 
 @pytest.fixture
 def trained(monkeypatch):
-    """What `train_model` gives to the function of the command, which is not run."""
+    """Arguments of `train_model` for the function of the command, which is not run."""
     calls = []
     monkeypatch.setattr(train, "run", lambda *given: calls.append(given))
 
@@ -238,6 +238,44 @@ def test_a_long_text_is_spoken_in_pieces(small_voice):
     )
     with pytest.raises(TextError, match=r"max_symbols of this model is 400.*: 501"):
         voice.synthesize("a" * 500)
+
+
+def test_a_document_says_its_breaks_itself(small_dense):
+    voice = tfspeech.load_run(small_dense)
+    words = "the <emphasis>red</emphasis> door."
+    plain, paused = (
+        voice.synthesize(f"<speak>{words}{more}</speak>", ssml=True)
+        for more in ("", '<break time="500ms"/>')
+    )
+    assert len(paused.samples) == len(plain.samples) + plain.rate_hz // 2
+    with pytest.raises(
+        tfspeech.errors.TextError, match="line 1, column 1: it is no XML"
+    ):
+        voice.synthesize("the red door.", ssml=True)
+
+
+def test_a_run_is_adapted_into_another(run, tones, tmp_path):
+    speaker = tmp_path / "anna"
+    for word in ("low", "high"):
+        (speaker / word).mkdir(parents=True)
+        shutil.copy(tones / word / "s00_nohash_0.wav", speaker / word)
+    adapted = run.adapt(speaker, tmp_path / "adapted")
+    assert repr(adapted).endswith("/adapted: adapted>")
+    kernels = [
+        each.models["model"].classifier.kernel.numpy() for each in (run, adapted)
+    ]
+    assert np.any(kernels[0] != kernels[1])
+
+
+def test_a_calibrated_run_uses_the_fit_at_once(small_run, tones, tmp_path):
+    run = tfspeech.load_run(shutil.copytree(small_run, tmp_path / "run"))
+    words = sorted((tones / "middle").iterdir())
+    before = run.transcribe([*words])
+    found = run.calibrate(split="test", false_alarms=0.9)
+    assert found["utterances"] == 18
+    assert run.config.task.temperature == found["temperature"]
+    assert not any(heard.label == "unknown" for heard in before)
+    assert any(heard.label == "unknown" for heard in run.transcribe([*words]))
 
 
 def test_conditions_change_the_speech(small_dense):

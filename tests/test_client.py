@@ -71,7 +71,7 @@ class Rest:
 
 
 class Grpc(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """The same over gRPC."""
+    """A model server over gRPC, which answers by a script."""
 
     scheme = "grpc"
 

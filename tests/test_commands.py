@@ -85,7 +85,7 @@ def test_damaged_weights_are_one_clear_line(small_run, tmp_path, command):
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    """The same high tone in other formats and at other rates."""
+    """One high tone in other formats and at other rates."""
     folder = tmp_path_factory.mktemp("recordings")
     for name, rate_hz, subtype in (
         ("a.wav", 8000, "PCM_16"),

@@ -13,8 +13,8 @@ from tfspeech.errors import RunError, SpecError
 from tfspeech.tasks.distillation import (
     check_teacher,
     losses_with_teacher,
-    pin_teacher,
 )
+from tfspeech.tasks.pinned import pin_run
 from tfspeech.tasks.runs import check_same, load_task
 from tfspeech.tasks.soft_targets import soft_divergence
 from tfspeech.tasks.training import absolute
@@ -92,6 +92,8 @@ def test_shares_of_replicas_add_up_to_the_distance(name, request):
     assert np.average(halves, weights=weights) == pytest.approx(whole, rel=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_student_comes_near_to_its_teacher_and_does_not_keep_it(words, tmp_path):
     config, *_ = train.parse(words)
     train.run(config, tmp_path)
@@ -133,12 +135,12 @@ def test_two_replicas_with_a_teacher_train_the_student_of_one(words, tmp_path):
 def test_a_resumed_student_notices_other_weights_of_its_teacher(small_run, tmp_path):
     teacher = tmp_path / "teacher"
     shutil.copytree(small_run, teacher)
-    pinned = pin_teacher(str(teacher))
+    pinned = pin_run(str(teacher), "teacher")
     changed = {key: value + 1.0 for key, value in best(teacher).items()}
     np.savez(teacher / "checkpoints" / "best.npz", **changed)
     with pytest.raises(RunError, match=f"the weights of the teacher {teacher} have"):
-        pin_teacher(pinned)
-    assert pin_teacher(str(teacher)) != pinned
+        pin_run(pinned, "teacher")
+    assert pin_run(str(teacher), "teacher") != pinned
 
 
 def test_a_resumed_student_notices_another_teacher(small_run, tmp_path):
@@ -154,9 +156,9 @@ def test_a_resumed_student_notices_another_teacher(small_run, tmp_path):
 
 def test_a_pinned_teacher_is_known_again(small_run, monkeypatch):
     monkeypatch.chdir(small_run.parent)
-    pinned = pin_teacher(small_run.name)
+    pinned = pin_run(small_run.name, "teacher")
     assert pinned.startswith(f"{small_run}@")
-    assert pin_teacher(pinned) == pinned
+    assert pin_run(pinned, "teacher") == pinned
 
 
 BAD = {

@@ -20,7 +20,7 @@ from tfspeech.tasks.speech_recognition.language_model import (
 
 @pytest.fixture(scope="module")
 def fitted(small_transcriber, tmp_path_factory):
-    """What the command has returned, and its folder."""
+    """The report of the command, and its folder."""
     folder = tmp_path_factory.mktemp("language_model") / "bigram"
     report = language_model.run(
         *(small_transcriber, folder),
@@ -108,6 +108,7 @@ def test_it_is_the_search_that_reads(fitted, small_transcriber, tmp_path):
         (["--text", "{noise}"], "noise is no text in UTF-8"),
         (["--text", "{missing}"], "No such file or directory"),
         (["--arpa", "{text}"], "text does not end in"),
+        (["--output", "{text}"], "text needs a folder where there is a file"),
         (["--beam-width", "0"], "beam_width must be between 1 and 1024"),
         (["--order", "0"], "order must be between 1 and 9"),
     ],
@@ -149,6 +150,11 @@ def test_other_models_and_damaged_folders_are_one_line(
         code, _, errors = command(evaluate.main, small_transcriber, *asked)
         assert code == 2
         assert reason in errors[-1]
+    (tmp_path / "settings.json").write_text("{}")
+    (tmp_path / "lexicon.txt").write_bytes(b"caf\xe9")
+    code, _, errors = command(evaluate.main, small_transcriber, *asked)
+    assert code == 2
+    assert "lexicon.txt is no text in UTF-8" in errors[-1]
 
 
 def test_a_lexicon_has_the_words_that_the_recogniser_can_write(tmp_path):

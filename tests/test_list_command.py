@@ -1,4 +1,4 @@
-"""What the command `list` prints is what there is."""
+"""The command `list` prints all that there is."""
 
 import dataclasses
 

@@ -74,7 +74,7 @@ def load(name):
 
 @pytest.fixture
 def settings(tones, sentences, phoneme_times, name):
-    """What makes an example small."""
+    """Settings that make an example small."""
     words = {"data": f"folder:{tones}", "synthetic_per_label": 0, "units": 8}
     sound = {"data": f"manifest:{sentences}", "sample_rate_hz": 8000, "num_mels": 16}
     dense = {"lpc_order": 8, "hidden_units": [16], "validation_sentences": 2}

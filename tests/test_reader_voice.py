@@ -1,4 +1,4 @@
-"""What the default synthesiser must reach on `reader`; it takes many minutes."""
+"""The default synthesiser on `reader`; it takes many minutes."""
 
 import pytest
 

@@ -8,9 +8,8 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
-import tensorflow as tf
+from saved_arrays import saved_arrays
 
 pytestmark = pytest.mark.slow
 
@@ -25,18 +24,6 @@ def start(run_dir, *arguments):
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def state(run_dir):
-    """All arrays of the last checkpoint and of the best weights, by name."""
-    reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
-    found = {
-        name: np.asarray(reader.get_tensor(name)).tobytes()
-        for name in reader.get_variable_to_shape_map()
-        if name.startswith("variables")
-    }
-    with np.load(run_dir / "checkpoints" / "best.npz") as arrays:
-        return found | {name: arrays[name].tobytes() for name in arrays}
 
 
 def wait_for_lines(metrics, count, process):
@@ -72,7 +59,7 @@ def test_a_synthesiser_may_be_killed_at_any_moment(flags, tmp_path, request):
     process = start(killed, *flags, "--resume")
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert state(killed) == state(whole)
+    assert saved_arrays(killed) == saved_arrays(whole)
     assert records(killed) == expected
     results = [json.loads((d / "results.json").read_text()) for d in (killed, whole)]
     for each in results:
@@ -102,4 +89,4 @@ def test_a_killed_run_resumes_to_the_bit(flags, tmp_path, request):
     process = start(killed, "--resume")
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert state(killed) == state(whole)
+    assert saved_arrays(killed) == saved_arrays(whole)

@@ -1,4 +1,4 @@
-"""What is damaged in a run directory is an error, and nothing in it is overwritten."""
+"""Damage in a run directory is an error, and nothing in it is overwritten."""
 
 import json
 import os
@@ -182,7 +182,7 @@ HOSTILE = [None, [], {}, "x", True, 1.5, 1e400, 10**400, [[1]]]
 
 
 def refusal(run_dir):
-    """What is said of a configuration, nothing if it is taken."""
+    """The error about a configuration, empty if it is taken."""
     try:
         load_config(run_dir)
     except RunError as error:

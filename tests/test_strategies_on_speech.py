@@ -1,4 +1,4 @@
-"""What strategies must do for a recogniser of real speech; minutes, so marked slow."""
+"""Strategies at work in a recogniser of real speech; minutes, so marked slow."""
 
 import pytest
 

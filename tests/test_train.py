@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from saved_arrays import best_arrays, last_arrays
 from small_flags import SMALL
 
 from tfspeech import train
@@ -18,22 +18,6 @@ from tfspeech.errors import RunError
 from tfspeech.tasks.registry import default_config
 from tfspeech.tasks.runs import load_config
 from tfspeech.training.callbacks import read_metrics
-
-
-def weights(run_dir):
-    """All arrays of the best weights, by name."""
-    with np.load(run_dir / "checkpoints" / "best.npz") as arrays:
-        return {name: arrays[name].tobytes() for name in arrays}
-
-
-def last_state(run_dir):
-    """All arrays of the last checkpoint, by name."""
-    reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
-    return {
-        name: np.asarray(reader.get_tensor(name)).tobytes()
-        for name in reader.get_variable_to_shape_map()
-        if name.startswith("variables")
-    }
 
 
 def test_a_run_directory_holds_all_of_the_run(small_run):
@@ -67,6 +51,8 @@ def test_the_results_are_those_of_the_test_split(small_run, tones):
     assert np.sum(results["confusion"]) == results["utterances"]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     small_run, tones, tmp_path
 ):
@@ -75,8 +61,8 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
             ["--data", f"folder:{tones}", "--seed", str(seed), *SMALL]
         )
         train.run(config, tmp_path / str(seed))
-        assert (weights(tmp_path / str(seed)) == weights(small_run)) == same
-        assert (last_state(tmp_path / str(seed)) == last_state(small_run)) == same
+        assert (best_arrays(tmp_path / str(seed)) == best_arrays(small_run)) == same
+        assert (last_arrays(tmp_path / str(seed)) == last_arrays(small_run)) == same
 
 
 @pytest.mark.parametrize(
@@ -119,8 +105,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     config, _, resume, _ = train.parse(["--run-dir", str(run_dir), "--resume"])
     assert resume
     train.run(config, run_dir, resume=True)
-    assert last_state(run_dir) == last_state(small_run)
-    assert weights(run_dir) == weights(small_run)
+    assert last_arrays(run_dir) == last_arrays(small_run)
+    assert best_arrays(run_dir) == best_arrays(small_run)
     resumed, whole = (
         [r for r in read_metrics(d / "metrics.jsonl") if "loss" in r]
         for d in (run_dir, small_run)
@@ -131,12 +117,14 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
 
 
 def test_a_finished_run_resumes_to_its_results_without_training(small_run, tones):
-    before = last_state(small_run)
+    before = last_arrays(small_run)
     config, *_ = train.parse(["--run-dir", str(small_run), "--resume"])
     assert train.run(config, small_run, resume=True)["accuracy"] > 0.9
-    assert last_state(small_run) == before
+    assert last_arrays(small_run) == before
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_run_resumes_from_any_folder(small_run, tones, tmp_path, monkeypatch):
     monkeypatch.chdir(tones.parent)
     given = ["--data", f"folder:{tones.name}", "--run-dir", str(small_run), "--resume"]
@@ -246,6 +234,8 @@ def test_a_corpus_with_one_label_is_refused(tones, tmp_path, command):
     assert "nothing to tell apart" in errors[-1]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_full_disk_is_one_line_and_the_run_can_go_on(tones, tmp_path, small_run):
     """Files may not grow beyond 20 kB, as if the disk were full from there on."""
     run_dir = tmp_path / "run"
@@ -271,7 +261,7 @@ def test_a_full_disk_is_one_line_and_the_run_can_go_on(tones, tmp_path, small_ru
     assert "--resume" in last
     config, *_ = train.parse(["--run-dir", str(run_dir), "--resume"])
     train.run(config, run_dir, resume=True)
-    assert last_state(run_dir) == last_state(small_run)
+    assert last_arrays(run_dir) == last_arrays(small_run)
 
 
 def test_a_loss_that_is_never_finite_stops_the_run(tones, tmp_path, command):

@@ -8,9 +8,9 @@ import shutil
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tensorflow as tf
+from saved_arrays import saved_arrays
 from small_flags import SMALL
 
 from tfspeech import train
@@ -100,25 +100,13 @@ def disk(tmp_path, monkeypatch):
     return disk
 
 
-def weights(run_dir):
-    """All arrays of the last checkpoint and of the best weights, by name."""
-    reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
-    found = {
-        name: np.asarray(reader.get_tensor(name)).tobytes()
-        for name in reader.get_variable_to_shape_map()
-        if name.startswith("variables")
-    }
-    with np.load(run_dir / "checkpoints" / "best.npz") as arrays:
-        return found | {name: arrays[name].tobytes() for name in arrays}
-
-
 def lines(run_dir):
     """The steps of all lines of the metrics."""
     metrics = (run_dir / "metrics.jsonl").read_text().splitlines()
     return [line.partition(",")[0] for line in metrics]
 
 
-def fill_up(indices, disk, command, arguments, tmp_path):
+def check_full_disk(indices, disk, command, arguments, tmp_path):
     """Fills the disk at some of all writes of a run, and goes on with what is left."""
     # The first run in a process may write more than those that come after it.
     for whole in (tmp_path / "first", tmp_path / "whole"):
@@ -139,7 +127,7 @@ def fill_up(indices, disk, command, arguments, tmp_path):
         given = [*arguments, "--run-dir", run_dir, "--resume"]
         code, _, errors = command(train.main, *given)
         assert code == 0, (place, errors)
-        assert weights(run_dir) == weights(whole), place
+        assert saved_arrays(run_dir) == saved_arrays(whole), place
         assert lines(run_dir) == lines(whole), place
         shutil.rmtree(run_dir)
 
@@ -157,12 +145,12 @@ def test_a_disk_that_fills_up_costs_no_step(disk, command, arguments, tmp_path):
         """Before the first step, and after the last one."""
         return [count // 6, count - 2]
 
-    fill_up(some, disk, command, arguments, tmp_path)
+    check_full_disk(some, disk, command, arguments, tmp_path)
 
 
 @pytest.mark.slow
 def test_a_disk_may_fill_up_at_every_write(disk, command, arguments, tmp_path):
-    fill_up(range, disk, command, arguments, tmp_path)
+    check_full_disk(range, disk, command, arguments, tmp_path)
 
 
 @pytest.mark.slow
@@ -205,4 +193,4 @@ def test_neither_clock_nor_cache_matter_to_a_run(
     train.run(config, parts, is_over=is_over)
     train.run(config, parts, resume=True, is_over=is_over)
     assert len(ends) > 1
-    assert weights(parts) == weights(tmp_path / "whole")
+    assert saved_arrays(parts) == saved_arrays(tmp_path / "whole")

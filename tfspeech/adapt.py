@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.data.cache import reading_arrays
 from tfspeech.data.corpora import load_corpus
 from tfspeech.errors import RunError
-from tfspeech.files import locked
+from tfspeech.files import locked, write_text
 from tfspeech.tasks.runs import has_run, load_task, save_config
 from tfspeech.training.checkpoints import save_best
-from tfspeech.training.paths import CHECKPOINTS
+from tfspeech.training.paths import ADAPTATION_FILE, CHECKPOINTS
 
 
 def run(run_dir: Path, enroll: Path, new_dir: Path) -> dict[str, Any]:
@@ -47,15 +48,18 @@ def run(run_dir: Path, enroll: Path, new_dir: Path) -> dict[str, Any]:
                 "adapted one"
             )
         found = task.adapt(load_corpus(f"folder:{enroll}"))
-        save_config(new_dir, config)
+        origin = {"run_dir": str(run_dir.resolve()), "enrolled": str(enroll.resolve())}
         save_best(new_dir / CHECKPOINTS, task.models)
+        write_text(new_dir / ADAPTATION_FILE, json.dumps(origin | found, indent=2))
+        # Last, for it is what makes the folder a run.
+        save_config(new_dir, config)
     return found
 
 
 def main(arguments: Sequence[str]) -> None:
     """Prints how many of the recordings are recognised before and after."""
     parser = Parser("adapt", "Fits a recogniser to a speaker's few recordings.")
-    parser.add_argument("run_dir_of_all", type=Path, metavar="RUN_DIR")
+    parser.add_argument("source_dir", type=Path, metavar="RUN_DIR")
     parser.add_argument(
         "--enroll",
         type=Path,
@@ -70,9 +74,9 @@ def main(arguments: Sequence[str]) -> None:
         metavar="NEW",
         help="where the adapted model is kept (default: RUN_DIR-FOLDER)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     given = parser.parse_args(arguments)
-    old = given.run_dir_of_all
+    old = given.source_dir
     default = old.with_name(f"{old.name}-{given.enroll.resolve().name}")
     new = getattr(given, "run_dir", default)
     found = run(old, given.enroll, new)

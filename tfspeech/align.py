@@ -65,9 +65,7 @@ def main(arguments: Sequence[str]) -> None:
         metavar="DIR",
         help="folder of the TextGrids; those that exist are not aligned again",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print the results as one JSON object"
-    )
+    parser.add_json()
     add_flags(parser, AlignmentConfig())
     add_flags(parser, default_features())
     given = parser.parse_args(arguments)

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfspeech import evaluate, export, train
+from tfspeech import adapt, calibrate, evaluate, export, train
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.encode import PAUSE_S
 from tfspeech.audio.samples import as_waveform
@@ -26,8 +26,14 @@ from tfspeech.data.corpora.manifest_file import new_manifest
 from tfspeech.data.manifest import Utterance
 from tfspeech.display import Audio, Plots, Table
 from tfspeech.errors import RunError, SpecError
-from tfspeech.tasks.runs import has_run, load_config, load_task, read_results
-from tfspeech.tasks.speech.speaking import divide_texts
+from tfspeech.tasks.runs import (
+    has_run,
+    is_adapted,
+    load_config,
+    load_task,
+    read_results,
+)
+from tfspeech.tasks.speech.speaking import speak_ssml, speak_texts
 from tfspeech.tasks.speech_recognition.text import Text
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.tasks.word_recognition.task import Transcript
@@ -72,8 +78,13 @@ class TrainingRun:
         """The scores of the finished run, on its test split if it has one.
 
         Raises:
-            RunError: The run has not ended yet, or its scores are damaged.
+            RunError: The run has not ended yet, was adapted, or its scores are damaged.
         """
+        if is_adapted(self.directory):
+            raise RunError(
+                f"the run in {self.directory} was adapted to a speaker, and has no "
+                "scores of its own: see evaluate"
+            )
         found = read_results(self.directory)
         if not found:
             raise RunError(
@@ -168,11 +179,58 @@ class TrainingRun:
         transcripts = [task.transcribe(samples, rate_hz) for samples, rate_hz in read]
         return transcripts if isinstance(audio, list) else transcripts[0]
 
+    def adapt(self, enroll: Folder, run_dir: Folder) -> TrainingRun:
+        """Fits a recogniser of words to a speaker's few recordings, in another run.
+
+        Args:
+            enroll: A folder per word with recordings; some of the words will do.
+            run_dir: Where the adapted run is kept; must not hold one yet.
+
+        Raises:
+            RunError: There is no trained model, it cannot be adapted, or `run_dir`
+                holds a run.
+            CorpusError: There are no recordings, one cannot be read, or it has a label
+                that the model does not know.
+        """
+        with silence(not sys.stderr.isatty()):
+            adapt.run(self.directory, Path(enroll), Path(run_dir))
+        return TrainingRun(run_dir)
+
+    def calibrate(
+        self,
+        data: str | os.PathLike[str] | Utterances | None = None,
+        split: str = "validation",
+        false_alarms: float = 0.05,
+    ) -> dict[str, Any]:
+        """Fits the probabilities of a recogniser of words, and when one is unknown.
+
+        Args:
+            data: As of `train_model`, with speakers that the model was not trained on;
+                by default the corpus of the run.
+            split: Of the corpus.
+            false_alarms: The share of its words that may be called unknown.
+
+        Returns:
+            The fit, which the run keeps from now on; see `tfspeech.calibrate.run`.
+
+        Raises:
+            RunError: There is no trained model, or one of another kind.
+            CorpusError: The corpus cannot be read, or is not for this model.
+            SpecError: The share is out of its range.
+        """
+        with silence(not sys.stderr.isatty()):
+            spec = None if data is None else _corpus(data, self.directory)
+            found = calibrate.run(self.directory, spec, split, false_alarms)
+        self.config = load_config(self.directory)
+        self._tasks.clear()
+        return found
+
     def synthesize(
         self,
         text: str | list[str],
         *,
         vocoder: Vocoder | None = None,
+        ssml: bool = False,
         **conditions: float,
     ) -> Audio | list[Audio]:
         """Speaks, long texts in pieces with pauses between them.
@@ -180,6 +238,7 @@ class TrainingRun:
         Args:
             text: English; or a list of texts.
             vocoder: Another one than that of the run.
+            ssml: Whether texts are documents of SSML with prosody, emphasis and break.
             **conditions: What the model can speak under, such as `rate=1.5` and
                 `semitones=2`.
 
@@ -190,7 +249,7 @@ class TrainingRun:
             RunError: The model does not speak.
             SpecError: It lacks a condition or vocoder, or a value is out of range.
             TextError: A text has a symbol that is unknown, or none at all, or a piece
-                of it is beyond a limit of the model.
+                of it is beyond a limit of the model; or a document is no SSML.
         """
         task = self._task(_name(vocoder))
         if not task.speaks:
@@ -200,13 +259,14 @@ class TrainingRun:
             )
         texts = text if isinstance(text, list) else [text]
         rate_hz = task.features.sample_rate_hz
-        pause = np.zeros(round(PAUSE_S * rate_hz), np.float32)
+        # Documents say which breaks they have.
+        pause = np.zeros(0 if ssml else round(PAUSE_S * rate_hz), np.float32)
+        speak = speak_ssml if ssml else speak_texts
         spoken: list[Audio] = []
         waveforms: list[np.ndarray] = []
-        for piece, last in divide_texts(task, texts):
-            (speech,) = task.speak([piece], **conditions)
-            waveforms.append(task.waveform(speech.frames))
-            if last:
+        for piece in speak(task, texts, **conditions):
+            waveforms.append(piece.waveform)
+            if piece.last:
                 spoken.append(Audio(np.concatenate(waveforms), rate_hz))
                 waveforms = []
             else:
@@ -257,7 +317,8 @@ class TrainingRun:
 
     def __repr__(self) -> str:
         results = read_results(self.directory)
-        found = self.config.summarize(results) if results else "not ended yet"
+        missing = "adapted" if is_adapted(self.directory) else "not ended yet"
+        found = self.config.summarize(results) if results else missing
         return f"<{self.config.model} in {self.directory}: {found}>"
 
 

@@ -81,10 +81,9 @@ def main(arguments: Sequence[str]) -> None:
         metavar="SHARE",
         help="share of its words that may be called unknown (default: 0.05)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     given = vars(parser.parse_args(arguments))
     as_json = given.pop("json", False)
-    given.pop("verbose", None)
     found = run(**given)
     if as_json:
         print_json(found)

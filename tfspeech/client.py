@@ -17,7 +17,7 @@ from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import ServerError, SpecError
 from tfspeech.serving.client import RemoteModel, wav_contents
-from tfspeech.serving.client.model import RETRIES, TIMEOUT_S, VERSION
+from tfspeech.serving.client.connection import RETRIES, TIMEOUT_S, VERSION
 from tfspeech.synthesize import output_paths, pieces_of_one
 from tfspeech.tasks.conditions import CONDITIONS, add_conditions, given_conditions
 from tfspeech.text.pieces import split_text
@@ -197,7 +197,7 @@ def _parser() -> Parser:
         help="speech goes there; FILE_1.wav and so on for several texts "
         "(default: speech.wav)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     return parser
 
 

@@ -50,6 +50,21 @@ class Parser(argparse.ArgumentParser):
             "-v", "--verbose", action="store_true", help="show TensorFlow's own log"
         )
 
+    def add_json(self) -> None:
+        """Adds `--json`."""
+        self.add_argument(
+            "--json",
+            action="store_true",
+            help="print the results as one JSON object, in the last line of standard "
+            "output",
+        )
+
+    def parse_args(self, *arguments: Any, **kwargs: Any) -> argparse.Namespace:
+        """Parses arguments; `-v` leaves no trace, for it has acted before."""
+        given = super().parse_args(*arguments, **kwargs)
+        vars(given).pop("verbose", None)
+        return given
+
     def error(self, message: str) -> typing.NoReturn:
         """Raises a `SpecError` where argparse would print its usage."""
         raise SpecError(f"{message} (see {self.prog} --help)")
@@ -137,6 +152,8 @@ def run_command(
 
 
 def _describe(error: OSError) -> str:
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return f"{error.filename} needs a folder where there is a file: choose another"
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return str(error)
     where = f" for {error.filename}" if error.filename else ""

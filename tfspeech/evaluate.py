@@ -88,10 +88,9 @@ def main(arguments: Sequence[str]) -> None:
         help="predict mean opinion scores of speech, P.808 and PLCMOS; needs "
         "tfspeech[judge]",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     given = vars(parser.parse_args(arguments))
     as_json = given.pop("json", False)
-    given.pop("verbose", None)
     scores = run(**given)
     if as_json:
         print_json(scores)

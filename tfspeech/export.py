@@ -172,12 +172,11 @@ def main(arguments: Sequence[str]) -> None:
     )
     add_vocoder(parser)
     add_language_model(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     add_flags(parser, RecognitionLimits())
     add_flags(parser, SpeechLimits(), skip=["max_rows"])
     given = vars(parser.parse_args(arguments))
     as_json = given.pop("json", False)
-    given.pop("verbose", None)
     version = run(**given)
     model = version.parent
     lite = read_description(version)["tflite"]

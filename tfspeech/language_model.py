@@ -11,6 +11,7 @@ from tfspeech.config import add_flags, take_flags
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.data.cache import reading_arrays
 from tfspeech.errors import SpecError
+from tfspeech.files import locked
 from tfspeech.tasks.runs import check_takes_language_model, load_task
 from tfspeech.tasks.speech_recognition.language_model import (
     NGramConfig,
@@ -46,7 +47,8 @@ def run(
         What `fit_language_model` returns, and `folder`.
 
     Raises:
-        RunError: There is no trained model, or it takes no language model.
+        RunError: There is no trained model, it takes no language model, or another
+            process writes into the folder.
         SpecError: The recogniser writes words, but there is a lexicon.
         TextError: The texts are empty, or a file is damaged or not for the recogniser.
         CorpusError: The validation split cannot be read.
@@ -54,15 +56,15 @@ def run(
     config, task = load_task(run_dir)
     check_takes_language_model(run_dir, config, task)
     own = dataclasses.replace(config.data, synthetic_share=0.0)
-    with reading_arrays():
+    folder = output or run_dir / FOLDER
+    with locked(folder), reading_arrays():
         data = config.read_data(own, "validation")
         data.report.raise_if_fatal()
         model, report = fit_language_model(
             *(task, data, text, arpa, lexicon),
             *(ngram or NGramConfig(), search or SearchConfig()),
         )
-    folder = output or run_dir / FOLDER
-    model.write(folder)
+        model.write(folder)
     return {"folder": str(folder), **report}
 
 
@@ -101,7 +103,7 @@ def main(arguments: Sequence[str]) -> None:
         metavar="DIR",
         help="where the language model is written (default: RUN_DIR/language_model)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     add_flags(parser, NGramConfig())
     add_flags(parser, SearchConfig(), skip=["weight", "bonus", "prior_scale"])
     given = parser.parse_args(arguments)

@@ -89,9 +89,7 @@ def _add_own(parser: Parser) -> None:
         help="check the data, build the model, measure some steps for what the run "
         "would take in time and memory, and stop; only the cache is written",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print the scores as one JSON object"
-    )
+    parser.add_json()
 
 
 def _start(arguments: Sequence[str]) -> RunConfig:

@@ -159,7 +159,7 @@ def main(arguments: Sequence[str]) -> None:
         "for standard input, has raw samples, 16-bit little-endian mono at the rate of "
         "the model",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_json()
     parser.add_argument(
         "--subtitles",
         choices=SUBTITLES,

@@ -10,7 +10,7 @@ from tfspeech.audio import numba_cache
 
 @pytest.fixture
 def imported(monkeypatch, tmp_path):
-    """What is imported under the lock of a cache in `tmp_path`."""
+    """A module imported under the lock of a cache in `tmp_path`."""
     names = []
 
     def import_module(name):

@@ -51,7 +51,7 @@ class _Output(ctypes.Structure):
 
 
 class TensorFlowError(Exception):
-    """What the library refuses.
+    """A refusal of the library.
 
     Attributes:
         code: Of the canonical error space, such as 3 for INVALID_ARGUMENT.

@@ -301,7 +301,7 @@ def _status(models: Models, spec: model_pb2.ModelSpec) -> bytes:
 
 
 def foreign_modules() -> list[str]:
-    """What should not be in this process: TensorFlow's Python and all of ours."""
+    """Modules that must not be in this process: TensorFlow's Python and all of ours."""
     ours = {"keras", "models", "tensorflow_io", "tfspeech"}
     return [
         name

@@ -19,7 +19,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    """The same high tone in every format, at other rates."""
+    """One high tone in every format, at other rates."""
     folder = tmp_path_factory.mktemp("recordings")
     for name, rate_hz in (("a.wav", 8000), ("b.flac", 48000), ("c.mp3", 16000)):
         time = np.arange(int(rate_hz * 0.3)) / rate_hz

@@ -1,4 +1,4 @@
-"""What is exported, loaded by TensorFlow's C library, is the Python model."""
+"""Exports, loaded by TensorFlow's C library, are the Python models."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is damaged in the cache is found, and made again."""
+"""Damage in the cache is found, and mended."""
 
 import re
 import shutil

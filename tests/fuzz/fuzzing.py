@@ -44,7 +44,7 @@ HOSTILE += ["a\x00b", "9" * 5000, [], {}, [[[]]], {"a": {"b": []}}, [None] * 100
 
 
 def outcome(error, function, *arguments):
-    """What a function returns, or None and the text of the error that it may raise."""
+    """The result of a function, or None and the text of the error that it may raise."""
     try:
         return function(*arguments), ""
     except error as refusal:

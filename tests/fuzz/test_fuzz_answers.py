@@ -41,7 +41,7 @@ def grpc_server():
     server.close()
 
 
-def understood_or_refused(url, name):
+def check_understood_or_refused(url, name):
     with RemoteModel(url, "voice", timeout_s=60, retries=0) as model:
         answer, refusal = outcome(TfspeechError, CALLS[name], model)
     assert "\n" not in refusal
@@ -64,7 +64,7 @@ def test_json(name, data, rest):
     good = {"metadata": json_metadata(), "answer": json_answer(name)}
     rest.metadata, rest.answer = (json.dumps(each).encode() for each in good.values())
     setattr(rest, which, json.dumps(data.draw(mutated_json([good[which]]))).encode())
-    understood_or_refused(rest.url, name)
+    check_understood_or_refused(rest.url, name)
 
 
 @hypothesis.given(name=names, data=st.data())
@@ -72,7 +72,7 @@ def test_json(name, data, rest):
 def test_bytes_over_rest(name, data, rest):
     rest.metadata = json.dumps(json_metadata()).encode()
     rest.answer = data.draw(mutated_bytes([json.dumps(json_answer(name)).encode()]))
-    understood_or_refused(rest.url, name)
+    check_understood_or_refused(rest.url, name)
 
 
 @hypothesis.given(name=names, data=st.data())
@@ -83,4 +83,4 @@ def test_messages(name, data, grpc_server):
     grpc_server.answer = proto_answer(name).SerializeToString()
     good = getattr(grpc_server, which)
     setattr(grpc_server, which, data.draw(mutated_bytes([good])))
-    understood_or_refused(grpc_server.url, name)
+    check_understood_or_refused(grpc_server.url, name)

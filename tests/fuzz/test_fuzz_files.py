@@ -88,7 +88,7 @@ TABLES = {
 def test_manifests(suffix, data, folder):
     path = folder / f"x{suffix}"
     path.write_bytes(data.draw(mutated_bytes([TABLES[suffix]])))
-    load(path)
+    check_manifest(path)
 
 
 @hypothesis.given(row=mutated_json([{"path": "a", "text": "b", "split": "train"}]))
@@ -96,10 +96,10 @@ def test_manifests(suffix, data, folder):
 def test_rows_of_manifests(row, folder):
     path = folder / "row.jsonl"
     path.write_text(json.dumps(row))
-    load(path)
+    check_manifest(path)
 
 
-def load(path):
+def check_manifest(path):
     corpus, refusal = outcome(CorpusError, load_corpus, f"manifest:{path}")
     assert str(path) in refusal if corpus is None else corpus.utterances
 

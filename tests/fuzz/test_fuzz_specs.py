@@ -71,7 +71,7 @@ def specs(draw, table):
     )
 
 
-def refused_or_built(build, *arguments):
+def check_refused_or_built(build, *arguments):
     built, refusal = outcome(SpecError, build, *arguments)
     assert built or refusal
     assert "\n" not in refusal
@@ -80,29 +80,29 @@ def refused_or_built(build, *arguments):
 @hypothesis.given(spec=specs(CLIPPINGS))
 @bounded
 def test_clipping(spec):
-    refused_or_built(parse_clipping, [spec])
+    check_refused_or_built(parse_clipping, [spec])
 
 
 @hypothesis.given(spec=specs(REGULARIZATIONS))
 @bounded
 def test_regularization(spec):
-    refused_or_built(parse_regularization, [spec])
+    check_refused_or_built(parse_regularization, [spec])
 
 
 @hypothesis.given(spec=specs(OPTIMIZERS))
 @bounded
 def test_optimizers(spec):
-    refused_or_built(lambda text: parse_optimizer(text)(0.1), spec)
+    check_refused_or_built(lambda text: parse_optimizer(text)(0.1), spec)
 
 
 @hypothesis.given(spec=specs(SCHEDULES))
 @bounded
 def test_schedules(spec):
-    refused_or_built(lambda text: Schedule(text, 1.0, 0, 10)(3) is not None, spec)
+    check_refused_or_built(lambda text: Schedule(text, 1.0, 0, 10)(3) is not None, spec)
 
 
 @hypothesis.given(text=st.text(max_size=6))
 @bounded
 def test_any_long_text_is_normalized(text):
-    """What takes time that grows with the square would not end here."""
+    """A time that grows with the square would not end here."""
     assert isinstance(normalize(text * 2000), str)

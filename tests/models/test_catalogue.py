@@ -475,6 +475,8 @@ def test_it_is_built_again_from_its_configuration(name):
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_keras_fits_saves_and_loads_it(name, tmp_path):
     kind, model, data = KINDS[MODELS[name].run], build(name), batch(name)
     x = inputs_of(model, data)
@@ -500,6 +502,8 @@ def test_keras_fits_saves_and_loads_it(name, tmp_path):
     assert loaded.optimizer.iterations == 13
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_keras_exports_it_for_any_batch_and_length(name, tmp_path):
     model, key = build(name), KINDS[MODELS[name].run].output
     model.export(tmp_path, verbose=False)

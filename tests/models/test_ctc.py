@@ -19,7 +19,7 @@ FRAMES = 5
 
 
 def read(path):
-    """What a path reads as, by the definition; the last class is the blank."""
+    """The reading of a path, by the definition; the last class is the blank."""
     merged = [symbol for symbol, _ in itertools.groupby(path)]
     return tuple(symbol for symbol in merged if symbol != SYMBOLS)
 

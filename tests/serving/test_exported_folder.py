@@ -1,4 +1,4 @@
-"""What lies beside the graph: warm-up requests, labels and a description."""
+"""Files beside the graph: warm-up requests, labels and a description."""
 
 import collections
 

@@ -1,4 +1,4 @@
-"""What TF Serving could not run or answer is refused with the reason."""
+"""Graphs that TF Serving could not run are refused with the reason."""
 
 import numpy as np
 import pytest

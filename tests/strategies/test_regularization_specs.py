@@ -1,4 +1,4 @@
-"""What strategies are told, what they refuse, and in which order they act."""
+"""Settings of strategies, their refusals, and the order in which they act."""
 
 import keras
 import numpy as np

@@ -1,15 +1,17 @@
 """Frames that a synthesiser predicts, for vocoders to be trained on."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 
 from tfspeech import train
-from tfspeech.errors import SpecError
+from tfspeech.errors import RunError, SpecError
 from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
-from tfspeech.tasks.predicted_frames import with_predicted_frames
+from tfspeech.tasks.predicted_frames import pin_synthesiser, with_predicted_frames
 from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.training import absolute
 from tfspeech.training.callbacks import read_metrics
 
 
@@ -61,7 +63,21 @@ def test_synthesisers_that_do_not_fit_are_named(vocoder, synthesiser, reason, re
     run_dirs = map(request.getfixturevalue, (vocoder, synthesiser))
     config, task = config_and_task(*run_dirs)
     with pytest.raises(SpecError, match=reason):
-        with_predicted_frames(config, task, config.read_data())
+        with_predicted_frames(pin_synthesiser(config), task, config.read_data())
+
+
+def test_a_synthesiser_that_has_changed_is_noticed(
+    vocoder_flags, small_dense, tmp_path
+):
+    synthesiser = shutil.copytree(small_dense, tmp_path / "synthesiser")
+    config, *_ = train.parse([*vocoder_flags, f"--frames-from={synthesiser}"])
+    begun = absolute(config)
+    assert begun.data.frames_from.startswith(f"{synthesiser}@")
+    assert absolute(begun) == begun
+    np.savez(synthesiser / "checkpoints" / "best.npz", other=np.zeros(1))
+    changed = f"the weights of the synthesiser {synthesiser} have changed"
+    with pytest.raises(RunError, match=changed):
+        absolute(begun)
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from tfspeech.training.group import METRICS
 MODEL = ToyModel()
 INFOS = describe_variables(MODEL)
 ONCE_IN_A_WHILE = {"cosine", "clipped_elements"}
-"""What value clipping measures in one step of `SAMPLING_STEPS`."""
+"""Measured by value clipping in one step of `SAMPLING_STEPS`."""
 
 
 def random_gradients(seed=0, size=1.0):

@@ -118,7 +118,7 @@ def test_a_value_that_is_not_finite_on_one_replica_skips_the_step_on_both(two_re
 
 
 def test_keras_clips_before_it_reduces_and_ends_above_its_limit(two_replicas):
-    """The same limit, batch and loss: our update has norm 0.1, Keras's nearly 0.2."""
+    """With equal limit, batch and loss our update has norm 0.1, Keras's nearly 0.2."""
 
     def norm_of_update(model, take_step):
         variables = model.trainable_variables

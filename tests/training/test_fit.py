@@ -20,7 +20,7 @@ from tfspeech.training.optimizers import Schedule
 
 STEPS = 50
 NOT_TOLD = {"loss", "penalty", "loss_scale"}
-"""What an optimizer is not told."""
+"""Settings that an optimizer is not told."""
 
 
 def pairs(**kwargs):

@@ -52,7 +52,7 @@ def figures(monkeypatch):
 
 
 def panels(figure):
-    """What is drawn in every panel: its lines by their labels."""
+    """The lines of every panel by their labels."""
     return {
         axes.get_title(): {line.get_label(): line for line in axes.lines}
         for axes in figure.axes

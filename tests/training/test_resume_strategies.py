@@ -1,4 +1,4 @@
-"""What strategies keep is saved, restored and gone on with, to the last bit."""
+"""The state of strategies is saved, restored and gone on with, to the last bit."""
 
 import pytest
 from specs import CLIP, REGULARIZE

@@ -39,7 +39,7 @@ def toy_loss(outputs, batch):
 
 
 def toy_losses(model):
-    """What a group of the step minimises: the error, in one term."""
+    """The loss of a group of the step: the error, in one term."""
 
     def losses(group, batch):
         outputs = model(batch, training=True)

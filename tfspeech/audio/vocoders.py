@@ -18,6 +18,7 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.excitation import noise, pulses_and_noise
 from tfspeech.audio.features import mel_filters
 from tfspeech.audio.lpc import lpc_response
+from tfspeech.audio.overlap import OverlappingFrames
 from tfspeech.errors import SpecError
 
 # Updates that find magnitudes for mel magnitudes; more are not heard.
@@ -74,37 +75,24 @@ class GriffinLim(Options):
         self, frames: tf.Tensor, frame_lengths: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Synthesizes a batch: see `Vocoder`."""
-        config, fft_length = self.config, self.config.spectrogram.fft_length
-        window = tf.signal.hann_window(config.frame_length)
-        valid = tf.sequence_mask(frame_lengths, tf.shape(frames)[1])[:, :, None]
+        config = self.config
+        overlapping = OverlappingFrames(frame_lengths, tf.shape(frames)[1], config)
         magnitudes = mel_to_magnitudes(frames[:, :, : config.num_mels], config)
-        magnitudes = tf.where(valid, magnitudes, 0.0)
-        # Frames overlap by less where an utterance starts and ends.
-        weight = tf.where(valid, tf.square(window), 0.0)
-        weight = tf.signal.overlap_and_add(weight, config.hop_length)
-        weight = 1 / tf.maximum(weight, 1e-2)
-
+        magnitudes = tf.where(overlapping.valid, magnitudes, 0.0)
         # The phase of a bin near 0 is arbitrary and must not blow up rounding errors.
         least = tf.square(0.1 * magnitudes) + 1e-20
-
-        def waveform_of(spectrum: tf.Tensor) -> tf.Tensor:
-            pieces = tf.signal.irfft(spectrum, [fft_length])
-            pieces = pieces[:, :, : config.frame_length] * window
-            return tf.signal.overlap_and_add(pieces, config.hop_length) * weight
 
         def project(
             iteration: tf.Tensor, waveform: tf.Tensor, previous: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             ahead = waveform + self.momentum * (waveform - previous)
-            pieces = tf.signal.frame(ahead, config.frame_length, config.hop_length)
-            spectrum = tf.signal.rfft(pieces * window, [fft_length])
-            real, imag = tf.math.real(spectrum), tf.math.imag(spectrum)
+            real, imag = overlapping.spectra(ahead)
             power = tf.square(real) + tf.square(imag) + least
             scale = magnitudes * tf.math.rsqrt(power)
-            waveform_next = waveform_of(tf.complex(scale * real, scale * imag))
+            waveform_next = overlapping.waveforms(scale * real, scale * imag)
             return iteration + 1, waveform_next, waveform
 
-        start = waveform_of(self._first_spectrum(magnitudes))
+        start = overlapping.waveforms(*self._first_spectrum(magnitudes))
         _, waveform, _ = tf.while_loop(
             lambda iteration, *_: iteration < self.iterations,
             project,
@@ -113,7 +101,7 @@ class GriffinLim(Options):
         waveform = waveform[:, config.frame_length // 2 :]
         return valid_samples(waveform, frame_lengths, config.hop_length)
 
-    def _first_spectrum(self, magnitudes: tf.Tensor) -> tf.Tensor:
+    def _first_spectrum(self, magnitudes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         fft_length = self.config.spectrogram.fft_length
         bins = tf.range(fft_length // 2 + 1)
         times = tf.range(tf.shape(magnitudes)[1])[:, None] * self.config.hop_length
@@ -122,7 +110,7 @@ class GriffinLim(Options):
         # Schroeder's phases, quadratic in frequency: the bins have no common peak.
         turns += tf.square(tf.cast(bins, tf.float32)) / (2 * fft_length)
         phases = 2 * np.pi * turns
-        return tf.complex(magnitudes * tf.cos(phases), magnitudes * tf.sin(phases))
+        return magnitudes * tf.cos(phases), magnitudes * tf.sin(phases)
 
 
 class LpcSynthesis:

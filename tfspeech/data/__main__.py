@@ -41,9 +41,7 @@ def main(arguments: Sequence[str]) -> None:
         choices=["labels", "sentences"],
         help="what the texts are (default: sentences, if most occur only once)",
     )
-    parser.add_argument(
-        "--json", default=False, action="store_true", help="print one JSON object"
-    )
+    parser.add_json()
     options = parser.parse_args(arguments)
     speakers = [name for name in options.test_speakers.split(",") if name]
     corpus = load_corpus(options.corpus, speakers)
@@ -52,7 +50,7 @@ def main(arguments: Sequence[str]) -> None:
         sentences = options.texts == "sentences"
     store, report = prepare(corpus, options.sample_rate_hz, sentences=sentences)
     store.check()  # What is damaged is decoded again, and so reported here.
-    if options.json:
+    if "json" in options:
         print_json({**report.to_json(), "sample_rate_hz": store.sample_rate_hz})
     else:
         print(f"{corpus.name} at {store.sample_rate_hz} Hz")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -37,22 +36,15 @@ class SpokenText(SpokenAudio):
         rate_wpm: Words per minute, 80 to 450.
         pitch: 0 to 99, relative to the voice's own pitch; 50 leaves it alone.
         pitch_range: 0 (monotonous) to 99; 50 leaves the voice alone.
-        snr_db: The level of the speech over that of added noise; infinite: no noise.
-        noise: The colour of the noise, `"white"` or `"pink"`.
-        seed: The seed of the noise.
 
     Raises:
         SpecError: A value is out of its range.
     """
 
-    text: str
     voice: str = "en-us"
     rate_wpm: int = 175
     pitch: int = 50
     pitch_range: int = 50
-    snr_db: float = math.inf
-    noise: str = "white"
-    seed: int = 0
 
     engine = "eSpeak NG"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -22,22 +21,15 @@ class PicoText(SpokenAudio):
         pitch: 0.5 to 2, relative to the voice's own; 1 leaves it alone.
         formants: 0.7 to 1.3, by which all frequencies are multiplied, formants and
             pitch alike: below 1 the vocal tract is longer than the speaker's own.
-        snr_db: The level of the speech over that of added noise; infinite: no noise.
-        noise: The colour of the noise, `"white"` or `"pink"`.
-        seed: The seed of the noise.
 
     Raises:
         SpecError: A value is out of its range.
     """
 
-    text: str
     voice: str = "en-US"
     speed: float = 1.0
     pitch: float = 1.0
     formants: float = 1.0
-    snr_db: float = math.inf
-    noise: str = "white"
-    seed: int = 0
 
     engine = "SVOX Pico"
 

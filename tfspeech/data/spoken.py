@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import math
 from typing import ClassVar
 
@@ -16,8 +17,9 @@ _SILENCE = 10 ** (-50 / 20)  # Relative to the peak.
 _MARGIN_MS = 20
 
 
+@dataclasses.dataclass(frozen=True)
 class SpokenAudio(abc.ABC):
-    """An utterance that an engine speaks: a frozen dataclass of what it depends on.
+    """An utterance that an engine speaks.
 
     The same fields give the same samples.
 
@@ -36,9 +38,9 @@ class SpokenAudio(abc.ABC):
     engine: ClassVar[str]
     text: str
     voice: str
-    snr_db: float
-    noise: str
-    seed: int
+    snr_db: float = dataclasses.field(default=math.inf, kw_only=True)
+    noise: str = dataclasses.field(default="white", kw_only=True)
+    seed: int = dataclasses.field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.noise not in NOISES:

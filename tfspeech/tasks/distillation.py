@@ -2,58 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from pathlib import Path
-
 import tensorflow as tf
 
 from tfspeech.errors import RunError, SpecError
+from tfspeech.tasks.pinned import pinned_directory
 from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.tasks.task import RunConfig, Task
-from tfspeech.training.checkpoints import BEST_FILE, check_best
 from tfspeech.training.config import TrainingConfig
 from tfspeech.training.distribution import Distribution
-from tfspeech.training.paths import CHECKPOINTS
 from tfspeech.training.step import Batch, Losses, LossFunction
 
 _STUDENT = "model"
-_DIGITS = 16
-_PINNED = re.compile(rf"(.+)@([0-9a-f]{{{_DIGITS}}})", re.DOTALL)
-
-
-def pin_teacher(teacher: str) -> str:
-    """Names a teacher so that it is found from everywhere, and known again.
-
-    Args:
-        teacher: Its run directory, or what this function has returned.
-
-    Returns:
-        The absolute directory, `@` and the first digits of the SHA-256 of the run's
-        best weights.
-
-    Raises:
-        RunError: There is no such run, it has no weights yet, or not those of the name.
-    """
-    directory, digits = _split(teacher)
-    load_config(directory)
-    checkpoints = directory / CHECKPOINTS
-    check_best(checkpoints)
-    with (checkpoints / BEST_FILE).open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
-    if digits not in ("", found):
-        raise RunError(
-            f"the weights of the teacher {directory} have changed (SHA-256 {found}, "
-            f"not {digits}): put back those that the run began with, or train in a new "
-            "run directory"
-        )
-    return f"{directory.resolve()}@{found}"
-
-
-def _split(teacher: str) -> tuple[Path, str]:
-    """The directory in the name of a teacher, and the digits, empty without any."""
-    pinned = _PINNED.fullmatch(teacher)
-    return (Path(pinned[1]), pinned[2]) if pinned else (Path(teacher), "")
 
 
 def check_teacher(config: RunConfig) -> None:
@@ -68,7 +27,7 @@ def check_teacher(config: RunConfig) -> None:
     wanted = config.of_teacher()
     if not wanted:
         raise SpecError(f"{config.model} takes no teacher: leave out --teacher")
-    directory, _ = _split(config.training.teacher)
+    directory = pinned_directory(config.training.teacher)
     teacher = load_config(directory)
     if type(teacher) is not type(config):
         raise RunError(
@@ -106,7 +65,7 @@ def losses_with_teacher(
     if not settings.teacher:
         return task.losses
     with distribution.strategy.scope():
-        _, taught_by = load_task(_split(settings.teacher)[0])
+        _, taught_by = load_task(pinned_directory(settings.teacher))
     teacher = taught_by.models[_STUDENT]
     teacher.trainable = False
     share = settings.teacher_weight

@@ -13,7 +13,9 @@ from tfspeech.data.config import DataConfig
 from tfspeech.errors import SpecError
 from tfspeech.files import read_file
 from tfspeech.tasks.parallel_tts.data import ParallelTtsData
+from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
+from tfspeech.tasks.pinned import pin_run, pinned_directory
 from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.tasks.speech.data import RecordingData
 from tfspeech.tasks.task import Data, RunConfig, Task
@@ -68,14 +70,27 @@ class PredictedFrames:
         return changed
 
 
-def check_synthesiser(config: RunConfig) -> None:
-    """Checks that there is a run where a configuration takes predicted frames from.
+def pin_synthesiser(config: RunConfig) -> RunConfig:
+    """Pins the run where a configuration takes predicted frames from, if it does.
 
     Raises:
-        RunError: There is none, or its configuration is damaged.
+        RunError: There is none, or it is another than before; see `pin_run`.
+        SpecError: It predicts no frames for given durations.
     """
-    if directory := _frames_from(config):
-        load_config(directory)
+    name = _frames_from(config)
+    if not name:
+        return config
+    directory = pinned_directory(name)
+    synthesiser = load_config(directory)
+    if not isinstance(synthesiser, ParallelTtsRun):
+        raise SpecError(
+            f"{directory} holds a run of {synthesiser.model}, which predicts no frames "
+            "for the durations of a recording: train parallel_tts or dense_synthesis "
+            "for --frames-from"
+        )
+    pinned = pin_run(name, "synthesiser")
+    data = dataclasses.replace(config.data, frames_from=pinned)
+    return dataclasses.replace(config, data=data)
 
 
 def with_predicted_frames(config: RunConfig, task: Task, data: Data) -> Data:
@@ -88,18 +103,17 @@ def with_predicted_frames(config: RunConfig, task: Task, data: Data) -> Data:
 
     Raises:
         RunError: The synthesiser cannot be loaded.
-        SpecError: It predicts no frames for given durations, or not those that the
-            vocoder sees.
+        SpecError: Its frames are not those that the vocoder sees.
         CorpusError: The corpus is not for the synthesiser.
     """
-    directory = _frames_from(config)
-    return _changed(directory, config.data, task, data) if directory else data
+    if name := _frames_from(config):
+        return _changed(pinned_directory(name), config.data, task, data)
+    return data
 
 
-def _frames_from(config: RunConfig) -> Path | None:
-    """The directory of the synthesiser of a run, None where it has none."""
-    directory = getattr(config.data, "frames_from", "")
-    return Path(directory) if directory else None
+def _frames_from(config: RunConfig) -> str:
+    """The name of the synthesiser of a run, empty where it has none."""
+    return getattr(config.data, "frames_from", "")
 
 
 def _changed(
@@ -107,12 +121,6 @@ def _changed(
 ) -> RecordingData:
     """Returns recordings with the frames that the synthesiser of a run predicts."""
     config, synthesiser = load_task(run_dir)
-    if not hasattr(synthesiser, "aligned_frames"):
-        raise SpecError(
-            f"{run_dir} holds a run of {config.model}, which predicts no frames for "
-            "the durations of a recording: train parallel_tts or dense_synthesis for "
-            "--frames-from"
-        )
     own = config.data if config.data.data == wanted.data else None
     own = own or config.data.of_corpus(wanted.data)
     own = dataclasses.replace(own, test_speakers=wanted.test_speakers)

@@ -136,7 +136,7 @@ MODELS = {
         SourceFilterConfig,
         VocodingRun,
         {
-            "epochs": 6,
+            "epochs": 10,
             "batch_size": 8,
             "optimizer": "adam(beta_2=0.99)",
             "learning_rate": 1e-3,

@@ -24,6 +24,7 @@ from tfspeech.training.checkpoints import (
     saved_steps,
 )
 from tfspeech.training.paths import (
+    ADAPTATION_FILE,
     CHECKPOINTS,
     CONFIG_FILE,
     METRICS_FILE,
@@ -48,6 +49,11 @@ def has_run(run_dir: Path) -> bool:
     return (run_dir / CONFIG_FILE).is_file()
 
 
+def is_adapted(run_dir: Path) -> bool:
+    """Whether a directory holds a run that was adapted, and not trained there."""
+    return (run_dir / ADAPTATION_FILE).is_file()
+
+
 def find_state(run_dir: Path) -> RunState:
     """Says what a directory holds of a run.
 
@@ -68,6 +74,11 @@ def find_state(run_dir: Path) -> RunState:
         *(run_dir / METRICS_FILE, run_dir / RESULTS_FILE),
         checkpoints / BEST_FILE,
     )
+    if is_adapted(run_dir):
+        raise RunError(
+            f"{run_dir} holds a run that was adapted to a speaker, and cannot be "
+            "trained on: choose another --run-dir"
+        )
     # The first state is that of step 0, and may be incomplete.
     trained = any(saved_steps(checkpoints)) or any(path.exists() for path in written)
     if not has_run(run_dir):

@@ -28,9 +28,12 @@ from tfspeech.strategies import (
 from tfspeech.tasks.distillation import (
     check_teacher,
     losses_with_teacher,
-    pin_teacher,
 )
-from tfspeech.tasks.predicted_frames import check_synthesiser, with_predicted_frames
+from tfspeech.tasks.pinned import pin_run
+from tfspeech.tasks.predicted_frames import (
+    pin_synthesiser,
+    with_predicted_frames,
+)
 from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import (
     RunState,
@@ -150,7 +153,6 @@ def _train_and_score(
     start = Path(config.training.init_from) if config.training.init_from else None
     if start is not None and not resumed:
         load_config(start)  # What is wrong there is said before a corpus is read.
-    check_synthesiser(config)
     data = config.read_data()
     _report(data, run_dir if distribution.is_chief else None)
     resolved = config.resolved(data)
@@ -189,7 +191,8 @@ def absolute(config: RunConfig) -> RunConfig:
     """Names corpus and other runs so that they are found from everywhere.
 
     Raises:
-        RunError: The teacher is none, or not the one that the run began with.
+        RunError: The teacher or the synthesiser of predicted frames is none, or not
+            the one that the run began with.
     """
     data = dataclasses.replace(config.data, data=absolute_spec(config.data.data))
     training = config.training
@@ -197,9 +200,10 @@ def absolute(config: RunConfig) -> RunConfig:
         start = str(Path(training.init_from).resolve())
         training = dataclasses.replace(training, init_from=start)
     if training.teacher:
-        pinned = pin_teacher(training.teacher)
+        pinned = pin_run(training.teacher, "teacher")
         training = dataclasses.replace(training, teacher=pinned)
-    return dataclasses.replace(config, data=data, training=training)
+    config = dataclasses.replace(config, data=data, training=training)
+    return pin_synthesiser(config)
 
 
 def _extended(saved: RunConfig, wanted: RunConfig) -> RunConfig:
@@ -310,14 +314,7 @@ def _train(
             check_best(folder)
         state.step = int(step.steps)
         state.stop = best.exhausted or is_over(state)
-        trained = load_config(run_dir).training.epochs
-        if trained < settings.epochs:
-            rates = [float(g.optimizer.learning_rate) for g in step.groups.values()]
-            say(
-                f"{settings.epochs} epochs instead of {trained}: schedules are those "
-                f"of {settings.epochs} from here on, the learning rate goes on at "
-                + ", ".join(f"{rate:.3g}" for rate in rates)
-            )
+        _report_more_epochs(run_dir, settings, step)
     else:
         say("measuring the features of the training set, for their normalization")
         training.set_statistics()
@@ -360,6 +357,20 @@ def _train(
         )
     best.check()
     return state.step, time.monotonic() - started
+
+
+def _report_more_epochs(
+    run_dir: Path, settings: TrainingConfig, step: TrainingStep
+) -> None:
+    """Says what becomes of schedules where a run is to be longer than it was."""
+    trained = load_config(run_dir).training.epochs
+    if trained < settings.epochs:
+        rates = [float(g.optimizer.learning_rate) for g in step.groups.values()]
+        say(
+            f"{settings.epochs} epochs instead of {trained}: schedules are those "
+            f"of {settings.epochs} from here on, the learning rate goes on at "
+            + ", ".join(f"{rate:.3g}" for rate in rates)
+        )
 
 
 def _frozen(task: Task) -> dict[str, tf.Variable]:

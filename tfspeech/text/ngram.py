@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tfspeech.errors import TextError
+from tfspeech.files import write_text
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 SPACE_NAME = "|"
@@ -155,7 +156,7 @@ def write_arpa(model: NGram, path: Path) -> None:
             if gram in model.backoffs:
                 line += f"\t{model.backoffs[gram] / _LN_10:.6f}"
             lines.append(line)
-    path.write_text("\n".join([*lines, "", "\\end\\", ""]), encoding="utf-8")
+    write_text(path, "\n".join([*lines, "", "\\end\\", ""]))
 
 
 def read_arpa(path: Path) -> NGram:

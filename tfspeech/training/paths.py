@@ -3,6 +3,8 @@
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
 RESULTS_FILE = "results.json"
+ADAPTATION_FILE = "adaptation.json"
+"""Says that a run was adapted to a speaker, from which run and on what."""
 REPORT_FILE = "data_report.json"
 CHECKPOINTS = "checkpoints"
 TENSORBOARD = "tensorboard"

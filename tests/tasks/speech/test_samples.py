@@ -1,4 +1,4 @@
-"""What a validation leaves to be heard and seen."""
+"""Samples that a validation leaves to be heard and seen."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""What a picture of speech shows."""
+"""Pictures of speech."""
 
 import numpy as np
 import pytest

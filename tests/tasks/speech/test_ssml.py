@@ -18,7 +18,7 @@ NEUTRAL = {"rate": 1.0, "semitones": 0.0, "pitch_range": 1.0, "energy": 0.0}
 
 
 def prosody(markup):
-    """What a document of one word asks for."""
+    """The prosody that a document of one word asks for."""
     ((phrase,), before_s, after_s) = parse_ssml(f"<speak>{markup}</speak>")[0]
     assert (phrase.text, before_s, after_s) == ("word", 0.0, 0.0)
     return phrase.prosody

@@ -58,6 +58,17 @@ def test_with_a_lexicon_only_its_words_are_possible():
     assert not any("  " in text or text.startswith(" ") for text in possible)
 
 
+@pytest.mark.parametrize(
+    ("symbols", "words", "named"),
+    [(SYMBOLS, ["ab", "abd"], "'d'"), ("abc", ["ab"], "' '")],
+)
+def test_a_lexicon_of_other_characters_is_refused(symbols, words, named):
+    sentences = [[s for s in sentence if s in symbols] for sentence in SENTENCES]
+    acceptor = ngram_acceptor(train_ngram(sentences, 2, symbols), symbols)
+    with pytest.raises(TextError, match=f"the lexicon needs {named}"):
+        with_lexicon(acceptor, symbols, words)
+
+
 def test_symbols_that_the_model_lacks_count_as_unknown_or_are_named():
     known = NGram(1, {("a",): -1.0, (END,): -2.0, (UNKNOWN,): -5.0}, {})
     np.testing.assert_allclose(ngram_acceptor(known, "ab").scores[0], [-1.0, -5.0])

@@ -44,7 +44,7 @@ def chunks_of(frames, sizes):
 
 
 def streamed(stream, start, frames, sizes):
-    """What all chunks say together, and the number of samples of each."""
+    """The waveform of all chunks together, and the number of samples of each."""
     heard, counts, past = ([], []), [], start
     for chunk in chunks_of(frames, sizes):
         waveform, lengths, past = stream(*map(tf.constant, chunk), past)
@@ -64,6 +64,17 @@ def test_chunks_together_are_the_whole(sizes, task, frames, wanted):
     for row in range(2):
         assert len(found[row]) == len(wanted[row])
         np.testing.assert_allclose(found[row], wanted[row], atol=1e-4)
+
+
+@pytest.mark.parametrize("sizes", [[7] * 13, [3, 80, 7]])
+def test_chunks_are_corrected_like_the_whole(sizes, small_gan, frames):
+    task = load_task(small_gan)[1]
+    streaming = task.streaming
+    (whole,) = task.waveforms([frames[0]])
+    (found, _), counts = streamed(streaming, streaming.start(2), frames, sizes)
+    np.testing.assert_allclose(found, whole, atol=1e-4 * np.abs(whole).max())
+    # Half a frame is less than two hops: a correction waits for three hops more.
+    assert counts[0] == max(sizes[0] - 1 - 2 - 3 * 3, 0) * task.features.hop_length
 
 
 def test_the_first_samples_come_as_soon_as_nothing_is_ahead_of_them(task, frames):

@@ -11,12 +11,14 @@ from tfspeech.audio.excitation import pulses
 from tfspeech.errors import CorpusError, SpecError
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.speech.evaluation import log_mels
+from tfspeech.tasks.speech.task import compiled_vocoder, vocode
 from tfspeech.tasks.vocoding.config import (
     VocodingConfig,
     check_frames,
     conditioning_values,
 )
 from tfspeech.tasks.vocoding.losses import mel_loss, periodicity_loss, stft_losses
+from tfspeech.tasks.vocoding.vocoder import NeuralVocoder
 from tfspeech.training.distribution import Distribution
 
 FRAMES = AcousticConfig(sample_rate_hz=8000, num_mels=16, lpc_order=8, pitch=True)
@@ -212,6 +214,19 @@ def test_a_batch_is_vocoded_like_its_rows_alone_whatever_the_padding(task, data)
         assert len(alone) == counts[row]
         np.testing.assert_allclose(waveforms[row, : len(alone)], alone, atol=1e-5)
         assert not waveforms[row, len(alone) :].numpy().any()
+
+
+def test_what_is_made_of_mels_is_corrected_towards_them(task, small_gan, data):
+    """Three times; what is made of linear prediction is not."""
+    assert task.corrections == 0
+    task, frames = load_task(small_gan)[1], data.frames(0)
+    assert task.corrections == 3
+    without = NeuralVocoder(task.model, task.features, task.values)
+    distances = []
+    for vocoder in (task.vocoder, compiled_vocoder(without, task.features)):
+        (waveform,) = vocode(vocoder, [frames])
+        distances.append(np.abs(log_mels(waveform, FRAMES) - frames[:, :16]).mean())
+    assert distances[0] < 0.5 * distances[1]
 
 
 def test_pulses_do_not_drift_within_a_minute():

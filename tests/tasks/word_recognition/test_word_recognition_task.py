@@ -9,7 +9,8 @@ from models import RnnRecognizer, RnnRecognizerConfig
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.data.corpora import load_corpus
-from tfspeech.data.spoken import SpokenAudio
+from tfspeech.data.espeak import SpokenText
+from tfspeech.data.pico import PicoText
 from tfspeech.errors import CorpusError
 from tfspeech.tasks.word_recognition.data import (
     RecognitionData,
@@ -49,8 +50,10 @@ def test_synthetic_voices_say_every_label_in_training_alone(config):
     )
     added = data.corpus.utterances[len(plain.corpus.utterances) :]
     assert data.corpus.utterances[: -len(added)] == plain.corpus.utterances
-    assert sorted(u.text for u in added) == ["high"] * 3 + ["low"] * 3 + ["middle"] * 3
-    assert all(isinstance(u.audio, SpokenAudio) and u.split == "train" for u in added)
+    espeak = [(SpokenText, label) for label in ("high", "low", "middle") for _ in "ab"]
+    pico = [(PicoText, label) for label in ("high", "low", "middle")]
+    assert [(type(u.audio), u.text) for u in added] == espeak + pico
+    assert all(u.split == "train" for u in added)
     spoken = data.store.batch(data.corpus.indices("train")[-9:])[1]
     assert np.all(spoken > 0.1 * 8000)
 

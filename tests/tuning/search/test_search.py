@@ -39,7 +39,7 @@ def unplotted(fakes, monkeypatch):
 
 
 def outcome(report):
-    """What a search has found, without the time it took."""
+    """The findings of a search, without the time it took."""
     return [dataclasses.replace(record, seconds=0.0) for record in report.records]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -66,19 +66,25 @@ def ngram_acceptor(ngram: NGram, symbols: Sequence[str]) -> Acceptor:
 
 
 def with_lexicon(
-    acceptor: Acceptor, symbols: Sequence[str], words: Iterable[str]
+    acceptor: Acceptor, symbols: Sequence[str], words: Sequence[str]
 ) -> Acceptor:
     """Restricts an automaton of characters to the words of a lexicon.
 
     Args:
         acceptor: Over the characters.
         symbols: The characters by number, a space among them.
-        words: Of these characters; at least one.
+        words: At least one.
 
     Raises:
-        TextError: The automaton is too large.
+        TextError: A word, or the space between two, is not of these characters, or the
+            automaton is too large.
     """
     numbers = {symbol: number for number, symbol in enumerate(symbols)}
+    unknown = sorted({_SPACE, *"".join(words)} - numbers.keys())
+    if unknown:
+        raise TextError(
+            f"the lexicon needs {unknown[0]!r}, which the recogniser does not write"
+        )
     space = numbers[_SPACE]
     children: list[dict[int, int]] = [{}]
     is_word = {0}  # Also no word at all, for an empty text.

@@ -109,7 +109,7 @@ class LanguageModel(NamedTuple):
         """Returns the search for the best text.
 
         Raises:
-            TextError: The model is not for these symbols, or too large.
+            TextError: The model or its lexicon is not for these symbols, or too large.
         """
         acceptor = ngram_acceptor(self.ngram, transcriber.symbols)
         if self.lexicon:
@@ -120,7 +120,11 @@ class LanguageModel(NamedTuple):
         return search
 
     def write(self, folder: Path) -> None:
-        """Writes the model into a folder, for `read_language_model`."""
+        """Writes the model into a folder, for `read_language_model`.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         write_arpa(self.ngram, folder / ARPA_FILE)
         write_text(folder / LEXICON_FILE, "".join(f"{w}\n" for w in self.lexicon))
@@ -141,7 +145,7 @@ def read_language_model(folder: Path) -> LanguageModel:
         config = from_json(SearchConfig(), values)
     except ValueError as error:
         raise TextError(f"{settings} is damaged: {error}") from error
-    lexicon = (folder / LEXICON_FILE).read_text(encoding="utf-8").split()
+    lexicon = _read_text(folder / LEXICON_FILE).split()
     return LanguageModel(read_arpa(folder / ARPA_FILE), tuple(lexicon), config)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
@@ -39,13 +38,6 @@ class VocodingDataConfig(DataConfig):
         "for the durations of the recordings, with their pitch",
         metavar="RUN_DIR",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.frames_from:
-            # The run is to find it from whatever folder it is resumed in.
-            path = str(Path(self.frames_from).expanduser().resolve())
-            object.__setattr__(self, "frames_from", path)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.correction import correction_reach
 from tfspeech.audio.excitation import turns_before
-from tfspeech.tasks.vocoding.vocoder import network_inputs
+from tfspeech.tasks.vocoding.vocoder import network_inputs, vocoded
 
 
 class FilterNetwork(Protocol):
@@ -48,20 +49,29 @@ class Streaming:
         model: The network.
         features: The frames.
         values: Which of the values of a frame the network sees, int [values].
+        corrections: See `vocoded`.
 
     Attributes:
+        look_ahead: How many frames after its own a hop depends on, and as many before,
+            besides those that the filters fade into.
         memory: The most frames that are kept.
     """
 
     def __init__(
-        self, model: FilterNetwork, features: AcousticConfig, values: np.ndarray
+        self,
+        model: FilterNetwork,
+        features: AcousticConfig,
+        values: np.ndarray,
+        corrections: int,
     ) -> None:
         self._model = model
         self._features = features
         self._values = values
+        self._corrections = corrections
+        self.look_ahead = model.look_ahead + corrections * correction_reach(features)
         # Hops in which a filter is heard; one window more starts the first of them.
         heard = -(-model.fft_length // features.hop_length) + 1
-        self.memory = 1 + 2 * model.look_ahead + heard
+        self.memory = 1 + 2 * self.look_ahead + heard
 
     def start(self, batch: int) -> Past:
         """The past of utterances that begin."""
@@ -91,9 +101,9 @@ class Streaming:
             first_frame=past.number,
             first_turns=past.turns,
         )
-        waveform = self._model(inputs)["waveform"]
+        waveform = vocoded(self._model, inputs, features, self._corrections)
         # A hop needs the filters at both of its ends.
-        waiting = 1 + self._model.look_ahead
+        waiting = 1 + self.look_ahead
         first = tf.maximum(past.length - waiting, 0)
         end = lengths - tf.where(is_last, 1, waiting)
         hops = tf.maximum(end - first, 0)

@@ -39,6 +39,9 @@ from tfspeech.training.step import Losses
 
 _COMPILED_WITH = 8  # Frames.
 
+CORRECTIONS = 3
+"""Corrections where log-mels are seen, chosen on validation recordings."""
+
 LOSS_WEIGHTS = {"log_magnitude": 0.5, "mel": 4.0, "periodicity": 1.0}
 """Weights of the terms of `Vocoding.losses_of`, chosen on validation recordings."""
 
@@ -98,12 +101,17 @@ class Vocoding(ModelTask):
         """
         check_frames(self.config, self.features, features, predicted)
         values = conditioning_values(self.config, features)
-        return NeuralVocoder(self.model, features, values)
+        return NeuralVocoder(self.model, features, values, self.corrections)
 
     @property
     def streaming(self) -> Streaming | None:
         """The model as a vocoder of chunks, None where it is none."""
-        return Streaming(self.model, self.features, self.values)
+        return Streaming(self.model, self.features, self.values, self.corrections)
+
+    @property
+    def corrections(self) -> int:
+        """How many times what the model makes is corrected; see `correct_mels`."""
+        return CORRECTIONS if self.config.conditioning == "mel" else 0
 
     def inputs(
         self, frames: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor | None = None

@@ -9,6 +9,7 @@ import tensorflow as tf
 from models.layers import mask_frames
 from models.layers.random import uniform
 from tfspeech.audio.acoustic import AcousticConfig
+from tfspeech.audio.correction import correct_mels
 from tfspeech.audio.excitation import NOISE_FRAMES, flat_noise, pulses
 from tfspeech.audio.vocoders import valid_samples
 
@@ -20,14 +21,20 @@ class NeuralVocoder:
         model: The network, of `SourceFilter`'s inputs and outputs.
         features: The frames.
         values: Which of the values of a frame the network sees, int [values].
+        corrections: See `vocoded`.
     """
 
     def __init__(
-        self, model: keras.Model, features: AcousticConfig, values: np.ndarray
+        self,
+        model: keras.Model,
+        features: AcousticConfig,
+        values: np.ndarray,
+        corrections: int = 0,
     ) -> None:
         self._model = model
         self._features = features
         self._values = values
+        self._corrections = corrections
 
     def __call__(
         self, frames: tf.Tensor, frame_lengths: tf.Tensor
@@ -46,7 +53,7 @@ class NeuralVocoder:
             float32 [batch, frames, hop_length].
         """
         inputs = network_inputs(frames, frame_lengths, self._features, self._values)
-        return self._model(inputs)["waveform"]
+        return vocoded(self._model, inputs, self._features, self._corrections)
 
 
 class WaveNetVocoder(NeuralVocoder):
@@ -64,6 +71,36 @@ class WaveNetVocoder(NeuralVocoder):
         drawn = tf.tile(drawn, [batch, 1])
         frames = tf.gather(frames, self._values, axis=2)
         return self._model.generate(frames, frame_lengths, drawn)
+
+
+def vocoded(
+    model: keras.Model,
+    inputs: dict[str, tf.Tensor],
+    features: AcousticConfig,
+    corrections: int,
+) -> tf.Tensor:
+    """Vocodes frames, and corrects the result towards their log-mels.
+
+    Args:
+        model: The network, of `SourceFilter`'s inputs and outputs.
+        inputs: Of the network; log-mels come first in its frames if there are
+            corrections.
+        features: The frames.
+        corrections: How many times; see `correct_mels`.
+
+    Returns:
+        float32 [batch, frames, hop_length], as the network returns it.
+    """
+    hops = model(inputs)["waveform"]
+    if not corrections:
+        return hops
+    shape, lengths = tf.shape(hops), inputs["frame_lengths"]
+    waveforms = correct_mels(
+        tf.reshape(hops, [shape[0], -1]),
+        inputs["frames"][:, :, : features.num_mels],
+        *(lengths, features, corrections),
+    )
+    return mask_frames(tf.reshape(waveforms, shape), lengths - 1)
 
 
 def network_inputs(
