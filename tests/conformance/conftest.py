@@ -47,8 +47,8 @@ def serve(folder, tmp_path):
 
 
 RUNS = (
-    *("small_run", "small_transcriber", "small_voice", "small_dense"),
-    "small_parallel",
+    *("small_run", "small_transcriber", "small_hybrid", "small_voice"),
+    *("small_dense", "small_parallel"),
     *("small_vocoder", "small_gan", "small_wavenet"),
 )
 
@@ -83,9 +83,18 @@ def recognizer(small_run):
     return load_task(small_run)[1]
 
 
-@pytest.fixture(scope="session")
-def transcriber(small_transcriber):
-    return load_task(small_transcriber)[1]
+@pytest.fixture(
+    scope="session",
+    params=[
+        ("ctc_recognizer", "small_transcriber"),
+        ("hybrid_recognizer", "small_hybrid"),
+    ],
+)
+def transcriber(request):
+    """A recogniser of connected speech: its name, its run and its task."""
+    name, fixture = request.param
+    run_dir = request.getfixturevalue(fixture)
+    return name, run_dir, load_task(run_dir)[1]
 
 
 @pytest.fixture(scope="session")

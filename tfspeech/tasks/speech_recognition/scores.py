@@ -174,9 +174,14 @@ def align(said: str, recognised: str) -> tuple[str, str]:
     return first.rstrip(), second.rstrip()
 
 
-def describe_scores(scores: dict[str, Any]) -> str:
-    """The scores as text: rates, speakers, frequent errors, transcripts with errors."""
-    lines = [f"loss                {scores['loss']:.4f} nats per symbol"]
+def describe_scores(scores: dict[str, Any], target: str = "symbol") -> str:
+    """The scores as text: rates, speakers, frequent errors, transcripts with errors.
+
+    Args:
+        scores: Of `SpeechRecognition.evaluate`.
+        target: What the loss is a mean over.
+    """
+    lines = [f"loss                {scores['loss']:.4f} nats per {target}"]
     for name, text, of in (
         ("wer", "word error rate", f"{scores['words']} words"),
         ("cer", "character errors", "the characters"),
