@@ -27,17 +27,13 @@ HASH_IN_A_FRESH_PROCESS = """
 import hashlib, json, sys
 from tfspeech.data.espeak import SpokenText
 for fields in json.load(sys.stdin):
-    waveform, _ = SpokenText(*fields).render()
+    waveform, _ = SpokenText(**fields).render()
     print(hashlib.sha256(waveform.tobytes()).hexdigest())
 """
 
 
 def fingerprint(spoken):
     return hashlib.sha256(spoken.render()[0].tobytes()).hexdigest()
-
-
-def fields(spoken):
-    return list(vars(spoken).values())
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +50,7 @@ def test_same_samples_in_a_fresh_process(fingerprints):
     order = np.random.default_rng(0).permutation(len(SPOKEN))
     result = subprocess.run(
         [sys.executable, "-c", HASH_IN_A_FRESH_PROCESS],
-        input=json.dumps([fields(SPOKEN[index]) for index in order]),
+        input=json.dumps([vars(SPOKEN[index]) for index in order]),
         capture_output=True,
         text=True,
         check=True,
