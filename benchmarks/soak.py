@@ -24,8 +24,8 @@ from benchmarks.serving import SAVED_MODELS
 from benchmarks.timing import print_table
 from tfspeech.audio.encode import encode_wav
 from tfspeech.errors import ServerError
+from tfspeech.serving.client.connection import MAX_ANSWER_BYTES
 from tfspeech.serving.client.grpc_transport import GrpcTransport
-from tfspeech.serving.client.model import MAX_ANSWER_BYTES
 from tfspeech.serving.client.rest_transport import RestTransport
 from tfspeech.serving.client.transport import Signature, StatusError, Transport
 from tfspeech.serving.settings import exported_models, latest_version

@@ -1,4 +1,4 @@
-"""Recurrent recogniser of connected speech."""
+"""Recurrent recogniser of connected speech by connectionist temporal classification."""
 
 from __future__ import annotations
 
@@ -8,59 +8,33 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.config import BELOW_1, Options, Range, option, sizes
+from models.config import option
+from models.frame_recognizer import FrameRecognizer, FrameRecognizerConfig
 from models.layers import mask_frames
-from models.recognizer import Recognizer
 
 
 @dataclasses.dataclass(frozen=True)
-class CtcRecognizerConfig(Options):
+class CtcRecognizerConfig(FrameRecognizerConfig):
     """CTC recogniser: convolutions, recurrent layers, a softmax for every frame."""
 
-    cell: str = option("gru", "recurrent cell", choices=("elman", "lstm", "gru"))
-    layers: int = option(2, "number of recurrent layers", search=(1, 2, 3))
-    units: int = option(128, "units per recurrent layer and direction", search=sizes)
-    bidirectional: bool = option(True, "bidirectional recurrent layers")
     causal: bool = option(
         False,
         "no layer sees a later frame, and recurrent layers have one direction, so that "
         "the model can transcribe speech while it is spoken",
     )
-    conv_strides: tuple[int, ...] = option(
-        (2, 2),
-        "stride of each convolution before the recurrent layers; the flag repeated "
-        "for several",
-        unit="frames",
-    )
-    conv_filters: int = option(128, "filters per convolution", search=sizes)
-    conv_kernel_size: int = option(5, "kernel size of each convolution", unit="frames")
-    dropout: float = option(0.2, "dropout rate", BELOW_1, search=Range(0.0, 0.5))
-
-    def output_lengths(self, lengths: Any) -> Any:
-        """Returns how many frames come out of the convolutions.
-
-        Args:
-            lengths: Frames that go in, an integer or integers in a tensor or array.
-        """
-        for stride in self.conv_strides:
-            lengths = -(-lengths // stride)
-        return lengths
 
 
 @keras.saving.register_keras_serializable(package="tfspeech")
-class CtcRecognizer(Recognizer):
+class CtcRecognizer(FrameRecognizer):
     """Classifier of every frame of padded batches into symbols and the blank.
 
-    What the classes of the frames read as is in `models.ctc`.
+    The last class, at the place `models.ctc.BLANK`, is the blank. What the classes of
+    the frames read as is in `models.ctc`.
 
     Args of the constructor:
         config: The architecture.
         feature_dim: Features per frame.
         num_symbols: Number of symbols, without the blank.
-
-    Attributes:
-        output_layers: The layers whose units are symbols.
-        activation_names: The layers whose activations `call` returns on request.
     """
 
     def __init__(
@@ -72,45 +46,14 @@ class CtcRecognizer(Recognizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            *(config, feature_dim, config.conv_strides),
-            causal=config.causal,
-            name=name,
-            **kwargs,
+            *(config, feature_dim, num_symbols + 1, config.causal), name=name, **kwargs
         )
         self.num_symbols = num_symbols
-        self.classifier = keras.layers.Dense(
-            num_symbols + 1, dtype=self.dtype_policy, name="classifier"
-        )
-        self.output_layers = [self.classifier]
         self.create_weights()
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, as JSON knows them."""
         return super().get_config() | {"num_symbols": self.num_symbols}
-
-    def call(
-        self,
-        inputs: dict[str, tf.Tensor],
-        training: bool = False,
-        with_activations: bool = False,
-    ) -> dict[str, Any]:
-        """Scores a batch.
-
-        Args:
-            inputs: As of `encode`.
-            training: Whether dropout is on.
-            with_activations: Whether activations are returned, too.
-
-        Returns:
-            `logits`, float32 [batch, frames, num_symbols + 1], of the symbols and, at
-            the place `models.ctc.BLANK`, the blank, 0 beyond the lengths; and
-            `logit_lengths` int32 [batch], in frames. On request `activations` and
-            `activation_lengths`; see `encode`.
-        """
-        frames, lengths, measured = self.encode(inputs, training)
-        logits = tf.cast(self.classifier(frames), tf.float32)
-        outputs = {"logits": mask_frames(logits, lengths), "logit_lengths": lengths}
-        return outputs | (measured if with_activations else {})
 
     @property
     def past_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -8,11 +8,23 @@ SMALL = [
 ]
 
 SMALL_TRANSCRIBER = [
-    *("ctc_recognizer", "--features=log_mel", "--num-mels=16"),
-    "--utterance-normalization=none",
+    *(
+        "ctc_recognizer",
+        "--features=log_mel",
+        "--num-mels=16",
+        "--utterance-normalization=none",
+    ),
     *("--units=16", "--conv-filters=16", "--layers=1", "--dropout=0"),
     *("--time-masks=0", "--noise-share=0", "--room-share=0", "--speed=0"),
     *("--epochs=6", "--batch-size=8", "--warmup-steps=0", "--learning-rate=0.03"),
+    *("--ema-momentum=0.5", "--synthetic-share=0"),
+]
+
+SMALL_HYBRID = [
+    *("hybrid_recognizer", "--features=log_mel", "--num-mels=16"),
+    *("--sample-rate-hz=8000", "--units=24", "--conv-filters=24", "--layers=1"),
+    *("--time-masks=0", "--noise-share=0", "--room-share=0", "--dropout=0"),
+    *("--epochs=10", "--batch-size=4", "--warmup-steps=0", "--learning-rate=0.02"),
     *("--ema-momentum=0.5", "--synthetic-share=0"),
 ]
 

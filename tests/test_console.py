@@ -76,6 +76,14 @@ def test_what_the_configuration_refuses_is_an_error():
             "error: [Errno 2] No such file: 'x'",
         ),
         (
+            FileExistsError(17, "File exists", "x"),
+            "error: x needs a folder where there is a file: choose another",
+        ),
+        (
+            NotADirectoryError(20, "Not a directory", "x/y"),
+            "error: x/y needs a folder where there is a file: choose another",
+        ),
+        (
             OSError(errno.ENOSPC, "No space left on device", "run/metrics.jsonl"),
             "error: no space left on the disk for run/metrics.jsonl: make room and "
             "start again, a training run with --resume",

@@ -92,6 +92,8 @@ def test_shares_of_replicas_add_up_to_the_distance(name, request):
     assert np.average(halves, weights=weights) == pytest.approx(whole, rel=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_student_comes_near_to_its_teacher_and_does_not_keep_it(words, tmp_path):
     config, *_ = train.parse(words)
     train.run(config, tmp_path)

@@ -108,7 +108,7 @@ def test_it_is_the_search_that_reads(fitted, small_transcriber, tmp_path):
         (["--text", "{noise}"], "noise is no text in UTF-8"),
         (["--text", "{missing}"], "No such file or directory"),
         (["--arpa", "{text}"], "text does not end in"),
-        (["--output", "{text}"], "File exists"),
+        (["--output", "{text}"], "text needs a folder where there is a file"),
         (["--beam-width", "0"], "beam_width must be between 1 and 1024"),
         (["--order", "0"], "order must be between 1 and 9"),
     ],

@@ -110,6 +110,8 @@ def test_a_chain_may_join_what_is_outside():
     assert (noise.scale, value.c, value.match, other.scale) == (0.2, 0.3, "a + b", 0.1)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_run_of_nothing_but_what_is_outside(tones, tmp_path, command):
     data = f"my_speech:load('{tones}')"
     flags = ["my_speech:Tiny", "--data", data, "--width=5", "--run-dir", tmp_path]

@@ -64,6 +64,8 @@ def test_evaluate_repeats_the_scores_of_the_run(small_dense, command):
         assert score is None or score == pytest.approx(saved[name], rel=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_another_corpus_has_its_phoneme_times_beside_it(
     small_dense, sentences, phoneme_times, tmp_path
 ):
@@ -143,6 +145,8 @@ def test_the_parallel_model_has_a_run_like_the_dense_one(small_parallel, command
         assert scores[name] == pytest.approx(saved[name], rel=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_recordings_without_times_are_aligned_once(dense_flags, tmp_path, monkeypatch):
     monkeypatch.setenv("TFSPEECH_CACHE", str(tmp_path))
     config, *_ = train.parse([f for f in dense_flags if "--alignments" not in f])

@@ -5,12 +5,15 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import tfspeech
 
 PAGE = Path(__file__).parents[1] / "docs" / "strategies_in_your_code.md"
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_blocks_of_the_page_run_in_their_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^ *```python\n(.*?)^ *```$", PAGE.read_text(), re.M | re.S)

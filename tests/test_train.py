@@ -51,6 +51,8 @@ def test_the_results_are_those_of_the_test_split(small_run, tones):
     assert np.sum(results["confusion"]) == results["utterances"]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(
     small_run, tones, tmp_path
 ):
@@ -121,6 +123,8 @@ def test_a_finished_run_resumes_to_its_results_without_training(small_run, tones
     assert last_arrays(small_run) == before
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_run_resumes_from_any_folder(small_run, tones, tmp_path, monkeypatch):
     monkeypatch.chdir(tones.parent)
     given = ["--data", f"folder:{tones.name}", "--run-dir", str(small_run), "--resume"]
@@ -230,6 +234,8 @@ def test_a_corpus_with_one_label_is_refused(tones, tmp_path, command):
     assert "nothing to tell apart" in errors[-1]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_full_disk_is_one_line_and_the_run_can_go_on(tones, tmp_path, small_run):
     """Files may not grow beyond 20 kB, as if the disk were full from there on."""
     run_dir = tmp_path / "run"

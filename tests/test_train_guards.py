@@ -77,6 +77,8 @@ def test_a_model_that_is_too_large_is_one_line(
     assert "node" not in errors[-1]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_resumed_run_remembers_what_was_best(tones, tmp_path, monkeypatch):
     config, *_ = train.parse(
         ["--data", f"folder:{tones}", *SMALL, "--epochs=6", "--patience=3"]
@@ -95,6 +97,8 @@ def test_a_resumed_run_remembers_what_was_best(tones, tmp_path, monkeypatch):
     assert scores == [0.9, 0.5, 0.6, 0.7]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_metric_that_never_is_a_number_says_what_helps(tones, tmp_path, monkeypatch):
     config, *_ = train.parse(["--data", f"folder:{tones}", *SMALL, "--epochs=2"])
     scripted(monkeypatch, [math.nan, math.nan])
@@ -133,6 +137,8 @@ def test_a_value_that_is_a_models_name_is_no_model(tmp_path, monkeypatch):
     assert config.architecture.encoder_layers == 1
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_only_the_chief_writes_into_the_run_directory(tones, tmp_path, monkeypatch):
     monkeypatch.setattr(Distribution, "is_chief", False)
     config, *_ = train.parse(["--data", f"folder:{tones}", *SMALL, "--epochs=1"])
@@ -162,6 +168,8 @@ def test_a_run_that_began_with_other_weights_resumes_to_the_bit(
 SLOW = (pytest.mark.slow, pytest.mark.headline)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize(
     "model",
     [

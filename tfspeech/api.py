@@ -34,7 +34,7 @@ from tfspeech.tasks.runs import (
     read_results,
 )
 from tfspeech.tasks.speech.speaking import speak_ssml, speak_texts
-from tfspeech.tasks.speech_recognition.task import Text
+from tfspeech.tasks.speech_recognition.text import Text
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.tasks.word_recognition.task import Transcript
 from tfspeech.training.paths import METRICS_FILE, PLOTS

@@ -17,7 +17,7 @@ from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import ServerError, SpecError
 from tfspeech.serving.client import RemoteModel, wav_contents
-from tfspeech.serving.client.model import RETRIES, TIMEOUT_S, VERSION
+from tfspeech.serving.client.connection import RETRIES, TIMEOUT_S, VERSION
 from tfspeech.synthesize import output_paths, pieces_of_one
 from tfspeech.tasks.conditions import CONDITIONS, add_conditions, given_conditions
 from tfspeech.text.pieces import split_text

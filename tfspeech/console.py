@@ -152,6 +152,8 @@ def run_command(
 
 
 def _describe(error: OSError) -> str:
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return f"{error.filename} needs a folder where there is a file: choose another"
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return str(error)
     where = f" for {error.filename}" if error.filename else ""

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_json()
     add_flags(parser, NGramConfig())
-    add_flags(parser, SearchConfig(), skip=["weight", "bonus"])
+    add_flags(parser, SearchConfig(), skip=["weight", "bonus", "prior_scale"])
     given = parser.parse_args(arguments)
     names = ("run_dir", "output", "text", "arpa", "lexicon")
     if "arpa" in given and ("text" in given or "order" in given):
@@ -123,13 +123,18 @@ def main(arguments: Sequence[str]) -> None:
 def describe(report: dict[str, Any]) -> str:
     """The report of `run` as text."""
     greedy, best = report["greedy"], report["best"]
+    settings = [
+        f"{name.replace('_', ' ')} {value:g}"
+        for name, value in best.items()
+        if name not in greedy
+    ]
     lines = [
         f"{report['sentences']} sentences, {report['ngrams']} n-grams up to order "
         f"{report['order']}; perplexity {report['perplexity']:.2f} per symbol on the "
         "validation split",
-        f"validation: word error rate {greedy['wer']:.2%} greedy, {best['wer']:.2%} "
-        f"with weight {best['weight']:g} and bonus {best['bonus']:g}; character error "
-        f"rate {greedy['cer']:.2%} and {best['cer']:.2%}",
+        f"validation: word error rate {greedy['wer']:.2%} without it, "
+        f"{best['wer']:.2%} with {', '.join(settings)}; character error rate "
+        f"{greedy['cer']:.2%} and {best['cer']:.2%}",
         f"use it: --language-model {report['folder']}",
     ]
     return "\n".join(lines)

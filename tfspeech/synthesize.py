@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tfspeech.audio.encode import PAUSE_S, write_pieces
 from tfspeech.console import Parser, print_json, run_command, say
@@ -137,39 +137,46 @@ def main(arguments: Sequence[str]) -> None:
     vocoder = getattr(given, "vocoder", None)
     speech = run(given.run_dir, texts, vocoder, ssml, **conditions)
     pause_s = 0.0 if ssml else PAUSE_S  # Documents say which breaks they have.
-    report = []
-    for path, text in zip(paths, texts, strict=True):
-        seen: list[Spoken] = []
-        if output == "-":
-            with tempfile.TemporaryFile() as file:
-                length_s = write_pieces(file, pieces_of_one(speech, seen), pause_s)
-                file.seek(0)
-                shutil.copyfileobj(file, sys.stdout.buffer)
-        else:
-            length_s = write_pieces(path, pieces_of_one(speech, seen), pause_s)
-        seconds = sum(piece.seconds for piece in seen)
-        factor, model_factor = (
-            spent_s / max(length_s, _SHORTEST_S)
-            for spent_s in (seconds, sum(piece.model_seconds for piece in seen))
-        )
-        stopped = all(piece.stopped for piece in seen)
-        report.append(
-            {
-                "file": str(path),
-                "text": text,
-                "seconds": round(length_s, 3),
-                "real_time_factor": round(factor, 4),
-                "model_real_time_factor": round(model_factor, 4),
-                "stopped": stopped,
-            }
-        )
-        say(
-            f"{path}: {length_s:.2f} s of speech in {seconds:.2f} s, real-time "
-            f"factor {factor:.3f} ({model_factor:.3f} without the vocoder)"
-            + ("" if stopped else "; it did not find the end")
-        )
+    report = [
+        {"file": str(path), "text": text, **_write_one(path, speech, pause_s)}
+        for path, text in zip(paths, texts, strict=True)
+    ]
     if "json" in given:
         print_json({"files": report})
+
+
+def _write_one(path: Path, speech: Iterator[Spoken], pause_s: float) -> dict[str, Any]:
+    """Writes the next text to a file, `-` for standard output, and says how long it is.
+
+    Returns:
+        `seconds` of speech, the real-time factors, and whether the model itself
+        `stopped`.
+    """
+    seen: list[Spoken] = []
+    if str(path) == "-":
+        with tempfile.TemporaryFile() as file:
+            length_s = write_pieces(file, pieces_of_one(speech, seen), pause_s)
+            file.seek(0)
+            shutil.copyfileobj(file, sys.stdout.buffer)
+    else:
+        length_s = write_pieces(path, pieces_of_one(speech, seen), pause_s)
+    seconds = sum(piece.seconds for piece in seen)
+    factor, model_factor = (
+        spent_s / max(length_s, _SHORTEST_S)
+        for spent_s in (seconds, sum(piece.model_seconds for piece in seen))
+    )
+    stopped = all(piece.stopped for piece in seen)
+    say(
+        f"{path}: {length_s:.2f} s of speech in {seconds:.2f} s, real-time "
+        f"factor {factor:.3f} ({model_factor:.3f} without the vocoder)"
+        + ("" if stopped else "; it did not find the end")
+    )
+    return {
+        "seconds": round(length_s, 3),
+        "real_time_factor": round(factor, 4),
+        "model_real_time_factor": round(model_factor, 4),
+        "stopped": stopped,
+    }
 
 
 if __name__ == "__main__":

@@ -14,6 +14,15 @@ from tfspeech.tasks.runs import load_task
 SERVER = Path(__file__).with_name("model_server.py")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Has CI alone run what needs an export of every model."""
+    for item in items:
+        if "exports" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+            item.add_marker("headline")
+
+
 @contextlib.contextmanager
 def serve(folder, tmp_path):
     """Runs the stand-in for TF Serving on a folder of exports; yields its ports."""
@@ -38,8 +47,8 @@ def serve(folder, tmp_path):
 
 
 RUNS = (
-    *("small_run", "small_transcriber", "small_voice", "small_dense"),
-    "small_parallel",
+    *("small_run", "small_transcriber", "small_hybrid", "small_voice"),
+    *("small_dense", "small_parallel"),
     *("small_vocoder", "small_gan", "small_wavenet"),
 )
 
@@ -74,9 +83,18 @@ def recognizer(small_run):
     return load_task(small_run)[1]
 
 
-@pytest.fixture(scope="session")
-def transcriber(small_transcriber):
-    return load_task(small_transcriber)[1]
+@pytest.fixture(
+    scope="session",
+    params=[
+        ("ctc_recognizer", "small_transcriber"),
+        ("hybrid_recognizer", "small_hybrid"),
+    ],
+)
+def transcriber(request):
+    """A recogniser of connected speech: its name, its run and its task."""
+    name, fixture = request.param
+    run_dir = request.getfixturevalue(fixture)
+    return name, run_dir, load_task(run_dir)[1]
 
 
 @pytest.fixture(scope="session")

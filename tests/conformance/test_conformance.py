@@ -83,11 +83,12 @@ def test_recognizer_scores_wav_files(wav_files, url, recognizer):
 
 def test_transcriber_writes_what_is_said_in_waveforms(noises, url, transcriber):
     waveform, lengths, _ = noises
+    name, _, task = transcriber
     texts = [
-        transcriber.transcribe(row[:length], 8000)
+        task.transcribe(row[:length], 8000)
         for row, length in zip(waveform, lengths, strict=True)
     ]
-    with RemoteModel(url, "ctc_recognizer") as model:
+    with RemoteModel(url, name) as model:
         answer = model.predict(
             "serving_default", {"waveform": waveform, "waveform_length": lengths}
         )
@@ -98,19 +99,20 @@ def test_transcriber_writes_what_is_said_in_waveforms(noises, url, transcriber):
 
 
 @pytest.fixture(scope="module")
-def strings(size, transcriber, small_transcriber):
-    """Contents of wav files of strings, and the texts that the model hears."""
-    data = load_config(small_transcriber).read_data(split="test")
+def strings(size, transcriber):
+    """Contents of wav files of strings, the model, and the texts that it hears."""
+    name, run_dir, task = transcriber
+    data = load_config(run_dir).read_data(split="test")
     chosen = data.corpus.indices("test")[:size]
     contents = [encode_wav(data.store[i], 8000) for i in chosen]
     # What a file holds is rounded to 16 bits.
     waveforms = [decode_wav(each)[0].numpy() for each in contents]
-    return contents, [transcriber.transcribe(each, 8000) for each in waveforms]
+    return contents, name, [task.transcribe(each, 8000) for each in waveforms]
 
 
 def test_transcriber_writes_what_is_said_in_wav_files(strings, url):
-    contents, wanted = strings
-    with RemoteModel(url, "ctc_recognizer") as model:
+    contents, name, wanted = strings
+    with RemoteModel(url, name) as model:
         assert model.recognizes
         found = model.transcribe(contents)
     assert [each.text for each in found] == [each.text for each in wanted]

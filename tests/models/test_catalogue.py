@@ -17,7 +17,10 @@ from tfspeech.strategies import parse_clipping
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import DenseSynthesisRun, ParallelTtsRun
 from tfspeech.tasks.registry import MODELS
-from tfspeech.tasks.speech_recognition.run import SpeechRecognitionRun
+from tfspeech.tasks.speech_recognition.run import (
+    HybridRecognitionRun,
+    SpeechRecognitionRun,
+)
 from tfspeech.tasks.vocoding.run import (
     AdversarialVocodingRun,
     VocodingRun,
@@ -60,6 +63,21 @@ def transcription_loss(outputs, batch):
         outputs["logits"], outputs["logit_lengths"], batch["targets"], counts
     )
     return tf.reduce_sum(losses) / tf.reduce_sum(tf.cast(fits, tf.float32))
+
+
+def states_batch(size, length, rng):
+    frames = -(-length // 2)  # As the default convolutions leave them.
+    return recognition_batch(size, length, rng) | {
+        "targets": rng.integers(0, CHOICES, (size, frames)).astype(np.int32)
+    }
+
+
+def states_loss(outputs, batch):
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        batch["targets"], outputs["logits"]
+    )
+    inside = tf.sequence_mask(outputs["logit_lengths"], tf.shape(losses)[1])
+    return tf.reduce_mean(tf.boolean_mask(losses, inside))
 
 
 def synthesis_batch(size, length, rng):
@@ -210,6 +228,15 @@ KINDS = {
         {
             "logits": (
                 "classes",
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            )
+        },
+    ),
+    HybridRecognitionRun: Kind(
+        *((DIM, CHOICES), states_batch, states_loss, "logits", CHOICES, 0.5),
+        {
+            "logits": (
+                "targets",
                 keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             )
         },
@@ -448,6 +475,8 @@ def test_it_is_built_again_from_its_configuration(name):
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_keras_fits_saves_and_loads_it(name, tmp_path):
     kind, model, data = KINDS[MODELS[name].run], build(name), batch(name)
     x = inputs_of(model, data)
@@ -473,6 +502,8 @@ def test_keras_fits_saves_and_loads_it(name, tmp_path):
     assert loaded.optimizer.iterations == 13
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_keras_exports_it_for_any_batch_and_length(name, tmp_path):
     model, key = build(name), KINDS[MODELS[name].run].output
     model.export(tmp_path, verbose=False)

@@ -9,7 +9,7 @@ import pytest
 from tfspeech import train
 from tfspeech.errors import RunError, SpecError
 from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
-from tfspeech.tasks.predicted_frames import with_predicted_frames
+from tfspeech.tasks.predicted_frames import pin_synthesiser, with_predicted_frames
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.training import absolute
 from tfspeech.training.callbacks import read_metrics
@@ -63,7 +63,7 @@ def test_synthesisers_that_do_not_fit_are_named(vocoder, synthesiser, reason, re
     run_dirs = map(request.getfixturevalue, (vocoder, synthesiser))
     config, task = config_and_task(*run_dirs)
     with pytest.raises(SpecError, match=reason):
-        with_predicted_frames(config, task, config.read_data())
+        with_predicted_frames(pin_synthesiser(config), task, config.read_data())
 
 
 def test_a_synthesiser_that_has_changed_is_noticed(

@@ -99,15 +99,9 @@ def augment_waveforms(
     Returns:
         Waveforms, zero beyond the lengths, and lengths, both changed.
     """
-    shift = config.time_shift_ms * sample_rate_hz / 1000
-    before, behind, log_factor, gain_db = _uniform(
-        *(seeds, "waveform"),
-        *((0.0, shift), (0.0, shift)),
-        *(_log_factors(config.speed), (-config.gain_db, config.gain_db)),
+    before, stretched, factor, new_lengths, gain_db = _speed(
+        lengths, seeds, config, sample_rate_hz
     )
-    before, behind, factor = tf.round(before), tf.round(behind), _exact_exp(log_factor)
-    stretched = tf.floor(tf.cast(lengths, tf.float32) / factor)
-    new_lengths = tf.cast(before + stretched + behind, tf.int32)
     samples = tf.reduce_max(new_lengths)
     place = tf.range(samples, dtype=tf.float32) - before[:, tf.newaxis]
     audible = (place >= 0.0) & (place < stretched[:, tf.newaxis])
@@ -115,6 +109,37 @@ def augment_waveforms(
     changed = _interpolate(waveforms, lengths, place)
     gain = tf.pow(10.0, gain_db / 20.0)[:, tf.newaxis]
     return tf.where(audible, changed * gain, 0.0), new_lengths
+
+
+def source_places(
+    frames: tf.Tensor,
+    lengths: tf.Tensor,
+    seeds: tf.Tensor,
+    config: AugmentConfig,
+    sample_rate_hz: int,
+    hop_length: int,
+) -> tf.Tensor:
+    """Returns where frames of augmented utterances come from.
+
+    Args:
+        frames: How many there are, an int32 scalar.
+        lengths: Of the utterances before `augment_waveforms`, int32 [batch], in
+            samples.
+        seeds: int64 [batch].
+        config: Of `augment_waveforms` and `augment_energies`.
+        sample_rate_hz: The rate of the waveforms.
+        hop_length: Samples from one frame to the next.
+
+    Returns:
+        Places of their middles in the waveforms as they were, float32 [batch, frames],
+        in samples; below 0 or beyond the lengths where silence was put.
+    """
+    before, _, factor, _, _ = _speed(lengths, seeds, config, sample_rate_hz)
+    tempo = tf.ones_like(factor)
+    if config.tempo:
+        tempo = _tempo_factors(seeds, config.tempo)
+    times = tf.range(frames, dtype=tf.float32) * tempo[:, tf.newaxis]
+    return (times * hop_length - before[:, tf.newaxis]) * factor[:, tf.newaxis]
 
 
 def augment_energies(
@@ -152,8 +177,7 @@ def change_tempo(
     """Plays each utterance up to `change` faster or slower at the same pitch."""
     if not change:
         return energies, lengths
-    (log_factor,) = _uniform(seeds, "tempo", _log_factors(change))
-    factor = _exact_exp(log_factor)
+    factor = _tempo_factors(seeds, change)
     changed = tf.cast(tf.cast(lengths, tf.float32) / factor, tf.int32)
     changed = tf.maximum(changed, 1)
     place = tf.range(tf.reduce_max(changed), dtype=tf.float32) * factor[:, tf.newaxis]
@@ -281,6 +305,34 @@ def augment_features(
     mean = tf.reduce_sum(features, axis=1, keepdims=True) / count
     speech = tf.sequence_mask(lengths, frames)[:, :, tf.newaxis]
     return tf.where(hidden & speech, mean, features)
+
+
+def _speed(
+    lengths: tf.Tensor, seeds: tf.Tensor, config: AugmentConfig, sample_rate_hz: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Draws what happens to waveforms.
+
+    Returns:
+        The silence before each and its new length without silence, in samples, the
+        factor of its speed, float32 [batch]; its whole new length, int32 [batch]; and
+        the change of its level in dB, float32 [batch].
+    """
+    shift = config.time_shift_ms * sample_rate_hz / 1000
+    before, behind, log_factor, gain_db = _uniform(
+        *(seeds, "waveform"),
+        *((0.0, shift), (0.0, shift)),
+        *(_log_factors(config.speed), (-config.gain_db, config.gain_db)),
+    )
+    before, behind, factor = tf.round(before), tf.round(behind), _exact_exp(log_factor)
+    stretched = tf.floor(tf.cast(lengths, tf.float32) / factor)
+    new_lengths = tf.cast(before + stretched + behind, tf.int32)
+    return before, stretched, factor, new_lengths, gain_db
+
+
+def _tempo_factors(seeds: tf.Tensor, change: float) -> tf.Tensor:
+    """Draws the factors of the tempo, float32 [batch]."""
+    (log_factor,) = _uniform(seeds, "tempo", _log_factors(change))
+    return _exact_exp(log_factor)
 
 
 def _interpolate(values: tf.Tensor, lengths: tf.Tensor, places: tf.Tensor) -> tf.Tensor:

@@ -13,9 +13,10 @@ from tfspeech.data.config import DataConfig
 from tfspeech.errors import SpecError
 from tfspeech.files import read_file
 from tfspeech.tasks.parallel_tts.data import ParallelTtsData
+from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
 from tfspeech.tasks.pinned import pin_run, pinned_directory
-from tfspeech.tasks.runs import load_task
+from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.tasks.speech.data import RecordingData
 from tfspeech.tasks.task import Data, RunConfig, Task
 from tfspeech.tasks.vocoding.config import check_frames, conditioning_values
@@ -74,10 +75,19 @@ def pin_synthesiser(config: RunConfig) -> RunConfig:
 
     Raises:
         RunError: There is none, or it is another than before; see `pin_run`.
+        SpecError: It predicts no frames for given durations.
     """
     name = _frames_from(config)
     if not name:
         return config
+    directory = pinned_directory(name)
+    synthesiser = load_config(directory)
+    if not isinstance(synthesiser, ParallelTtsRun):
+        raise SpecError(
+            f"{directory} holds a run of {synthesiser.model}, which predicts no frames "
+            "for the durations of a recording: train parallel_tts or dense_synthesis "
+            "for --frames-from"
+        )
     pinned = pin_run(name, "synthesiser")
     data = dataclasses.replace(config.data, frames_from=pinned)
     return dataclasses.replace(config, data=data)
@@ -93,8 +103,7 @@ def with_predicted_frames(config: RunConfig, task: Task, data: Data) -> Data:
 
     Raises:
         RunError: The synthesiser cannot be loaded.
-        SpecError: It predicts no frames for given durations, or not those that the
-            vocoder sees.
+        SpecError: Its frames are not those that the vocoder sees.
         CorpusError: The corpus is not for the synthesiser.
     """
     if name := _frames_from(config):
@@ -112,12 +121,6 @@ def _changed(
 ) -> RecordingData:
     """Returns recordings with the frames that the synthesiser of a run predicts."""
     config, synthesiser = load_task(run_dir)
-    if not hasattr(synthesiser, "aligned_frames"):
-        raise SpecError(
-            f"{run_dir} holds a run of {config.model}, which predicts no frames for "
-            "the durations of a recording: train parallel_tts or dense_synthesis for "
-            "--frames-from"
-        )
     own = config.data if config.data.data == wanted.data else None
     own = own or config.data.of_corpus(wanted.data)
     own = dataclasses.replace(own, test_speakers=wanted.test_speakers)

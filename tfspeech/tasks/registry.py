@@ -17,6 +17,8 @@ from models import (
     CtcRecognizerConfig,
     DenseSynthesis,
     DenseSynthesisConfig,
+    HybridRecognizer,
+    HybridRecognizerConfig,
     ParallelTts,
     ParallelTtsConfig,
     RnnRecognizer,
@@ -32,7 +34,10 @@ from tfspeech.files import parse_json
 from tfspeech.spec import is_outside, load_outside, unknown
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import DenseSynthesisRun, ParallelTtsRun
-from tfspeech.tasks.speech_recognition.run import SpeechRecognitionRun
+from tfspeech.tasks.speech_recognition.run import (
+    HybridRecognitionRun,
+    SpeechRecognitionRun,
+)
 from tfspeech.tasks.task import VERSIONS, RunConfig, Task
 from tfspeech.tasks.vocoding.run import (
     AdversarialVocodingRun,
@@ -104,6 +109,12 @@ MODELS = {
             "learning_rate": 5e-4,
             "clip": ("global_norm(5.0)",),
         },
+    ),
+    "hybrid_recognizer": Entry(
+        HybridRecognizer,
+        HybridRecognizerConfig,
+        HybridRecognitionRun,
+        {"epochs": 5},
     ),
     "parallel_tts": Entry(
         ParallelTts,

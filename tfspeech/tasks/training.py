@@ -314,14 +314,7 @@ def _train(
             check_best(folder)
         state.step = int(step.steps)
         state.stop = best.exhausted or is_over(state)
-        trained = load_config(run_dir).training.epochs
-        if trained < settings.epochs:
-            rates = [float(g.optimizer.learning_rate) for g in step.groups.values()]
-            say(
-                f"{settings.epochs} epochs instead of {trained}: schedules are those "
-                f"of {settings.epochs} from here on, the learning rate goes on at "
-                + ", ".join(f"{rate:.3g}" for rate in rates)
-            )
+        _report_more_epochs(run_dir, settings, step)
     else:
         say("measuring the features of the training set, for their normalization")
         training.set_statistics()
@@ -364,6 +357,20 @@ def _train(
         )
     best.check()
     return state.step, time.monotonic() - started
+
+
+def _report_more_epochs(
+    run_dir: Path, settings: TrainingConfig, step: TrainingStep
+) -> None:
+    """Says what becomes of schedules where a run is to be longer than it was."""
+    trained = load_config(run_dir).training.epochs
+    if trained < settings.epochs:
+        rates = [float(g.optimizer.learning_rate) for g in step.groups.values()]
+        say(
+            f"{settings.epochs} epochs instead of {trained}: schedules are those "
+            f"of {settings.epochs} from here on, the learning rate goes on at "
+            + ", ".join(f"{rate:.3g}" for rate in rates)
+        )
 
 
 def _frozen(task: Task) -> dict[str, tf.Variable]:

@@ -193,6 +193,32 @@ def _forms(texts: Iterable[str]) -> dict[str, list[tuple[str, ...]]]:
         if " " in words and sum(map(Counter.total, contexts)) > apart[words]
     }
     known = sorted(vocabulary | together)
+    _carry(known, counts)
+    return {
+        words: [context.most_common(1)[0][0] for context in counts[words]]
+        for words in known
+        if all(counts[words])
+    }
+
+
+def pronunciations(words: Iterable[str]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Returns how eSpeak NG says words before vowels, consonants and pauses.
+
+    Args:
+        words: Normalised, each a match of `WORD`.
+
+    Returns:
+        The different pronunciations of each word that has one, as phonemes.
+    """
+    counts: _Counts = defaultdict(lambda: [Counter() for _ in _CARRIERS])
+    known = sorted(set(words))
+    _carry(known, counts)
+    found = {word: dict.fromkeys(itertools.chain(*counts[word])) for word in known}
+    return {word: tuple(forms) for word, forms in found.items() if forms}
+
+
+def _carry(known: Iterable[str], counts: _Counts) -> None:
+    """Has words said in the contexts in which they were not counted yet."""
     missing = [
         carrier.format(words)
         for words in known
@@ -201,11 +227,6 @@ def _forms(texts: Iterable[str]) -> dict[str, list[tuple[str, ...]]]:
     ]
     for start in range(0, len(missing), _CARRIED_AT_ONCE):
         _count(_spoken(" ".join(missing[start : start + _CARRIED_AT_ONCE])), counts)
-    return {
-        words: [context.most_common(1)[0][0] for context in counts[words]]
-        for words in known
-        if all(counts[words])
-    }
 
 
 def _count(spoken: Iterable[_Spoken], counts: _Counts) -> None:

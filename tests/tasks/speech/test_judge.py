@@ -50,6 +50,8 @@ def test_it_hears_16_khz_within_full_scale_and_says_the_same_again(networks):
     assert plcmos[0] == plcmos[1]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize(("run", "columns"), [("small_dense", 4), ("small_vocoder", 3)])
 def test_evaluate_judges_speech_and_recordings(
     run, columns, networks, request, command

@@ -4,49 +4,24 @@ from __future__ import annotations
 
 import functools
 import itertools
-import random
-import re
-import time
-import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from models.config import Bounds, between, is_number
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.encode import encode_wav
-from tfspeech.errors import ServerError, SpecError
+from tfspeech.errors import ServerError
 from tfspeech.files import read_file
-from tfspeech.serving.client.grpc_transport import GrpcTransport
-from tfspeech.serving.client.rest_transport import RestTransport
-from tfspeech.serving.client.transport import (
-    DEADLINE_EXCEEDED,
-    NOT_FOUND,
-    UNAVAILABLE,
-    Inputs,
-    Signature,
-    StatusError,
-    Transport,
-)
+from tfspeech.serving.client.answers import Speech, Text, Word
+from tfspeech.serving.client.connection import Connection
+from tfspeech.serving.client.transport import Inputs
 from tfspeech.tasks.conditions import CONDITIONS, complete_conditions
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.normalize import normalize
 
-Answer = TypeVar("Answer")
-
-TIMEOUT_S = between(0.001, 86400)
-RETRIES = Bounds("a whole number up to 100", lambda x: 0 <= x <= 100 and x == int(x))
-VERSION = Bounds("a whole number below 2^63", lambda x: 0 <= x < 2**63 and x == int(x))
-MAX_ANSWER_BYTES = 2**27
-
-_FIRST_WAIT_S = 0.1
-_SHORTEST_S = 0.001  # A wait may last longer than it was told to.
-# How the operation Assert reports: a reason, and from `tf.debugging` a condition.
-_FAILED = "assertion failed: ["
-_CONDITION = re.compile("Condition .* did not hold")
 _TRANSCRIBE = "transcribe_bytes"
 _STREAM, _PAST = "stream", "past"
 _SYNTHESIZE, _PHONEMES = "synthesize", "synthesize_phonemes"
@@ -71,125 +46,8 @@ _UNKNOWN = "unknown"  # What a recogniser says of a word that is none of its lab
 _ABOUT_1 = 1.001  # A sum of probabilities, with what was rounded.
 
 
-class Word(NamedTuple):
-    """A word that was recognised.
-
-    Attributes:
-        label: The most probable word, or "unknown" where the model finds that too
-            improbable; empty where there is an error.
-        scores: Word -> probability.
-        error: Why the model could not answer for this file; empty where it did.
-    """
-
-    label: str
-    scores: dict[str, float]
-    error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns `label`, `probability` and `scores`."""
-        probability = max(self.scores.values())
-        return {"label": self.label, "probability": probability, "scores": self.scores}
-
-
-class Text(NamedTuple):
-    """A text that was recognised.
-
-    Attributes:
-        text: What is said; empty where there is an error, too.
-        confidence: The probability of exactly this text.
-        error: Why the model could not answer for this file; empty where it did.
-    """
-
-    text: str
-    confidence: float
-    error: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns `text` and `confidence`."""
-        return {"text": self.text, "confidence": self.confidence}
-
-
-class Speech(NamedTuple):
-    """An utterance that was synthesised.
-
-    Attributes:
-        waveform: float32 [samples] in [-1, 1].
-        sample_rate_hz: Its rate.
-        stopped: Whether the model itself found the end; some always do.
-    """
-
-    waveform: np.ndarray
-    sample_rate_hz: int
-    stopped: bool
-
-    @property
-    def length_s(self) -> float:
-        """Length of the waveform in seconds."""
-        return len(self.waveform) / self.sample_rate_hz
-
-
-class RemoteModel:
-    """A model of a TF Serving; a context manager.
-
-    A request is sent again while the server is UNAVAILABLE, that is not yet or no more
-    there, or with too many requests in its queue; never after another error. The waits
-    between double, from 0.1 s on, and differ by chance, so that clients do not come
-    back all at once.
-
-    Args of the constructor:
-        url: `http://host:8501` for REST (or `https`, or with a path before `/v1`),
-            `grpc://host:8500` for gRPC.
-        name: The model's on the server.
-        version: None for the one that the server prefers, the latest by default.
-        timeout_s: How long a call may take with all that is sent again.
-        retries: How often a request is sent again at most.
-        max_answer_bytes: The longest answer that is read. Over REST an utterance of a
-            second has about 1 MB, over gRPC a tenth.
-
-    Raises:
-        SpecError: The URL is none of these, or a number is out of its range.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        name: str,
-        version: int | None = None,
-        timeout_s: float = 60.0,
-        retries: int = 4,
-        max_answer_bytes: int = MAX_ANSWER_BYTES,
-    ) -> None:
-        for what, value, within in (
-            ("timeout in seconds", timeout_s, TIMEOUT_S),
-            ("number of retries", retries, RETRIES),
-            ("version", 0 if version is None else version, VERSION),
-        ):
-            if not (is_number(value) and within.hold(value)):
-                raise SpecError(
-                    f"the {what} must be {within.wanted}. Received: {value}"
-                )
-        if not name or not name.isprintable():
-            raise SpecError(f"a model's name must be printable. Received: {name!r}")
-        self.url = url
-        self.name = name
-        self._transport = _connect(url)(url, name, version, max_answer_bytes)
-        self._timeout_s = timeout_s
-        self._retries = retries
-
-    def __enter__(self) -> RemoteModel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._transport.close()
-
-    @functools.cached_property
-    def signatures(self) -> dict[str, Signature]:
-        """The functions that the model serves, by name; asked for once.
-
-        Raises:
-            ServerError: There is no answer, or no such model.
-        """
-        return self._call(self._transport.signatures)
+class RemoteModel(Connection):
+    """A model of this package on a server; see `Connection`."""
 
     @functools.cached_property
     def symbols(self) -> dict[str, int]:
@@ -219,48 +77,13 @@ class RemoteModel:
             and (a > 0).all()
             for a in answer.values()
         )
-        self._require(all(valid), "a number above 0 for each limit")
+        self.require(all(valid), "a number above 0 for each limit")
         return {name: value.item() for name, (value,) in answer.items()}
 
     @property
     def recognizes(self) -> bool:
         """True for models that take audio and say which words were spoken."""
         return _TRANSCRIBE in self.signatures
-
-    def predict(
-        self,
-        signature_name: str,
-        inputs: Inputs,
-        outputs: Sequence[str] = (),
-    ) -> dict[str, np.ndarray]:
-        """Calls a signature.
-
-        Args:
-            signature_name: One of `signatures`.
-            inputs: Name -> batch. What is padded comes with its lengths.
-            outputs: Those wanted; none means all.
-
-        Returns:
-            Name -> array; strings are `str`, in arrays of objects.
-
-        Raises:
-            SpecError: The inputs are not those of the signature, or differ in rows.
-            ServerError: There is no such signature or output, no answer, or none that
-                can be read, or the model refuses the inputs.
-        """
-        signature = self._signature(signature_name)
-        rows = _count_rows(signature, inputs)
-        wanted = tuple(outputs) or tuple(signature.outputs)
-        missing = [name for name in wanted if name not in signature.outputs]
-        if missing:
-            raise ServerError(
-                f"{self._full_name}: {signature_name} has no output {missing[0]}"
-            )
-        predict = functools.partial(self._transport.predict, signature, inputs, wanted)
-        answer = self._call(predict)
-        for name, array in answer.items():
-            self._require(array.shape[:1] == (rows,), f"{name} for each of {rows} rows")
-        return answer
 
     def transcribe(self, contents: Sequence[bytes]) -> list[Word] | list[Text]:
         """Recognises what is said in wav files, in one request.
@@ -275,16 +98,16 @@ class RemoteModel:
         Raises:
             ServerError: See `predict`.
         """
-        if "transcript" in self._signature(_TRANSCRIBE).outputs:
+        if "transcript" in self.signature(_TRANSCRIBE).outputs:
             return self._transcribe_texts(contents)
         wanted = ("label", "labels", "scores", "error")
         answer = self._predict_known(_TRANSCRIBE, {"audio_bytes": contents}, wanted)
         label, labels, scores, errors = (answer[name] for name in wanted)
-        self._require(labels.shape == scores.shape, "as many scores as labels")
+        self.require(labels.shape == scores.shape, "as many scores as labels")
         known = (label[:, np.newaxis] == labels).any(1)
         known |= (label == _UNKNOWN) | (errors != "")
-        self._require(known.all(), "a known label")
-        self._require(np.isfinite(scores).all(), "finite scores")
+        self.require(known.all(), "a known label")
+        self.require(np.isfinite(scores).all(), "finite scores")
         return [
             Word(each, dict(zip(names, values.tolist(), strict=True)), error)
             for each, names, values, error in zip(
@@ -297,7 +120,7 @@ class RemoteModel:
         answer = self._predict_known(_TRANSCRIBE, {"audio_bytes": contents}, wanted)
         confidences = answer["confidence"]
         valid = (confidences >= 0) & (confidences <= _ABOUT_1)
-        self._require(valid.all(), "a confidence from 0 to 1")
+        self.require(valid.all(), "a confidence from 0 to 1")
         rows = zip(*(answer[name].tolist() for name in wanted), strict=True)
         return [Text(*row) for row in rows]
 
@@ -314,8 +137,8 @@ class RemoteModel:
         Raises:
             ServerError: See `predict`; or the model needs to hear the whole.
         """
-        if _PAST not in self._signature(_STREAM).inputs:
-            raise ServerError(f"{self._full_name} recognises no speech in chunks")
+        if _PAST not in self.signature(_STREAM).inputs:
+            raise ServerError(f"{self.full_name} recognises no speech in chunks")
         past = np.zeros((1, 1), np.float32)
         ended = [(np.zeros(0, np.float32), True)]
         for samples, is_last in itertools.chain(((c, False) for c in chunks), ended):
@@ -350,9 +173,9 @@ class RemoteModel:
         for text in texts:
             front_end.encode(text)  # A graph leaves out what it does not know.
         name = _PHONEMES if _PHONEMES in self.signatures else _SYNTHESIZE
-        signature = self._signature(name)
+        signature = self.signature(name)
         known = [c for c in CONDITIONS if c.name in signature.inputs]
-        values = complete_conditions(self._full_name, known, conditions)
+        values = complete_conditions(self.full_name, known, conditions)
         inputs: dict[str, Any] = {
             key: np.full(len(texts), value, np.float32) for key, value in values.items()
         }
@@ -366,14 +189,14 @@ class RemoteModel:
         answer |= self._predict_known(name, inputs, known)
         lengths, rates_hz = answer["waveform_length"], answer["sample_rate_hz"]
         samples = answer["waveform"].shape[1]
-        self._require(
+        self.require(
             ((lengths >= 0) & (lengths <= samples)).all(), f"a length up to {samples}"
         )
-        self._require(
+        self.require(
             ((rates_hz > 0) & (rates_hz <= _MAX_RATE_HZ)).all(),
             f"a rate up to {_MAX_RATE_HZ} Hz",
         )
-        self._require(np.isfinite(answer["waveform"]).all(), "finite samples")
+        self.require(np.isfinite(answer["waveform"]).all(), "finite samples")
         rows = zip(*(answer[key] for key in wanted), strict=True)
         return [
             Speech(waveform[:length], int(rate_hz), bool(stopped))
@@ -388,15 +211,8 @@ class RemoteModel:
         for name, array in answer.items():
             kinds, axes = _FORMS[name]
             valid = array.dtype.kind in kinds and array.ndim == axes
-            self._require(valid, f"{name} of another type or shape")
+            self.require(valid, f"{name} of another type or shape")
         return answer
-
-    def _require(self, valid: bool, wanted: str) -> None:
-        if not valid:
-            raise ServerError(
-                f"{self._full_name} sent an answer that makes no sense: it should have "
-                f"{wanted}; check what is served there"
-            )
 
     def _encode_phonemes(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Returns the symbols of texts, by the model's table, and their numbers."""
@@ -407,7 +223,7 @@ class RemoteModel:
             for name in names:
                 if name not in self.symbols:
                     raise ServerError(
-                        f"{self._full_name} has no symbol {name!r}, which the text "
+                        f"{self.full_name} has no symbol {name!r}, which the text "
                         f"{text!r} needs: say it in other words, or export the model "
                         "anew by the client's version of tfspeech"
                     )
@@ -417,65 +233,6 @@ class RemoteModel:
             "symbols": ragged.to_tensor().numpy(),
             "symbols_length": ragged.row_lengths().numpy(),
         }
-
-    @property
-    def _full_name(self) -> str:
-        """Name and address, for errors."""
-        return f"{self.name} at {self.url}"
-
-    def _signature(self, name: str) -> Signature:
-        if name not in self.signatures:
-            raise ServerError(
-                f"{self._full_name} has no signature {name}; it has "
-                f"{', '.join(sorted(self.signatures))}"
-            )
-        return self.signatures[name]
-
-    def _call(self, send: Callable[[float], Answer]) -> Answer:
-        """Sends a request, again while the server is unavailable."""
-        deadline = time.monotonic() + self._timeout_s
-        left, wait_s = self._retries, _FIRST_WAIT_S
-        while True:
-            try:
-                return send(max(deadline - time.monotonic(), _SHORTEST_S))
-            except StatusError as error:
-                pause_s = wait_s * random.uniform(0.8, 1.2)  # noqa: S311 -- No secret.
-                too_late = time.monotonic() + pause_s >= deadline
-                if error.code != UNAVAILABLE or too_late or not left:
-                    raise self._explained(error) from error
-            time.sleep(pause_s)
-            left, wait_s = left - 1, wait_s * 2
-
-    def _explained(self, error: StatusError) -> ServerError:
-        """Adds to an error what was asked for and what helps."""
-        reason = _reason(error.message)
-        if error.code == UNAVAILABLE:
-            return ServerError(
-                f"no server is available at {self.url} ({reason}): start it or check "
-                "the URL; by default REST is at port 8501 and gRPC at 8500"
-            )
-        if error.code == DEADLINE_EXCEEDED:
-            return ServerError(
-                f"{self.url} did not answer within {self._timeout_s:g} s: allow it "
-                "more time, or send less at once"
-            )
-        if error.code == NOT_FOUND:
-            return ServerError(
-                f"{self.url} does not serve {self.name} ({reason}): check the name and "
-                "the version, and what the server was given to load"
-            )
-        return ServerError(f"{self._full_name}: {reason} ({error.code})")
-
-
-def _count_rows(signature: Signature, inputs: Inputs) -> int:
-    """Returns the rows of a batch, which is as the signature wants it."""
-    wanted, given = ", ".join(sorted(signature.inputs)), ", ".join(sorted(inputs))
-    if wanted != given:
-        raise SpecError(f"{signature.name} takes {wanted}. Received: {given}")
-    rows = {key: len(value) for key, value in inputs.items()}
-    if len(set(rows.values())) > 1:
-        raise SpecError(f"all inputs must have as many rows. Received: {rows}")
-    return next(iter(rows.values()), 0)
 
 
 def wav_contents(path: Path) -> bytes:
@@ -493,31 +250,3 @@ def wav_contents(path: Path) -> bytes:
     if contents.startswith(b"RIFF"):
         return contents
     return encode_wav(*read_audio(path))
-
-
-def _connect(url: str) -> Callable[[str, str, int | None, int], Transport]:
-    """Returns the transport of a URL's protocol."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        plain = url.isascii() and url.isprintable() and " " not in url
-        if plain and parts.hostname and not set(url) & set("?#@\\"):
-            parts.hostname.encode("idna")
-            if parts.scheme in ("http", "https") and parts.port != 0:
-                return RestTransport
-            if parts.scheme == "grpc" and parts.port and parts.path in ("", "/"):
-                return GrpcTransport
-    except ValueError:
-        pass  # The port is no number, or the host no name.
-    raise SpecError(
-        f"the URL must be like http://host:8501 or grpc://host:8500. Received: {url!r}"
-    )
-
-
-def _reason(message: str) -> str:
-    """The reason in a server's message, without its position in the graph."""
-    line, _, _ = message.partition("\n")
-    failed = line.removeprefix(_FAILED)
-    if failed == line:
-        return line
-    parts = failed.removesuffix("]").split("] [")
-    return " ".join(itertools.takewhile(lambda part: not _CONDITION.match(part), parts))

@@ -250,11 +250,34 @@ class Aligner:
             The utterance and the intervals of its `WORDS` and `PHONES`, from the
             shortest utterance to the longest.
         """
+        for row, path in self._paths(rows, models):
+            yield row, self._tiers(row, path // self.config.phoneme_states)
+
+    def states(
+        self, rows: Sequence[int], models: Models
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Finds the state of every frame of utterances.
+
+        Args:
+            rows: The utterances; each must fit its text.
+            models: After training.
+
+        Yields:
+            The utterance and the states, int32 [frames]: those of unit u of `UNITS` are
+            `phoneme_states` x u and the ones that follow.
+        """
+        count = self.config.phoneme_states
+        for row, path in self._paths(rows, models):
+            yield row, self._units[row][path // count] * count + path % count
+
+    def _paths(
+        self, rows: Sequence[int], models: Models
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Yields utterances with the positions of their frames, int32 [frames]."""
         for chosen, batch in self._batches(rows):
             paths = self._decode(models, batch).numpy()
             for row, path in zip(chosen, paths, strict=True):
-                units = path[: self._frames(row)] // self.config.phoneme_states
-                yield row, self._tiers(row, units)
+                yield row, path[: self._frames(row)]
 
     def _frames(self, row: int) -> int:
         return 1 + int(self._store.lengths[row]) // self._features.hop_length

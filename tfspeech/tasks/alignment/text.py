@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,12 @@ class PronouncedText(NamedTuple):
     @property
     def units(self) -> np.ndarray:
         """Their numbers in `UNITS`, int32 [units]."""
-        return np.array([_UNIT[base(name)] for name in self.names], np.int32)
+        return unit_numbers(self.names)
+
+
+def unit_numbers(names: Iterable[str]) -> np.ndarray:
+    """Returns the numbers in `UNITS` of phonemes and `PAUSE`, int32 [units]."""
+    return np.array([_UNIT[base(name)] for name in names], np.int32)
 
 
 def pronounce(text: str) -> PronouncedText:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -12,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from models.beam_search import BeamSearch
-from models.config import FINITE, NOT_NEGATIVE, Options, between, option
-from models.ctc import Symbols, read_best_path
+from models.config import FINITE, NOT_NEGATIVE, SHARE, Options, between, option
+from models.ctc import Symbols
 from tfspeech.config import from_json
 from tfspeech.errors import SpecError, TextError
 from tfspeech.files import parse_json, write_text
@@ -30,12 +31,19 @@ from tfspeech.text.ngram import (
     write_arpa,
 )
 
+Grid = Mapping[str, Sequence[float]]
+"""Variables of a search, by name -> the values that are tried."""
+
 ARPA_FILE, LEXICON_FILE, SETTINGS_FILE = "ngram.arpa", "lexicon.txt", "settings.json"
 WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3)
 BONUSES = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+GRID: Grid = {"weight": WEIGHTS, "bonus": BONUSES}
 
 Logits = Sequence[tuple[tf.Tensor, tf.Tensor, np.ndarray]]
 """Batches of logits [batch, frames, classes], lengths and rows [batch]."""
+
+Reader = Callable[[tf.Tensor, tf.Tensor], Symbols]
+"""Logits [batch, frames, classes] and their lengths to what they read as."""
 
 
 class Recognition(Protocol):
@@ -43,9 +51,17 @@ class Recognition(Protocol):
 
     Attributes:
         transcriber: Of its symbols.
+        grid: What a language model is tried with.
     """
 
     transcriber: Transcriber
+    grid: Grid
+
+    def plain_reader(self) -> Reader:
+        """Returns what reads texts without a language model."""
+
+    def search(self, language_model: LanguageModel) -> tf.Module:
+        """Returns what reads texts with a language model, with `grid` as variables."""
 
     def logits(self, batches: tf.data.Dataset) -> Logits:
         """Scores batches of `SpeechData.evaluation_set`."""
@@ -71,6 +87,9 @@ class SearchConfig(Options):
     )
     weight: float = option(0.5, "of the language model", NOT_NEGATIVE)
     bonus: float = option(0.0, "for every symbol, in nats", FINITE)
+    prior_scale: float = option(
+        1.0, "how much the priors of states count in a hybrid", SHARE
+    )
 
 
 class LanguageModel(NamedTuple):
@@ -175,7 +194,8 @@ def fit_language_model(
 
     Returns:
         The model; and `sentences`, `ngrams` and `order` of it, its `perplexity` per
-        symbol on the validation split, the error rates there, `greedy`, those of every
+        symbol on the validation split, the error rates there without it, `greedy`, and
+        those of every
         setting, `measured`, and the `best` of them; `lexicon`, words of it, and
         `lexicon_left_out`, words that the recogniser could not write.
 
@@ -193,14 +213,14 @@ def fit_language_model(
     )
     words, left_out = read_lexicon(lexicon, transcriber) if lexicon else ((), 0)
     made = LanguageModel(model, words, search)
-    beam_search = made.search(transcriber)
+    searching = task.search(made)
     validation = data.corpus.indices("validation")
     references = data.references(validation)[0]
     batches = task.logits(data.evaluation_set(validation))
-    greedy = rates_of(read_best_path, batches, references, transcriber)
-    measured = tune(beam_search, batches, references, transcriber)
+    greedy = rates_of(_traced(task.plain_reader()), batches, references, transcriber)
+    measured = tune(searching, task.grid, batches, references, transcriber)
     best = measured[0]
-    search = dataclasses.replace(search, weight=best["weight"], bonus=best["bonus"])
+    search = dataclasses.replace(search, **{name: best[name] for name in task.grid})
     said = [transcriber.split(each) for each in references]
     return made._replace(config=search), {
         "sentences": len(sentences),
@@ -248,39 +268,46 @@ def perplexity(ngram: NGram, sentences: Sequence[Sequence[str]]) -> float:
 
 
 def tune(
-    search: BeamSearch,
+    search: tf.Module,
+    grid: Grid,
     batches: Logits,
     references: Sequence[str],
     transcriber: Transcriber,
 ) -> list[dict[str, float]]:
-    """Measures every weight of the language model with every bonus.
+    """Measures every setting of a search.
 
     Args:
-        search: Whose `weight` and `bonus` are set to the best.
+        search: Whose variables are set to the best.
+        grid: The values that are tried, each with all others.
         batches: Of the validation split.
         references: What is said in it, in the order of the rows.
         transcriber: Of the symbols.
 
     Returns:
-        `weight`, `bonus`, `wer` and `cer` of each, the one of the fewest wrong words
-        first.
+        The values, `wer` and `cer` of each, the one of the fewest wrong words first.
     """
-    read = tf.function(search, autograph=False, reduce_retracing=True)
+
+    def assign(values: Sequence[float]) -> None:
+        for name, value in zip(grid, values, strict=True):
+            getattr(search, name).assign(value)
+
+    read = _traced(search)
     measured = []
-    for weight in WEIGHTS:
-        for bonus in BONUSES:
-            search.weight.assign(weight)
-            search.bonus.assign(bonus)
-            rates = rates_of(read, batches, references, transcriber)
-            measured.append({"weight": weight, "bonus": bonus, **rates})
+    for values in itertools.product(*grid.values()):
+        assign(values)
+        rates = rates_of(read, batches, references, transcriber)
+        measured.append({**dict(zip(grid, values, strict=True)), **rates})
     measured.sort(key=lambda each: (each["wer"], each["cer"], each["weight"]))
-    search.weight.assign(measured[0]["weight"])
-    search.bonus.assign(measured[0]["bonus"])
+    assign([measured[0][name] for name in grid])
     return measured
 
 
+def _traced(read: Reader) -> Reader:
+    return tf.function(read, autograph=False, reduce_retracing=True)
+
+
 def rates_of(
-    read: Callable[[tf.Tensor, tf.Tensor], Symbols],
+    read: Reader,
     batches: Logits,
     references: Sequence[str],
     transcriber: Transcriber,

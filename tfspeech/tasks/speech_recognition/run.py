@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 
@@ -13,7 +14,10 @@ from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.data.config import DataConfig
 from tfspeech.errors import SpecError
+from tfspeech.tasks.alignment.states import NUM_STATES
 from tfspeech.tasks.speech_recognition.data import SpeechData, SpeechDataConfig
+from tfspeech.tasks.speech_recognition.hybrid import HybridRecognition, HybridTraining
+from tfspeech.tasks.speech_recognition.hybrid_data import HybridData
 from tfspeech.tasks.speech_recognition.plots import plot_errors
 from tfspeech.tasks.speech_recognition.scores import describe_scores
 from tfspeech.tasks.speech_recognition.task import SpeechRecognition
@@ -59,6 +63,7 @@ class SpeechRecognitionRun(RunConfig):
     features: FeatureConfig = field(default_factory=_features)
     augment: AugmentConfig = field(default_factory=_augment)
     symbol_names: tuple[str, ...] = ()
+    data_of: ClassVar[type[SpeechData]] = SpeechData
 
     def __post_init__(self) -> None:
         self.features.require(
@@ -90,7 +95,7 @@ class SpeechRecognitionRun(RunConfig):
         self, data: DataConfig | None = None, split: str | None = None
     ) -> SpeechData:
         """Reads and checks a corpus, for a trained model one of symbols it knows."""
-        return SpeechData(
+        return self.data_of(
             data or self.data,
             self.features,
             self.transcripts,
@@ -126,3 +131,55 @@ class SpeechRecognitionRun(RunConfig):
     ) -> SpeechTraining:
         """Prepares the augmented batches and the validation set."""
         return SpeechTraining(task, data, self.augment, self.training)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HybridRecognitionRun(SpeechRecognitionRun):
+    """The run of a recogniser that reads the states of phonemes.
+
+    Raises:
+        SpecError: As of `SpeechRecognitionRun`, or the symbols are no words.
+    """
+
+    describe = staticmethod(functools.partial(describe_scores, target="frame"))
+    panels = (
+        ("Loss", "cross-entropy (nats per frame)", ("loss",)),
+        *SpeechRecognitionRun.panels[1:],
+    )
+    data_of: ClassVar[type[SpeechData]] = HybridData
+    transcripts: TranscriptConfig = field(
+        default_factory=lambda: TranscriptConfig("plain_words")
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.transcripts.symbols == "characters":
+            raise SpecError(
+                "a hybrid recogniser writes words that it can pronounce: --symbols "
+                "plain_words or words"
+            )
+
+    def of_teacher(self) -> dict[str, Any]:
+        """Returns the settings a teacher must share: frames and features."""
+        return {
+            name: value
+            for name, value in super().of_teacher().items()
+            if name != "symbols"
+        } | {"states": NUM_STATES}
+
+    def build(self, model: type[keras.Model]) -> HybridRecognition:
+        """Builds the untrained model with its task."""
+        built = model(
+            self.architecture,
+            self.features.feature_dim,
+            NUM_STATES,
+            dtype=self.training.precision,
+        )
+        transcriber = Transcriber(self.transcripts, self.symbol_names)
+        return HybridRecognition(built, self.features, transcriber)
+
+    def read_training(
+        self, task: HybridRecognition, data: HybridData
+    ) -> HybridTraining:
+        """Prepares the augmented batches with their labels, and the validation set."""
+        return HybridTraining(task, data, self.augment, self.training)

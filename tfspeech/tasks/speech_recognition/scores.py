@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,6 @@ def transcript_scores(
     for name, (errors, totals) in rates.items():
         found[name] = _rate(errors, totals)
         found[f"{name}_interval"] = rate_interval(errors, totals)
-    owners = np.asarray(speakers)
     return {
         **found,
         "utterance_error": float(wrong.mean()),
@@ -79,18 +78,7 @@ def transcript_scores(
         "utterances": len(said),
         "words": int(words.sum()),
         **kinds,
-        "per_speaker": {
-            str(name): {
-                **{
-                    n: _rate(e[owners == name], t[owners == name])
-                    for n, (e, t) in rates.items()
-                },
-                "utterance_error": float(wrong[owners == name].mean()),
-                "utterances": int((owners == name).sum()),
-            }
-            for name in np.unique(owners)
-            if name
-        },
+        "per_speaker": _by_speaker(rates, wrong, np.asarray(speakers)),
         "confusions": [
             [*pair, count] for pair, count in pairs.most_common(_MOST_CONFUSIONS)
         ],
@@ -103,6 +91,32 @@ def transcript_scores(
             for i in np.flatnonzero(wrong)
         ],
     }
+
+
+def _by_speaker(
+    rates: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    wrong: np.ndarray,
+    speakers: np.ndarray,
+) -> dict[str, dict[str, Any]]:
+    """Figures of every speaker who has a name.
+
+    Args:
+        rates: Name -> errors and what they are counted of, [utterances] each.
+        wrong: Whether an utterance has an error, [utterances].
+        speakers: Names, [utterances].
+    """
+    found = {}
+    for name in np.unique(speakers[speakers != ""]):
+        own = speakers == name
+        found[str(name)] = {
+            **{
+                n: _rate(errors[own], totals[own])
+                for n, (errors, totals) in rates.items()
+            },
+            "utterance_error": float(wrong[own].mean()),
+            "utterances": int(own.sum()),
+        }
+    return found
 
 
 def _distances(said: Sequence[Any], heard: Sequence[Any]) -> np.ndarray:
@@ -160,9 +174,14 @@ def align(said: str, recognised: str) -> tuple[str, str]:
     return first.rstrip(), second.rstrip()
 
 
-def describe_scores(scores: dict[str, Any]) -> str:
-    """The scores as text: rates, speakers, frequent errors, transcripts with errors."""
-    lines = [f"loss                {scores['loss']:.4f} nats per symbol"]
+def describe_scores(scores: dict[str, Any], target: str = "symbol") -> str:
+    """The scores as text: rates, speakers, frequent errors, transcripts with errors.
+
+    Args:
+        scores: Of `SpeechRecognition.evaluate`.
+        target: What the loss is a mean over.
+    """
+    lines = [f"loss                {scores['loss']:.4f} nats per {target}"]
     for name, text, of in (
         ("wer", "word error rate", f"{scores['words']} words"),
         ("cer", "character errors", "the characters"),

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.ctc import Symbols, log_probabilities
+from models.ctc import Symbols
 from tfspeech.tasks.audio_server import AudioServer
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.speech_recognition.streaming import Streaming
@@ -23,7 +23,8 @@ class TranscriptionServer(AudioServer):
         model: Whose weights go with it.
         score: (waveforms, lengths) -> logits and their lengths, of
             `SpeechRecognition`.
-        read: (logits, lengths) -> symbols.
+        decode: (logits, lengths) -> symbols and confidences, likewise.
+        reader: What `decode` reads with; its variables, if any, go with it.
         streaming: Of a causal model, which then has the signature `stream`.
         transcriber: Of the model's symbols.
         sample_rate_hz: Of the waveforms.
@@ -34,7 +35,8 @@ class TranscriptionServer(AudioServer):
         self,
         model: keras.Model,
         score: Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
-        read: Callable[[tf.Tensor, tf.Tensor], Symbols],
+        decode: Callable[[tf.Tensor, tf.Tensor], tuple[Symbols, tf.Tensor]],
+        reader: Callable[[tf.Tensor, tf.Tensor], Symbols],
         streaming: Streaming | None,
         transcriber: Transcriber,
         sample_rate_hz: int,
@@ -43,7 +45,8 @@ class TranscriptionServer(AudioServer):
         super().__init__(model, sample_rate_hz, limits, "transcription_server")
         self._score = score
         self._streaming = streaming
-        self._read = read  # Its variables, if any, are tracked with it.
+        self._decode = decode
+        self._reader = reader
         self._names = transcriber.symbols
         self._separator = transcriber.separator
         self._symbols = tf.constant(transcriber.symbols)
@@ -130,13 +133,11 @@ class TranscriptionServer(AudioServer):
             valid: bool [batch]; the other rows have the transcript "" and confidence 0.
 
         Returns:
-            `transcript` string [batch]; and `confidence` float32 [batch], its
-            probability.
+            `transcript` string [batch]; and `confidence` float32 [batch], see `decode`.
         """
         logits, frames = self._score(waveform, lengths)
-        numbers = self._read(logits, frames).numbers
-        confidence = tf.exp(log_probabilities(logits, frames, numbers))
-        written = tf.ragged.map_flat_values(tf.gather, self._symbols, numbers)
+        read, confidence = self._decode(logits, frames)
+        written = tf.ragged.map_flat_values(tf.gather, self._symbols, read.numbers)
         texts = tf.strings.reduce_join(written, axis=1, separator=self._separator)
         texts = tf.strings.strip(tf.strings.regex_replace(texts, " +", " "))
         return {

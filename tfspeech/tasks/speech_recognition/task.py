@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from models.beam_search import BeamSearch
 from models.ctc import Symbols, ctc_losses, log_probabilities, read_best_path
 from tfspeech.audio.blocks import Piece, cut_at_pauses
 from tfspeech.audio.features import FeatureConfig, extract_features
@@ -22,67 +23,24 @@ from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.reliability import reliability
 from tfspeech.tasks.soft_targets import soft_divergence
 from tfspeech.tasks.speech_recognition.data import SpeechData, symbol_counts
-from tfspeech.tasks.speech_recognition.language_model import read_language_model
+from tfspeech.tasks.speech_recognition.language_model import (
+    GRID,
+    LanguageModel,
+    Reader,
+    read_language_model,
+)
 from tfspeech.tasks.speech_recognition.lite import LiteTranscriber
 from tfspeech.tasks.speech_recognition.scores import transcript_scores
 from tfspeech.tasks.speech_recognition.server import TranscriptionServer
 from tfspeech.tasks.speech_recognition.streaming import Streaming
+from tfspeech.tasks.speech_recognition.text import Segment, Text, TimedWord
 from tfspeech.tasks.speech_recognition.transcripts import Transcriber
 from tfspeech.tasks.task import ModelTask
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.step import Losses
 
-Reader = Callable[[tf.Tensor, tf.Tensor], Symbols]
-"""Logits [batch, frames, classes] and their lengths to what they read as."""
-
 SEGMENT_S = 12.0
 """The longest stretch of audio that a model transcribes at once."""
-
-
-class TimedWord(NamedTuple):
-    """A word with the time in which a model wrote it.
-
-    Attributes:
-        word: As it was written.
-        start_s: Where its first symbol begins, in seconds.
-        end_s: Where its last symbol ends.
-    """
-
-    word: str
-    start_s: float
-    end_s: float
-
-
-class Segment(NamedTuple):
-    """Text of a stretch of audio.
-
-    Attributes:
-        start_s: Where it begins, in seconds.
-        end_s: Where it ends.
-        text: Its words, separated by spaces.
-        confidence: The probability of exactly this text, in [0, 1].
-        words: Each with its time.
-    """
-
-    start_s: float
-    end_s: float
-    text: str
-    confidence: float
-    words: tuple[TimedWord, ...]
-
-
-class Text(NamedTuple):
-    """Text of a recording.
-
-    Attributes:
-        text: Its words, separated by spaces.
-        confidence: The probability of exactly this text, in [0, 1].
-        segments: The stretches in which something was said.
-    """
-
-    text: str
-    confidence: float
-    segments: tuple[Segment, ...]
 
 
 class SpeechRecognition(ModelTask):
@@ -92,6 +50,10 @@ class SpeechRecognition(ModelTask):
         model: Features to `logits` and `logit_lengths`.
         features: What the model was built for.
         transcriber: Of the symbols that the model's classes are, but for the blank.
+
+    Attributes:
+        grid: What a language model is tried with.
+        term: The name of the loss.
     """
 
     monitor = Monitor("wer", higher_is_better=False)
@@ -100,6 +62,8 @@ class SpeechRecognition(ModelTask):
     takes_stream = True
     takes_language_model = True
     limits = RecognitionLimits()
+    grid = GRID
+    term = "ctc"
 
     def __init__(
         self, model: keras.Model, features: FeatureConfig, transcriber: Transcriber
@@ -107,9 +71,21 @@ class SpeechRecognition(ModelTask):
         super().__init__(model)
         self.features = features
         self.transcriber = transcriber
-        self._set_reader(read_best_path)
+        self.set_reader(self.plain_reader())
 
-    def _set_reader(self, reader: Reader) -> None:
+    def plain_reader(self) -> Reader:
+        """Returns what reads texts without a language model."""
+        return read_best_path
+
+    def search(self, language_model: LanguageModel) -> BeamSearch:
+        """Returns what reads texts with a language model.
+
+        Raises:
+            TextError: It is not for the symbols, or too large.
+        """
+        return language_model.search(self.transcriber)
+
+    def set_reader(self, reader: Reader) -> None:
         """Has texts read from logits by a function, and traces what depends on it."""
         self._reader = reader
         # AutoGraph would take seconds to read the sources.
@@ -132,23 +108,43 @@ class SpeechRecognition(ModelTask):
             TextError: The language model is damaged, or not for the symbols.
             OSError: It cannot be read.
         """
-        self._set_reader(read_language_model(folder).search(self.transcriber))
+        self.set_reader(self.search(read_language_model(folder)))
 
     def losses_of(self, outputs: dict[str, tf.Tensor], batch: Batch) -> Losses:
-        """The CTC loss in nats per symbol, and how many utterances have none.
+        """The loss in nats per target, and the share of the targets that have none.
 
         An utterance that augmentation has made shorter than its symbols need has a loss
         of 0; `unaligned` is their share, and has no weight.
         """
-        counts = symbol_counts(batch["targets"])
-        losses, fits = ctc_losses(
-            *(outputs["logits"], outputs["logit_lengths"], batch["targets"], counts)
-        )
-        symbols = tf.cast(counts, tf.float32)
-        total = tf.reduce_sum(symbols)
-        unaligned = tf.reduce_sum(tf.where(fits, 0.0, symbols))
-        terms = {"ctc": tf.reduce_sum(losses) / total, "unaligned": unaligned / total}
+        losses, fits = self.row_losses(outputs, batch["targets"])
+        counts = tf.cast(self.counts(batch["targets"]), tf.float32)
+        total = tf.reduce_sum(counts)
+        unaligned = tf.reduce_sum(tf.where(fits, 0.0, counts))
+        terms = {
+            self.term: tf.reduce_sum(losses) / total,
+            "unaligned": unaligned / total,
+        }
         return Losses(terms, {"unaligned": 0.0}, outputs=outputs)
+
+    def row_losses(
+        self, outputs: dict[str, tf.Tensor], targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The loss of each utterance.
+
+        Args:
+            outputs: Of the model.
+            targets: Of `SpeechData.targets`.
+
+        Returns:
+            In nats, float32 [batch], 0 where it has none; and where it has one, bool
+            [batch].
+        """
+        logits, lengths = outputs["logits"], outputs["logit_lengths"]
+        return ctc_losses(logits, lengths, targets, self.counts(targets))
+
+    def counts(self, targets: tf.Tensor) -> tf.Tensor:
+        """The targets of each utterance, int32 [batch]: its symbols."""
+        return symbol_counts(targets)
 
     def distillation(
         self,
@@ -163,8 +159,19 @@ class SpeechRecognition(ModelTask):
         return tf.reduce_sum(tf.where(valid, frames, 0.0)) / self.weight(batch)
 
     def weight(self, batch: Batch) -> tf.Tensor:
-        """The symbols of a batch, a float32 scalar."""
-        return tf.cast(tf.reduce_sum(symbol_counts(batch["targets"])), tf.float32)
+        """The targets of a batch, a float32 scalar."""
+        return tf.cast(tf.reduce_sum(self.counts(batch["targets"])), tf.float32)
+
+    def decode(
+        self, logits: tf.Tensor, lengths: tf.Tensor
+    ) -> tuple[Symbols, tf.Tensor]:
+        """Reads texts from what `score` returns.
+
+        Returns:
+            Their symbols, and their confidences: their probabilities, float32 [batch].
+        """
+        read = self._reader(logits, lengths)
+        return read, tf.exp(log_probabilities(logits, lengths, read.numbers))
 
     def score(
         self, waveforms: tf.Tensor, lengths: tf.Tensor
@@ -236,8 +243,7 @@ class SpeechRecognition(ModelTask):
     ) -> tuple[Symbols, tf.Tensor, tf.Tensor]:
         """Returns the text of one waveform, its probability, and a number of frames."""
         logits, frames = self.score(waveform, tf.shape(waveform)[1:])
-        read = self._reader(logits, frames)
-        return read, tf.exp(log_probabilities(logits, frames, read.numbers)), frames
+        return *self.decode(logits, frames), frames
 
     def _words(
         self, read: Symbols, start_s: float, frame_s: float
@@ -319,7 +325,7 @@ class SpeechRecognition(ModelTask):
 
         Returns:
             What `transcript_scores` and `reliability` return; `loss` in nats per
-            symbol; and `unaligned`, how many utterances have none, because their text
+            target; and `unaligned`, how many utterances have none, because their text
             needs more frames than there are.
         """
         transcripts = [""] * len(references)
@@ -347,15 +353,14 @@ class SpeechRecognition(ModelTask):
     def _measure_batch(
         self, features: tf.Tensor, lengths: tf.Tensor, targets: tf.Tensor
     ) -> tuple[tf.RaggedTensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns texts and confidences; sums of losses and their symbols, misfits."""
+        """Returns texts and confidences; sums of losses and their targets, misfits."""
         outputs = self.model({"features": features, "lengths": lengths}, training=False)
-        logits, frames = outputs["logits"], outputs["logit_lengths"]
-        counts = symbol_counts(targets)
-        losses, fits = ctc_losses(logits, frames, targets, counts)
-        numbers = self._reader(logits, frames).numbers
+        counts = self.counts(targets)
+        losses, fits = self.row_losses(outputs, targets)
+        read, confidences = self.decode(outputs["logits"], outputs["logit_lengths"])
         return (
-            numbers,
-            tf.exp(log_probabilities(logits, frames, numbers)),
+            read.numbers,
+            confidences,
             tf.reduce_sum(losses),
             tf.reduce_sum(tf.where(fits, counts, 0)),
             tf.reduce_sum(tf.cast(~fits, tf.int32)),
@@ -375,6 +380,7 @@ class SpeechRecognition(ModelTask):
         return TranscriptionServer(
             self.model,
             self.score,
+            self.decode,
             self._reader,
             self._streaming,
             self.transcriber,

@@ -15,6 +15,7 @@ PADDING = -1
 """Behind the symbols of a batch of transcripts."""
 
 _SPACE, _APOSTROPHE = " ", "'"
+_CHARACTERS = "characters"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +24,10 @@ class TranscriptConfig(Options):
 
     symbols: str = option(
         "words",
-        "what the model writes: the words of the training transcripts as they are, or "
-        "characters of words with numbers written out, for sentences",
-        choices=("words", "characters"),
+        "what the model writes: the words of the training transcripts as they are; "
+        "plain words, without marks and with numbers written out; or the characters of "
+        "those, for sentences",
+        choices=("words", "plain_words", "characters"),
     )
 
 
@@ -48,7 +50,7 @@ class Transcriber:
     @property
     def separator(self) -> str:
         """Separator of two symbols in a text."""
-        return _SPACE if self._config.symbols == "words" else ""
+        return "" if self._config.symbols == _CHARACTERS else _SPACE
 
     def write(self, text: str) -> str:
         """Returns a text as the model would write it; see `transcript`."""
@@ -87,8 +89,8 @@ class Transcriber:
 def transcript(config: TranscriptConfig, text: str) -> str:
     """Returns a text as a model of this configuration would write it.
 
-    In words it is the text as it is. In characters it is normalised, and of its marks
-    only apostrophes inside words are left.
+    In words it is the text as it is. In plain words and in characters it is normalised,
+    and of its marks only apostrophes inside words are left.
 
     Example:
         >>> transcript(TranscriptConfig("characters"), "Mr. Lee's 5 ducks - 'fine'!")
@@ -103,13 +105,13 @@ def transcript(config: TranscriptConfig, text: str) -> str:
 
 def split(config: TranscriptConfig, written: str) -> list[str]:
     """Returns the symbols of a transcript."""
-    return written.split() if config.symbols == "words" else list(written)
+    return list(written) if config.symbols == _CHARACTERS else written.split()
 
 
 def symbols_of(config: TranscriptConfig, transcripts: Iterable[str]) -> tuple[str, ...]:
     """Returns the symbols that transcripts need, sorted; English letters always."""
     found = {symbol for written in transcripts for symbol in split(config, written)}
-    if config.symbols == "characters":
+    if config.symbols == _CHARACTERS:
         # Models of other corpora then have the same classes, to start from.
         found |= {_SPACE, _APOSTROPHE, *string.ascii_lowercase}
     return tuple(sorted(found))
