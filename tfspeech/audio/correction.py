@@ -60,4 +60,4 @@ def correct_mels(
 def correction_reach(config: AcousticConfig) -> int:
     """Hops on each side of its own that a sample depends on, once corrected."""
     half = -(-(config.frame_length // 2) // config.hop_length)
-    return 2 * half
+    return 2 * half - 1
