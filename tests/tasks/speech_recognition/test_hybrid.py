@@ -175,6 +175,7 @@ def test_a_hybrid_writes_words(tones, command, tmp_path):
     assert "a hybrid recogniser writes words that it can pronounce" in errors[-1]
 
 
+@pytest.mark.slow
 def test_the_language_model_is_tuned_read_and_exported(
     small_hybrid, tmp_path, monkeypatch
 ):

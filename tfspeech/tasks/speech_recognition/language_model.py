@@ -194,7 +194,7 @@ def fit_language_model(
 
     Returns:
         The model; and `sentences`, `ngrams` and `order` of it, its `perplexity` per
-        symbol on the validation split, the error rates there without it, `greedy`, and
+        symbol that the recogniser knows on the validation split, the error rates there without it, `greedy`, and
         those of every
         setting, `measured`, and the `best` of them; `lexicon`, words of it, and
         `lexicon_left_out`, words that the recogniser could not write.
@@ -221,7 +221,8 @@ def fit_language_model(
     measured = tune(searching, task.grid, batches, references, transcriber)
     best = measured[0]
     search = dataclasses.replace(search, **{name: best[name] for name in task.grid})
-    said = [transcriber.split(each) for each in references]
+    known = set(transcriber.symbols)
+    said = [[s for s in transcriber.split(r) if s in known] for r in references]
     return made._replace(config=search), {
         "sentences": len(sentences),
         "ngrams": len(model.log_probs),
