@@ -194,10 +194,10 @@ def fit_language_model(
 
     Returns:
         The model; and `sentences`, `ngrams` and `order` of it, its `perplexity` per
-        symbol that the recogniser knows on the validation split, the error rates there without it, `greedy`, and
-        those of every
-        setting, `measured`, and the `best` of them; `lexicon`, words of it, and
-        `lexicon_left_out`, words that the recogniser could not write.
+        symbol that the recogniser knows on the validation split, the error rates there
+        without it, `greedy`, and those of every setting, `measured`, and the `best` of
+        them; `lexicon`, words of it, and `lexicon_left_out`, words that the recogniser
+        could not write.
 
     Raises:
         SpecError: The recogniser writes words, but there is a lexicon.
