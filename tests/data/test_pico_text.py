@@ -29,8 +29,8 @@ def test_values_out_of_range_are_refused(field):
         PicoText("one", **{field: 3.0})
 
 
-def test_a_quarter_of_the_company_is_by_pico():
-    spoken = company(["7", "left", "weiß"], 24, seed=0)
+def test_an_eighth_of_the_company_is_by_pico():
+    spoken = company(["7", "left", "weiß"], 48, seed=0)
     by_pico = [each for each in spoken if isinstance(each.audio, PicoText)]
     assert [each.text for each in by_pico] == ["7"] * 6 + ["left"] * 6
     assert {each.speaker for each in by_pico} == {f"pico-{name}" for name in VOICES}

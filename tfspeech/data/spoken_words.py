@@ -19,7 +19,7 @@ _VOICES = read_toml(__package__, "voices.toml")
 ACCENTS: list[str] = _VOICES["accents"]
 VARIANTS: dict[str, list[str]] = _VOICES["variants"]
 """The variants by the split of `spoken_digits` in which they speak."""
-PICO_SHARE = 0.25
+PICO_SHARE = 0.125
 """The share of Pico in `company`."""
 
 DIGITS = {str(digit): cardinal(str(digit)) for digit in range(10)}

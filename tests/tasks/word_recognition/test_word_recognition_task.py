@@ -44,17 +44,19 @@ def test_labels_are_the_words_of_the_training_split(config):
 
 
 def test_synthetic_voices_say_every_label_in_training_alone(config):
+    config = dataclasses.replace(config, synthetic_per_label=8)
     data = RecognitionData(config, FeatureConfig())
     plain = RecognitionData(
         dataclasses.replace(config, synthetic_per_label=0), FeatureConfig()
     )
     added = data.corpus.utterances[len(plain.corpus.utterances) :]
     assert data.corpus.utterances[: -len(added)] == plain.corpus.utterances
-    espeak = [(SpokenText, label) for label in ("high", "low", "middle") for _ in "ab"]
-    pico = [(PicoText, label) for label in ("high", "low", "middle")]
+    labels = ["high", "low", "middle"]
+    espeak = [(SpokenText, label) for label in labels for _ in range(7)]
+    pico = [(PicoText, label) for label in labels]
     assert [(type(u.audio), u.text) for u in added] == espeak + pico
     assert all(u.split == "train" for u in added)
-    spoken = data.store.batch(data.corpus.indices("train")[-9:])[1]
+    spoken = data.store.batch(data.corpus.indices("train")[-24:])[1]
     assert np.all(spoken > 0.1 * 8000)
 
 
