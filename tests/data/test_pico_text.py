@@ -35,5 +35,5 @@ def test_an_eighth_of_the_company_is_by_pico():
     assert [each.text for each in by_pico] == ["7"] * 6 + ["left"] * 6
     assert {each.speaker for each in by_pico} == {f"pico-{name}" for name in VOICES}
     texts = [each.text for each in spoken]
-    assert [texts.count(label) for label in ("7", "left", "weiß")] == [24] * 3
+    assert [texts.count(label) for label in ("7", "left", "weiß")] == [48] * 3
     assert {each.split for each in spoken} == {"train"}
