@@ -308,7 +308,9 @@ def _posteriors(
     valid = tf.sequence_mask(lengths, tf.shape(log_alpha)[0], tf.float32)
     valid = tf.transpose(valid)[:, :, tf.newaxis]
     log_loops = log_alpha[:-1] + trellis.transitions.self_loop + log_beta[1:]
-    loops = tf.exp(log_loops - log_total[:-1])
+    # A state that is not occupied has no self-loop; where densities are tiny, rounding
+    # errors would make it one, and without bound.
+    loops = tf.exp(tf.minimum(log_loops, log_joint[:-1]) - log_total[:-1])
     occupancy = valid * tf.exp(log_joint - log_total)
     return occupancy, tf.reduce_sum(valid[1:] * loops, axis=0)
 

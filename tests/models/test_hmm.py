@@ -253,3 +253,25 @@ def test_what_is_hardly_seen_stays_as_it_is():
 def test_too_few_frames_have_a_likelihood_of_nothing():
     _, scores = viterbi(random_hmm(), *batch((([0, 1, 0], [False] * 3, 5),)))
     assert float(scores[0]) < -1e8
+
+
+def test_frames_far_from_all_states_do_not_make_self_loops_of_rounding_errors():
+    """Digital silence and pure tones have cepstra of next to no variance."""
+    frames = 1500
+    hmm = models.Hmm(
+        tf.zeros([2, 1]),
+        tf.constant([[[0.0]], [[20.0]]]),
+        tf.fill([2, 1, 1], 0.01),
+        tf.fill([2], 0.6),
+        tf.constant(0.5),
+    )
+    features = np.random.default_rng(0).choice([-50.0, 50.0], size=(2, frames, 1))
+    chains = models.chain(
+        tf.constant([[0], [0]]), tf.constant([1, 1]), tf.zeros([2, 1], tf.bool), 2
+    )
+    found = models.baum_welch(
+        hmm, tf.constant(features, tf.float32), tf.constant([frames, 900]), chains
+    )
+    occupancy = tf.reduce_sum(found.occupancy, axis=1)
+    assert float(tf.reduce_sum(occupancy)) == pytest.approx(frames + 900)
+    assert np.all(found.self_loops <= occupancy)
