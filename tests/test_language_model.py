@@ -14,8 +14,10 @@ from tfspeech.tasks.speech_recognition.language_model import (
     BONUSES,
     WEIGHTS,
     SearchConfig,
+    perplexity,
     read_language_model,
 )
+from tfspeech.text.ngram import NGram
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +157,13 @@ def test_other_models_and_damaged_folders_are_one_line(
     code, _, errors = command(evaluate.main, small_transcriber, *asked)
     assert code == 2
     assert "lexicon.txt is no text in UTF-8" in errors[-1]
+
+
+def test_perplexity_is_of_the_symbols_that_the_model_has():
+    halves = {("a",): np.log(0.5), ("</s>",): np.log(0.125), ("<s>",): -9.0}
+    assert perplexity(NGram(1, halves, {}), [["a"], ["a", "b"]]) == pytest.approx(4.0)
+    all_of_them = NGram(1, halves | {("<unk>",): np.log(0.03125)}, {})
+    assert perplexity(all_of_them, [["b"]]) == pytest.approx(16.0)
 
 
 def test_a_lexicon_has_the_words_that_the_recogniser_can_write(tmp_path):

@@ -25,6 +25,7 @@ from tfspeech.tasks.speech_recognition.transcripts import Transcriber
 from tfspeech.text.ngram import (
     END,
     START,
+    UNKNOWN,
     NGram,
     read_arpa,
     train_ngram,
@@ -221,8 +222,7 @@ def fit_language_model(
     measured = tune(searching, task.grid, batches, references, transcriber)
     best = measured[0]
     search = dataclasses.replace(search, **{name: best[name] for name in task.grid})
-    known = set(transcriber.symbols)
-    said = [[s for s in transcriber.split(r) if s in known] for r in references]
+    said = [transcriber.split(each) for each in references]
     return made._replace(config=search), {
         "sentences": len(sentences),
         "ngrams": len(model.log_probs),
@@ -258,10 +258,15 @@ def _read_text(path: Path) -> str:
 
 
 def perplexity(ngram: NGram, sentences: Sequence[Sequence[str]]) -> float:
-    """Returns the perplexity per symbol of sentences, their ends included."""
+    """Returns the perplexity per symbol of sentences, their ends included.
+
+    Symbols that the model has no probability of are left out.
+    """
     total = count = 0
     for sentence in sentences:
-        marked = (START, *sentence, END)
+        has_all = (UNKNOWN,) in ngram.log_probs
+        known = [s for s in sentence if has_all or (s,) in ngram.log_probs]
+        marked = (START, *known, END)
         for place in range(1, len(marked)):
             total += ngram.log_prob(marked[:place], marked[place])
             count += 1
