@@ -31,7 +31,7 @@ def test_speakers_of_fsdd_never_heard_are_recognised(speech_data, tmp_path):
         scores(tmp_path / name, *data, "--test-speakers", name)["accuracy"]
         for name in SPEAKERS
     ]
-    assert np.mean(found) >= 0.87  # README: 90.2 %.
+    assert np.mean(found) >= 0.87  # README: 89.8 %.
     assert min(found) >= 0.80
 
 
