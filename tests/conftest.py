@@ -29,19 +29,25 @@ def speech_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory, worker_id) -> Path:
+    """A folder of all processes of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _private_cache(tmp_path_factory):
+def _private_cache(shared_folder):
     """Keeps what tests decode out of the user's cache, and what is compiled in it."""
     for module in ("core", "sequence"):
         import_librosa(module)
-    os.environ["TFSPEECH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["TFSPEECH_CACHE"] = str(shared_folder / "cache")
 
 
 @pytest.fixture(scope="session")
-def build_once(tmp_path_factory, worker_id):
+def build_once(shared_folder):
     """Fills a folder in the first of the processes of a test run that wants it."""
-    base = tmp_path_factory.getbasetemp()
-    place = (base if worker_id == "master" else base.parent) / "built"
+    place = shared_folder / "built"
     place.mkdir(exist_ok=True)
 
     def build(name, fill):

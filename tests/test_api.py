@@ -318,6 +318,8 @@ def own_corpus_run(tones, tmp_path_factory):
     return run_dir
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_run_on_utterances_of_a_program_goes_on(own_corpus_run, tones, capfd):
     given = utterances(tones)
     before = tfspeech.load_run(own_corpus_run)

@@ -72,6 +72,8 @@ def test_the_texts_are_those_of_the_training_split_or_of_files(
     assert own.log_prob(("high",), "high") > own.log_prob(("high",), "low")
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_server_says_the_same_as_transcribe(fitted, small_transcriber, tmp_path):
     _, folder = fitted
     _, task = load_task(small_transcriber, language_model=folder)

@@ -97,6 +97,8 @@ def test_the_exported_graph_is_the_vocoder(small_vocoder, tmp_path):
             served["vocode"](**(request | change))
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_synthesiser_speaks_through_it(small_dense, small_vocoder, tmp_path, command):
     _, plain = load_task(small_dense)
     _, task = load_task(small_dense, str(small_vocoder))
@@ -130,6 +132,8 @@ def test_evaluation_of_a_synthesiser_measures_its_speech_through_it(
     assert scores["vocoder_mcd_db"] != pytest.approx(saved["vocoder_mcd_db"], rel=0.01)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_one_graph_holds_synthesiser_and_vocoder(small_dense, small_vocoder, tmp_path):
     version = export.run(small_dense, tmp_path, vocoder=str(small_vocoder))
     served = tf.saved_model.load(str(version)).signatures

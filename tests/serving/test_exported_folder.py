@@ -46,6 +46,8 @@ def _answers(exported, served):
         yield request, served[request.model_spec.signature_name](**inputs)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_every_signature_is_warmed_up_with_requests_that_it_answers(exported, served):
     sizes = collections.defaultdict(list)
     for request, answer in _answers(exported, served):

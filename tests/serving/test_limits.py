@@ -253,6 +253,8 @@ HOSTILE = """
 """
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_hostile_requests_take_no_memory():
     folders = [str(parent) for parent in Path(__file__).parents[1:3]]
     done = subprocess.run(

@@ -91,6 +91,8 @@ def test_the_command_says_what_a_lite_synthesiser_is_worth(
     assert "Flex delegate for TensorList" in summarize(found)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize(
     ("run_name", "select"),
     [

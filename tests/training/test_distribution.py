@@ -185,6 +185,8 @@ def free_ports(count):
     return ports
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize(
     ("clip", "regularize"),
     [

@@ -152,6 +152,8 @@ np.savez(folder / "values.npz", **values)
 """
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_gan_that_was_killed_is_resumed_to_the_bit(tmp_path):
     script = tmp_path / "gan.py"
     script.write_text(SCRIPT)
