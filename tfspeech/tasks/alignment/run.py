@@ -39,7 +39,7 @@ from tfspeech.tasks.alignment.text import pronounce
 
 RESULTS_FILE, MODELS_FILE, PLOTS = "alignment.json", "models.npz", "plots"
 
-_VERSION = 1  # Of the cache; a change of the alignments must raise it.
+_VERSION = 2  # Of the cache; a change of the alignments must raise it.
 _MAX_PLOTS = 10
 
 

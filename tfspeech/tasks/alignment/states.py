@@ -29,7 +29,7 @@ PAUSE_STATES = tuple(
 )
 UNLABELLED = -1
 
-_VERSION = 1  # Of the cache; a change of the labels must raise it.
+_VERSION = 2  # Of the cache; a change of the labels must raise it.
 _FILE = "states.npz"
 
 
