@@ -40,7 +40,8 @@ def run(
             of the training split.
         arpa: A language model in the ARPA format, which is taken as it is.
         lexicon: A file of the words that may be written, by default any.
-        ngram: Of the language model.
+        ngram: Of the language model, by default as long as the recogniser's search
+            is made for.
         search: Of the search; its weight and bonus are chosen.
 
     Returns:
@@ -62,7 +63,7 @@ def run(
         data.report.raise_if_fatal()
         model, report = fit_language_model(
             *(task, data, text, arpa, lexicon),
-            *(ngram or NGramConfig(), search or SearchConfig()),
+            *(ngram or NGramConfig(task.ngram_order), search or SearchConfig()),
         )
         model.write(folder)
     return {"folder": str(folder), **report}
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str]) -> None:
         raise SpecError("--arpa is a finished model: leave out --text and --order")
     report = run(
         **{name: getattr(given, name) for name in names if name in given},
-        ngram=take_flags(NGramConfig(), given),
+        ngram=take_flags(NGramConfig(), given) if "order" in given else None,
         search=take_flags(SearchConfig(), given),
     )
     say(describe(report))

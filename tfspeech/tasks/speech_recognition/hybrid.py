@@ -21,7 +21,7 @@ from tfspeech.tasks.speech_recognition.language_model import (
 )
 from tfspeech.tasks.speech_recognition.task import SpeechRecognition
 from tfspeech.tasks.speech_recognition.training import SpeechTraining
-from tfspeech.tasks.speech_recognition.word_loop import word_loop
+from tfspeech.tasks.speech_recognition.word_loop import MAX_ORDER, word_loop
 from tfspeech.text.ngram import NGram
 from tfspeech.training.config import TrainingConfig
 
@@ -41,6 +41,7 @@ class HybridRecognition(SpeechRecognition):
         "weight": (0.0, 1.5, 3.0, 5.0),
         "bonus": (-4.0, 0.0, 4.0),
     }
+    ngram_order = MAX_ORDER
     term = "frames"
 
     def plain_reader(self) -> WordSearch:

@@ -74,7 +74,12 @@ class NGramConfig(Options):
 
     error = SpecError
 
-    order: int = option(5, "symbols of the longest n-grams", between(1, 9))
+    order: int = option(
+        5,
+        "symbols of the longest n-grams, of a hybrid recogniser not more than 2, which "
+        "it has by default",
+        between(1, 9),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,6 +53,7 @@ class SpeechRecognition(ModelTask):
 
     Attributes:
         grid: What a language model is tried with.
+        ngram_order: Symbols of its longest n-grams, where nothing else is asked for.
         term: The name of the loss.
     """
 
@@ -63,6 +64,7 @@ class SpeechRecognition(ModelTask):
     takes_language_model = True
     limits = RecognitionLimits()
     grid = GRID
+    ngram_order = 5
     term = "ctc"
 
     def __init__(
@@ -120,9 +122,10 @@ class SpeechRecognition(ModelTask):
         counts = tf.cast(self.counts(batch["targets"]), tf.float32)
         total = tf.reduce_sum(counts)
         unaligned = tf.reduce_sum(tf.where(fits, 0.0, counts))
+        # A replica may have no target at all.
         terms = {
-            self.term: tf.reduce_sum(losses) / total,
-            "unaligned": unaligned / total,
+            self.term: tf.math.divide_no_nan(tf.reduce_sum(losses), total),
+            "unaligned": tf.math.divide_no_nan(unaligned, total),
         }
         return Losses(terms, {"unaligned": 0.0}, outputs=outputs)
 
