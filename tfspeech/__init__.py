@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Clipped": "tfspeech.strategies",
     "Diagnostics": "tfspeech.training.fit",
-    "TrainingRun": "tfspeech.api",
+    "TrainingRun": "tfspeech.training_run",
     "load_run": "tfspeech.api",
     "regularize": "tfspeech.strategies",
     "train_model": "tfspeech.api",
