@@ -7,7 +7,13 @@ import tensorflow as tf
 
 from models.layers.random import fold_in
 from tfspeech.audio.augment import AugmentConfig
-from tfspeech.audio.features import FeatureConfig, extract_features, frame_energies
+from tfspeech.audio.features import (
+    FeatureConfig,
+    energies_to_features,
+    extract_features,
+    frame_energies,
+)
+from tfspeech.audio.telephone import band_centers_hz, limit_band
 from tfspeech.data.batches import BatchPlan
 from tfspeech.data.manifest import Corpus, Utterance
 from tfspeech.data.pipeline import (
@@ -196,11 +202,16 @@ def test_background_noise_becomes_energies_at_the_models_rate(tmp_path):
     assert noise_energies([], CONFIG) is None
 
 
-def test_augmentation_can_be_turned_down(store):
+def quiet(telephone_share):
+    """No augmentation but by the band of a telephone."""
     off = {"speed": 0.0, "tempo": 0.0, "time_shift_ms": 0.0, "gain_db": 0.0}
     off |= {"dynamics": 0.0, "equalizer_db": 0.0, "tilt_db": 0.0, "time_masks": 0}
-    quiet = AugmentConfig(noise_share=0.0, room_share=0.0, **off)
-    batch = take(training(store, augment=quiet), 1)[0]
+    off |= {"noise_share": 0.0, "room_share": 0.0}
+    return AugmentConfig(telephone_share=telephone_share, **off)
+
+
+def test_augmentation_can_be_turned_down(store):
+    batch = take(training(store, augment=quiet(0.0)), 1)[0]
     chosen = list(range(3, 20))
     first = BatchPlan(store.lengths[chosen], 4).epoch(0)[0] + 3
     for index, features, length in zip(
@@ -208,6 +219,20 @@ def test_augmentation_can_be_turned_down(store):
     ):
         wanted, _ = extract_features(store[index][None], [store.lengths[index]], CONFIG)
         np.testing.assert_allclose(features[:length], wanted[0], atol=1e-2)
+
+
+def test_the_band_of_a_telephone_is_that_of_the_seed(store):
+    batch = take(training(store, augment=quiet(1.0)), 1)[0]
+    chosen = list(range(3, 20))
+    rows = BatchPlan(store.lengths[chosen], 4).epoch(0)[0] + 3
+    energies, lengths = frame_energies(*store.batch(rows), CONFIG)
+    centers_hz = band_centers_hz(CONFIG)
+    limited = limit_band(energies, tf.constant(batch["seeds"]), 1.0, centers_hz)
+    wanted, lengths = energies_to_features(limited, lengths, CONFIG)
+    np.testing.assert_array_equal(batch["lengths"], lengths)
+    np.testing.assert_allclose(batch["features"], wanted, atol=1e-2)
+    whole, _ = energies_to_features(energies, lengths, CONFIG)
+    assert np.abs(batch["features"] - whole).max() > 1.0
 
 
 @pytest.mark.parametrize(("size_bytes", "loads"), [(100_000_000, 3), (100_000_001, 6)])

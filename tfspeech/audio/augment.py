@@ -55,6 +55,9 @@ class AugmentConfig(Options):
     snr_max_db: float = option(
         35.0, "highest ratio of speech to noise", FINITE, unit="dB"
     )
+    telephone_share: float = option(
+        0.0, "share of utterances limited to the band of a telephone", SHARE
+    )
     time_masks: int = option(
         1, "SpecAugment: stretches of time that are hidden", NOT_NEGATIVE
     )

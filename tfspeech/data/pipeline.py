@@ -23,6 +23,7 @@ from tfspeech.audio.features import (
     frame_energies,
 )
 from tfspeech.audio.resample import resample
+from tfspeech.audio.telephone import band_centers_hz, limit_band
 from tfspeech.data.batches import BatchPlan, ordered_batches
 from tfspeech.data.cache import read_arrays
 from tfspeech.data.store import AudioStore
@@ -135,6 +136,7 @@ def augmented_words(
     """
     utterances = np.asarray(utterances)
     target_table = tf.constant(targets, tf.int32)
+    centers_hz = band_centers_hz(config)
 
     def load(rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
         waveforms, lengths = read_arrays(store, tf.gather(utterances, rows))
@@ -145,6 +147,7 @@ def augmented_words(
         energies, lengths = augment_energies(
             energies, lengths, seeds, augment, config.hop_length_ms, noise
         )
+        energies = limit_band(energies, seeds, augment.telephone_share, centers_hz)
         features, lengths = energies_to_features(energies, lengths, config)
         features = augment_features(features, lengths, seeds, augment)
         return {
