@@ -178,6 +178,8 @@ def test_what_is_no_audio_is_an_exception(run, audio, message):
         run.transcribe(audio)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_evaluate_and_export_do_what_the_commands_do(run, tmp_path, capfd):
     scores = json.loads(json.dumps(run.evaluate()))
     assert scores == {name: run.results[name] for name in scores}
@@ -277,6 +279,8 @@ def test_a_run_is_adapted_into_another(run, tones, tmp_path):
     assert np.any(kernels[0] != kernels[1])
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_calibrated_run_uses_the_fit_at_once(small_run, tones, tmp_path):
     run = tfspeech.load_run(shutil.copytree(small_run, tmp_path / "run"))
     words = sorted((tones / "middle").iterdir())
