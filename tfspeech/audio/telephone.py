@@ -8,6 +8,7 @@ import tensorflow as tf
 from models.layers.random import uniform
 from tfspeech.audio.features import FeatureConfig, mel_filters
 
+# Of the edges, in Hz, and of the order.
 _LOWEST, _HIGHEST = (150.0, 3000.0, 2.0), (400.0, 4000.0, 6.0)
 
 
@@ -35,7 +36,7 @@ def limit_band(
     is_limited = draws[:, :1] < share
     low, high = np.array(_LOWEST, np.float32), np.array(_HIGHEST, np.float32)
     low_hz, high_hz, order = tf.split(low + (high - low) * draws[:, 1:], 3, axis=1)
-    # What is constant has neither pitch nor sound.
+    # At 0 Hz the loss would be infinite.
     centers_hz = np.maximum(centers_hz, 1.0).astype(np.float32)
     loss = 1.0 + tf.pow(low_hz / centers_hz, 2.0 * order)
     loss *= 1.0 + tf.pow(centers_hz / high_hz, 2.0 * order)
