@@ -19,8 +19,8 @@ from tfspeech.data.corpora import load_corpus
 from tfspeech.data.pipeline import augmented_words, planned_batches
 from tfspeech.data.store import prepare
 from tfspeech.strategies import Run
+from tfspeech.tasks.groups import build_step, describe_groups
 from tfspeech.tasks.registry import build_task, default_config
-from tfspeech.tasks.training import build_step, describe_groups
 from tfspeech.training.config import TrainingConfig
 from tfspeech.training.distribution import Distribution
 

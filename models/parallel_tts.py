@@ -25,6 +25,9 @@ from models.model import SpeechModel
 
 BODIES: dict[str, Callable[..., keras.layers.Layer]] = {
     "cnn": lambda c, **k: DepthwiseBlock(c.units, c.kernel_size, c.dropout, **k),
+    "untied_cnn": lambda c, **k: DepthwiseBlock(
+        c.units, c.kernel_size, c.dropout, tied=False, **k
+    ),
     "rnn": lambda c, **k: RecurrentBlock(c.units, c.dropout, **k),
     "transformer": lambda c, **k: SelfAttentionBlock(c.units, c.heads, c.dropout, **k),
     "dense": lambda c, **k: DepthwiseBlock(c.units, 1, c.dropout, **k),

@@ -17,6 +17,7 @@ from tfspeech.data.espeak import SpokenText
 from tfspeech.data.manifest import Utterance
 from tfspeech.errors import AudioError, CorpusError, RunError, SpecError, TextError
 from tfspeech.tasks.runs import load_config
+from tfspeech.tasks.speech.task import SpeechTask
 
 # The same as `SMALL`, as Python values.
 SETTINGS = {
@@ -177,6 +178,8 @@ def test_what_is_no_audio_is_an_exception(run, audio, message):
         run.transcribe(audio)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_evaluate_and_export_do_what_the_commands_do(run, tmp_path, capfd):
     scores = json.loads(json.dumps(run.evaluate()))
     assert scores == {name: run.results[name] for name in scores}
@@ -224,10 +227,19 @@ def test_texts_are_spoken(small_voice, tmp_path):
     assert "data:audio/wav;base64,UklGR" in speech._repr_html_()
 
 
-def test_a_long_text_is_spoken_in_pieces(small_voice):
+def test_a_long_text_is_spoken_in_pieces(small_voice, monkeypatch):
     voice = tfspeech.load_run(small_voice)
     sentence = "the old man closed the white door."
+    spoken = []
+    speak = SpeechTask.speak
+    monkeypatch.setattr(
+        SpeechTask,
+        "speak",
+        lambda task, texts: spoken.append(texts) or speak(task, texts),
+    )
     long, other = voice.synthesize([f"{sentence} " * 10, "the red door."])
+    # Once each: no piece is spoken to warm up.
+    assert [len(text) for (text,) in spoken] == [8 * 35 - 1, 2 * 35 - 1, 13]
     # 8 sentences of 35 characters fit into 300.
     pieces = [voice.synthesize(" ".join([sentence] * n)).samples for n in (8, 2)]
     pause = np.zeros(round(0.3 * long.rate_hz), np.float32)
@@ -267,6 +279,8 @@ def test_a_run_is_adapted_into_another(run, tones, tmp_path):
     assert np.any(kernels[0] != kernels[1])
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_calibrated_run_uses_the_fit_at_once(small_run, tones, tmp_path):
     run = tfspeech.load_run(shutil.copytree(small_run, tmp_path / "run"))
     words = sorted((tones / "middle").iterdir())

@@ -43,6 +43,8 @@ def test_the_fit_is_kept_in_the_run(small_run, tones, tmp_path, command):
     assert again["error_before"] == pytest.approx(found["error_after"], abs=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_improbable_words_are_unknown_here_and_on_servers(calibrated, tones, tmp_path):
     _, task = load_task(calibrated)
     exported = tf.saved_model.load(str(export.run(calibrated, tmp_path / "models")))

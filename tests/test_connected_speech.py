@@ -28,6 +28,8 @@ def recording(tones, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_evaluate_prints_rates_and_errors(small_transcriber, command):
     code, out, errors = command(evaluate.main, small_transcriber, "--json")
     assert (code, errors) == (0, [])

@@ -105,6 +105,8 @@ def test_a_defect_keeps_its_traceback(command):
         command(main)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_command_keeps_its_console_to_its_own_lines(tmp_path):
     command = [sys.executable, "-m", "tfspeech.evaluate", str(tmp_path)]
     environment = {**os.environ}

@@ -129,6 +129,8 @@ def test_a_package_of_the_same_name_is_one_line(module, models_of_ones_own):
     assert errors[-1].startswith("ImportError: ")
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_command_does_not_see_a_package_of_the_same_name(
     models_of_ones_own, tmp_path_factory
 ):

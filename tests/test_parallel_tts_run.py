@@ -84,6 +84,8 @@ def test_another_corpus_has_its_phoneme_times_beside_it(
     assert scores["aligned_mcd_db"] == pytest.approx(saved["aligned_mcd_db"], rel=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_run_that_a_rule_ends_leaves_its_samples(dense_flags, tmp_path):
     config, *_ = train.parse([*dense_flags, "--epochs=3"])
     train.run(config, tmp_path / "run", is_over=lambda state: state.epoch == 2)
@@ -93,6 +95,8 @@ def test_a_run_that_a_rule_ends_leaves_its_samples(dense_flags, tmp_path):
     assert (samples / "step_000008" / "sentence_1.wav").is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_evaluate_prints_a_table(small_dense, command):
     code, out, _ = command(evaluate.main, small_dense, "--split", "validation")
     assert code == 0
@@ -114,6 +118,8 @@ def spoken_seconds(run_dir, output, command, *more):
     return waveform.size / rate_hz
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_rate_makes_speech_shorter(small_dense, tmp_path, command):
     seconds = {
         rate: spoken_seconds(
@@ -127,6 +133,8 @@ def test_a_rate_makes_speech_shorter(small_dense, tmp_path, command):
     assert 0.4 * seconds["1"] < seconds["2"] < 0.8 * seconds["1"]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_parallel_model_has_a_run_like_the_dense_one(small_parallel, command):
     validations = [
         r["validation"]

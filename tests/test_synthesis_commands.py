@@ -70,6 +70,8 @@ def test_several_texts_become_numbered_files_and_one_json_object(
         assert each["real_time_factor"] > 0
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_file_of_ssml_is_one_document(small_dense, tmp_path, command):
     output, file = tmp_path / "x.wav", tmp_path / "x.ssml"
     file.write_text(

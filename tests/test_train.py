@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(
 @pytest.mark.parametrize(
     "number",
     [
-        signal.SIGINT,
+        pytest.param(signal.SIGINT, marks=[pytest.mark.slow, pytest.mark.headline]),
         pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param(signal.SIGKILL, marks=[pytest.mark.slow, pytest.mark.headline]),
     ],
@@ -116,6 +116,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     assert resumed == whole
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_finished_run_resumes_to_its_results_without_training(small_run, tones):
     before = last_arrays(small_run)
     config, *_ = train.parse(["--run-dir", str(small_run), "--resume"])
@@ -264,6 +266,8 @@ def test_a_full_disk_is_one_line_and_the_run_can_go_on(tones, tmp_path, small_ru
     assert last_arrays(run_dir) == last_arrays(small_run)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_loss_that_is_never_finite_stops_the_run(tones, tmp_path, command):
     code, _, errors = command(
         train.main, "--data", f"folder:{tones}", *SMALL, "--run-dir", tmp_path / "run",

@@ -81,6 +81,8 @@ def test_the_printed_configuration_is_that_of_the_run(tones, tmp_path, command):
     assert json.loads(out)["training"]["epochs"] == 5
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_dry_run_measures_and_writes_nothing(tones, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     flags = ["--data", f"folder:{tones}", *SMALL]
@@ -111,6 +113,8 @@ def test_a_dry_run_refuses_what_a_run_would(tones, tmp_path, command):
     assert "has fatal problems" in errors[-1]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_run_shows_and_keeps_what_is_in_its_corpus(tones, tmp_path, command):
     flags = ["--data", f"folder:{tones}", *SMALL, "--synthetic-per-label=2"]
     flags += ["--epochs=1", "--run-dir", tmp_path]

@@ -59,6 +59,8 @@ def test_evaluate_repeats_the_scores_of_the_run(small_vocoder, command):
             assert score is None or score == pytest.approx(saved[name], rel=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_evaluate_prints_a_table_of_vocoders(small_vocoder, command):
     code, out, _ = command(evaluate.main, small_vocoder, "--split", "validation")
     assert code == 0
@@ -75,6 +77,8 @@ def test_a_vocoder_does_not_speak_by_itself(small_vocoder, command):
     assert "source_filter, which does not speak" in errors[0]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_exported_graph_is_the_vocoder(small_vocoder, tmp_path):
     version = export.run(small_vocoder, tmp_path)
     served = tf.saved_model.load(str(version)).signatures
@@ -118,6 +122,8 @@ def test_a_synthesiser_speaks_through_it(small_dense, small_vocoder, tmp_path, c
     np.testing.assert_allclose(audio.samples, waveform, atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_evaluation_of_a_synthesiser_measures_its_speech_through_it(
     small_dense, small_vocoder, command
 ):

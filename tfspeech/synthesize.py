@@ -51,6 +51,8 @@ def run(
     if not task.speaks:
         raise RunError(f"{run_dir} holds a run of {config.model}, which does not speak")
     speak = speak_ssml if ssml else speak_texts
+    # The first call compiles, which is not to count.
+    next(speak(task, texts, **conditions), None)
     return speak(task, texts, **conditions)
 
 

@@ -66,18 +66,27 @@ class DepthwiseBlock(ResidualBlock):
         units: Channels in and out.
         kernel_size: Width of the depthwise convolution.
         dropout: Share of activations dropped in training.
+        tied: Whether the convolution's matrix between channels is tied to the identity,
+            which makes it depthwise; otherwise it is free.
     """
 
     def __init__(
-        self, units: int, kernel_size: int, dropout: float, **kwargs: object
+        self,
+        units: int,
+        kernel_size: int,
+        dropout: float,
+        *,
+        tied: bool = True,
+        **kwargs: object,
     ) -> None:
         super().__init__(units, 2 * units, dropout, **kwargs)
         policy = self.dtype_policy
+        options = {"padding": "same", "dtype": policy, "name": "conv"}
         self.convolution = None
-        if kernel_size > 1:
-            self.convolution = keras.layers.DepthwiseConv1D(
-                kernel_size, padding="same", dtype=policy, name="conv"
-            )
+        if kernel_size > 1 and tied:
+            self.convolution = keras.layers.DepthwiseConv1D(kernel_size, **options)
+        elif kernel_size > 1:
+            self.convolution = keras.layers.Conv1D(units, kernel_size, **options)
         self.hidden = keras.layers.Dense(2 * units, "silu", dtype=policy, name="hidden")
 
     def build(self, input_shape: Shape) -> None:

@@ -108,6 +108,8 @@ def test_a_batch_equals_its_utterances_whatever_the_padding(name, config, garbag
         np.testing.assert_array_equal(waveforms[i, length:], 0)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize(("name", "config"), CASES)
 def test_works_in_a_graph_of_any_batch_and_length(name, config):
     vocoder = VOCODERS[name](config)

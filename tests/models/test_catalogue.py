@@ -319,6 +319,8 @@ def test_weights_have_the_same_names_in_every_model_and_no_two_the_same(name):
     assert len(set(paths[0])) == len(paths[0])
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize(("size", "length"), [(1, 1), (1, 40), (5, 7)])
 def test_any_batch_and_length_has_its_result(name, size, length):
     result = output(name, build(name), batch(name, size, length))
@@ -371,6 +373,8 @@ def drawing_layers(model):
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_other_seeds_draw_otherwise_and_without_seeds_so_does_every_call(name):
     model, inputs = build(name), batch(name)
     if not drawing_layers(model):
@@ -418,6 +422,8 @@ def test_every_weight_gets_a_gradient_and_the_model_learns_one_batch(name):
     assert losses[-1] < kind.learns_to * losses[0]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_weights_are_saved_and_restored(name, tmp_path):
     model, inputs = build(name), batch(name)
     save_best(tmp_path, {"model": model})
@@ -514,6 +520,8 @@ def test_keras_exports_it_for_any_batch_and_length(name, tmp_path):
         np.testing.assert_allclose(result, output(name, model, inputs), atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_keras_summarises_it(name):
     model, lines = build(name), []
     model.summary(print_fn=lines.append)

@@ -90,8 +90,27 @@ def test_a_dense_body_sees_no_neighbours_and_a_transformer_all():
         reach[body] = np.flatnonzero(np.abs(moved[0]).max(1) > 1e-6).tolist()
     assert reach["dense"] == [6, 7]
     # Two convolutions of three frames reach two frames further.
-    assert reach["cnn"] == [4, 5, 6, 7]
+    assert reach["cnn"] == reach["untied_cnn"] == [4, 5, 6, 7]
     assert reach["transformer"] == reach["rnn"] == list(range(8))
+
+
+def test_a_free_convolution_with_the_identity_between_channels_is_a_tied_one():
+    tied, free = build(), build(body="untied_cnn")
+    for ours, theirs in zip(tied.body, free.body, strict=True):
+        kernel = ours.convolution.kernel.numpy()[:, :, 0]
+        ours.convolution.bias.assign(np.arange(8) / 10)
+        theirs.convolution.kernel.assign(np.apply_along_axis(np.diag, 1, kernel))
+        theirs.convolution.bias.assign(ours.convolution.bias)
+        # K C + C against K C^2 + C
+        assert ours.convolution.count_params() == 3 * 8 + 8
+        assert theirs.convolution.count_params() == 3 * 8 * 8 + 8
+    values = {v.path.partition("/")[2]: v for v in tied.weights}
+    for variable in free.weights:
+        if "conv" not in variable.path or "body" not in variable.path:
+            variable.assign(values[variable.path.partition("/")[2]])
+    batch = inputs([[3, 0, 2, 1]])
+    for name, frames in tied(batch).items():
+        np.testing.assert_allclose(free(batch)[name], frames, atol=1e-5)
 
 
 def test_frames_are_as_many_as_the_durations_say_and_know_their_place():
@@ -145,7 +164,10 @@ def test_statistics_bring_nearly_all_into_the_range():
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ({"body": "lstm"}, "body must be one of cnn, rnn, transformer, dense"),
+        (
+            {"body": "lstm"},
+            "body must be one of cnn, untied_cnn, rnn, tra.*, dense",
+        ),
         ({"units": 9, "heads": 1}, "units must be even"),
         ({"units": 8, "heads": 3}, "heads must be a divisor of units, 8"),
         ({"body_layers": 0}, "body_layers must be at least 1"),

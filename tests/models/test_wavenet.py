@@ -55,6 +55,8 @@ def test_generation_with_a_cache_draws_what_the_whole_network_predicts(model, in
         assert not waveform[row].numpy().ravel()[count:].any()
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_row_is_generated_as_if_it_were_alone(model, inputs):
     drawn = tf.tile(tf.random.stateless_uniform([1, 12 * HOP], [0, 1]), [2, 1])
     frames, lengths = inputs["frames"], inputs["frame_lengths"]

@@ -269,6 +269,8 @@ def test_hostile_requests_take_no_memory():
     assert answered_mb < 400
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_an_export_records_limits_that_can_be_set(small_run, tmp_path, command):
     given = ["--max-seconds", "0.5", "--max-rows", "20"]
     code, _, lines = command(export.main, small_run, "--output", tmp_path, *given)

@@ -119,6 +119,8 @@ def test_a_lite_synthesiser_predicts_the_frames_of_the_python_model(
         np.testing.assert_allclose(frames, speech.frames, atol=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.skipif(HAS_FLEX, reason="this TensorFlow has Flex")
 def test_without_flex_the_command_names_the_operations(small_voice, tmp_path, command):
     flags = ("--output", tmp_path, "--quantize", "float16")

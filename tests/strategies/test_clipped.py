@@ -125,6 +125,8 @@ def test_steps_are_those_of_the_inner_optimizer_on_clipped_gradients():
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("chain", [STATEFUL, "adaptive()", "block_rms() + norm()"])
 def test_fit_may_build_the_model(chain):
     """Its weights have no values yet when the optimizer first sees them."""
@@ -317,6 +319,8 @@ def test_a_checkpoint_holds_the_state_of_strategies(tmp_path):
     check_same(state(model), state(other), rtol=0)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_backups_restore_the_state_of_strategies(tmp_path):
     class Killed(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -390,6 +394,8 @@ def test_variables_that_are_not_known_are_refused():
         optimizer.apply([tf.constant([1.0])], [second])
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_loop_of_ones_own_may_be_compiled_whole():
     model = new_model()
     optimizer = Clipped(adam(), STATEFUL)

@@ -48,6 +48,8 @@ def test_a_vocoder_sees_what_is_predicted_but_the_pitch_of_the_recording(
     np.testing.assert_array_equal(kept[1], found[1])
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize(
     ("vocoder", "synthesiser", "reason"),
     [

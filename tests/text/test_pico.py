@@ -36,6 +36,8 @@ def test_same_samples_in_any_order_and_thread():
         assert list(pool.map(fingerprint, SPOKEN[::-1])) == first[::-1]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_same_samples_in_a_fresh_process_with_tensorflow():
     result = subprocess.run(
         [sys.executable, "-c", HASHES_IN_A_FRESH_PROCESS],

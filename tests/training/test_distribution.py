@@ -79,12 +79,16 @@ def test_the_chains_of_this_test_name_every_strategy():
     assert {name for chain in REGULARIZE_CHAINS for name in chain} == set(REGULARIZE)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("names", CLIP_CHAINS, ids="+".join)
 def test_clipping_is_the_same_on_two_replicas(names, two_replicas):
     settings = {"clip": [CLIP[name] for name in names]}
     check_same(trained(**settings), trained(two_replicas, **settings))
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("names", REGULARIZE_CHAINS, ids="+".join)
 def test_regularization_is_the_same_on_two_replicas(names, two_replicas):
     chain = [REGULARIZE[name] for name in names]

@@ -57,6 +57,8 @@ def check_same_weights(step, model):
         )
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("names", CLIP_CHAINS, ids="+".join)
 def test_fit_makes_the_weights_of_our_loop(names):
     clip = [CLIP[name] for name in names]

@@ -98,6 +98,8 @@ def test_a_group_that_is_not_finite_is_skipped_and_the_other_is_not():
     assert any(key.startswith("generator/weights/") for key in changed)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_two_replicas_make_the_gan_of_one():
     one, both = gan_step(), gan_step(create_distribution("mirrored"))
     ours, _ = one.run(iter(gan_data()), STEPS)

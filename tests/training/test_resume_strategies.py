@@ -29,6 +29,8 @@ def step_of(reparameterize):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("reparameterize", REPARAMETERIZE)
 def test_a_resumed_run_of_all_strategies_is_an_uninterrupted_one(
     reparameterize, tmp_path

@@ -85,6 +85,8 @@ def test_a_damaged_record_is_one_clear_error(tmp_path):
     assert load_outcome(tmp_path / "other") is None
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_worker_does_not_outlive_the_process_that_started_it(tones, tmp_path):
     """Else it would go on in a directory in which another one starts anew."""
     config = default_config("rnn_recognizer")

@@ -209,16 +209,16 @@ def _decode(
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Yields the index, the measures and the resampled `samples` of all good audio."""
 
-    @tf.function(input_signature=(tf.TensorSpec([None]), tf.TensorSpec([], tf.int32)))
-    def measure(waveform: tf.Tensor, original_hz: tf.Tensor) -> dict[str, tf.Tensor]:
-        return _measure(waveform, original_hz, rate_hz, max_seconds)
+    # AutoGraph would take a second to read the sources.
+    @tf.autograph.experimental.do_not_convert
+    def measure(
+        index: tf.Tensor, waveform: tf.Tensor, original_hz: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        return index, _measure(waveform, original_hz, rate_hz, max_seconds)
 
     files = _files(corpus)
     if files:
-        decoded = _read_files(files).map(
-            lambda index, *audio: (index, measure(*audio)),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+        decoded = _read_files(files).map(measure, num_parallel_calls=tf.data.AUTOTUNE)
         decoded = decoded.ignore_errors().prefetch(tf.data.AUTOTUNE)
         for index, audio in decoded.as_numpy_iterator():
             yield int(index), audio
@@ -230,7 +230,7 @@ def _decode(
             rendered = _render(each.audio, read)
         except (AudioError, OSError):
             continue
-        audio = measure(*rendered)
+        audio = _measure(*rendered, rate_hz, max_seconds)
         yield index, {name: value.numpy() for name, value in audio.items()}
 
 
@@ -249,8 +249,7 @@ def _decode_one(
         raise CorpusError(
             f"the cache is damaged, and {audio} cannot be decoded again: {error}"
         ) from error
-    waveform, original_hz = map(tf.constant, decoded)
-    return _measure(waveform, original_hz, rate_hz, max_seconds)["samples"].numpy()
+    return _measure(*decoded, rate_hz, max_seconds)["samples"].numpy()
 
 
 def _render(
@@ -288,8 +287,20 @@ def _read_files(chosen: Mapping[int, Path]) -> tf.data.Dataset:
     return files.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
 
 
+@tf.function(
+    input_signature=(
+        tf.TensorSpec([None]),
+        tf.TensorSpec([], tf.int32),
+        tf.TensorSpec([], tf.int32),
+        tf.TensorSpec([], tf.float64),
+    ),
+    autograph=False,
+)
 def _measure(
-    waveform: tf.Tensor, original_hz: tf.Tensor, rate_hz: int, max_seconds: float
+    waveform: tf.Tensor,
+    original_hz: tf.Tensor,
+    rate_hz: tf.Tensor,
+    max_seconds: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
     """Returns the `MEASUREMENTS` of a waveform, and its `samples` at `rate_hz`."""
     level = tf.abs(waveform)

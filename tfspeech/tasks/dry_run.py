@@ -10,15 +10,15 @@ from typing import Any
 from tfspeech.console import say
 from tfspeech.strategies import Run
 from tfspeech.tasks.distillation import check_teacher
-from tfspeech.tasks.predicted_frames import with_predicted_frames
-from tfspeech.tasks.task import RunConfig
-from tfspeech.tasks.training import (
-    absolute,
+from tfspeech.tasks.groups import (
     build_seeded,
     build_step,
     count_parameters,
     describe_groups,
 )
+from tfspeech.tasks.predicted_frames import with_predicted_frames
+from tfspeech.tasks.task import RunConfig
+from tfspeech.tasks.training import absolute
 from tfspeech.training.distribution import create_distribution
 from tfspeech.training.loop import LoopState
 

@@ -6,35 +6,35 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from tfspeech.console import say
 from tfspeech.data.cache import reading_arrays
 from tfspeech.data.corpora import absolute_spec
-from tfspeech.errors import RunError, SpecError
+from tfspeech.errors import RunError
 from tfspeech.files import locked, write_text
 from tfspeech.strategies import (
     Run,
-    VariableInfo,
-    describe_variables,
-    parse_clipping,
-    parse_regularization,
 )
-from tfspeech.tasks.distillation import (
-    check_teacher,
-    losses_with_teacher,
+from tfspeech.tasks.distillation import check_teacher
+from tfspeech.tasks.groups import (
+    Infos,
+    build_seeded,
+    build_step,
+    count_parameters,
+    describe_groups,
+    describe_weights,
+    frozen_weights,
 )
 from tfspeech.tasks.pinned import pin_run
 from tfspeech.tasks.predicted_frames import (
     pin_synthesiser,
     with_predicted_frames,
 )
-from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import (
     RunState,
     check_same,
@@ -42,7 +42,7 @@ from tfspeech.tasks.runs import (
     load_config,
     save_config,
 )
-from tfspeech.tasks.task import Data, GroupSpec, RunConfig, Task
+from tfspeech.tasks.task import Data, RunConfig, Task
 from tfspeech.training.callbacks import (
     JsonLines,
     KeepBest,
@@ -60,11 +60,8 @@ from tfspeech.training.checkpoints import (
     take_best,
 )
 from tfspeech.training.config import TrainingConfig
-from tfspeech.training.diagnostics import weight_figures
 from tfspeech.training.distribution import Distribution, create_distribution
-from tfspeech.training.group import Group
 from tfspeech.training.loop import EpochCallback, LoopState, run_loop
-from tfspeech.training.optimizers import Schedule, build_optimizer
 from tfspeech.training.paths import (
     CHECKPOINTS,
     METRICS_FILE,
@@ -78,9 +75,6 @@ from tfspeech.training.step import TrainingStep
 
 StopRule = Callable[[LoopState], bool]
 """Says after every epoch, and before a run goes on, whether it is to end there."""
-
-Infos = Mapping[str, Sequence[VariableInfo]]
-"""Name of a group -> its trainable variables, as they were initialised."""
 
 
 def train(
@@ -176,7 +170,7 @@ def _train_and_score(
     results |= {
         "split": split,
         "train_seconds": round(seconds, 1),
-        "weights": _weights(task, infos),
+        "weights": describe_weights(task, infos),
         "parameters": count_parameters(task),
     }
     write_text(run_dir / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
@@ -212,38 +206,6 @@ def _extended(saved: RunConfig, wanted: RunConfig) -> RunConfig:
     epochs = max(saved.training.epochs, wanted.training.epochs)
     training = dataclasses.replace(saved.training, epochs=epochs)
     return dataclasses.replace(saved, training=training)
-
-
-def build_seeded(config: RunConfig, distribution: Distribution) -> Task:
-    """Builds the untrained model of a resolved configuration from its seed."""
-    keras.utils.set_random_seed(config.training.seed)
-    with distribution.strategy.scope():
-        return build_task(config)
-
-
-def count_parameters(task: Task) -> int:
-    """The parameters of all models of a task."""
-    return sum(model.count_params() for model in task.models.values())
-
-
-def _models(task: Task, spec: GroupSpec) -> list[keras.Model]:
-    return [task.models[name] for name in spec.models]
-
-
-def describe_groups(task: Task) -> Infos:
-    """Describes the trainable variables of every group, as they are initialised."""
-    return {
-        name: describe_variables(*_models(task, spec))
-        for name, spec in task.groups.items()
-    }
-
-
-def _weights(task: Task, infos: Infos) -> dict[str, float]:
-    """The figures of all trainable weights, as the models carry them now."""
-    models = [m for spec in task.groups.values() for m in _models(task, spec)]
-    variables = [v for model in models for v in model.trainable_variables]
-    described = [info for group in infos.values() for info in group]
-    return dataclasses.asdict(weight_figures(variables, described))
 
 
 def _take_weights(run_dir: Path, task: Task) -> None:
@@ -312,7 +274,8 @@ def _train(
         settings.patience,
         step.settled_after,
     )
-    last = LastCheckpoint(folder, step.variables | _frozen(task) | best.variables)
+    kept = step.variables | frozen_weights(task) | best.variables
+    last = LastCheckpoint(folder, kept)
     if resumed:
         last.restore()
         if best.found and chief:
@@ -323,12 +286,7 @@ def _train(
     else:
         say("measuring the features of the training set, for their normalization")
         training.set_statistics()
-    say(
-        f"{config.model}: {count_parameters(task):,} parameters; "
-        f"{state.step} of {state.total_steps} steps done"
-    )
-    if state.step < state.total_steps and not state.stop:
-        say("tracing the training step and reading the first batches")
+    _report_start(config.model, task, state)
     # From here on it is a run; what is wrong before leaves the directory free.
     more: Sequence[EpochCallback] = ()
     if chief:
@@ -364,6 +322,16 @@ def _train(
     return state.step, time.monotonic() - started
 
 
+def _report_start(model: str, task: Task, state: LoopState) -> None:
+    """Says what is trained, and from which step on."""
+    say(
+        f"{model}: {count_parameters(task):,} parameters; "
+        f"{state.step} of {state.total_steps} steps done"
+    )
+    if state.step < state.total_steps and not state.stop:
+        say("tracing the training step and reading the first batches")
+
+
 def _report_more_epochs(
     run_dir: Path, settings: TrainingConfig, step: TrainingStep
 ) -> None:
@@ -376,17 +344,6 @@ def _report_more_epochs(
             f"of {settings.epochs} from here on, the learning rate goes on at "
             + ", ".join(f"{rate:.3g}" for rate in rates)
         )
-
-
-def _frozen(task: Task) -> dict[str, tf.Variable]:
-    """The weights of models that no group moves, by names that are always the same."""
-    moved = {name for spec in task.groups.values() for name in spec.models}
-    return {
-        f"frozen/{name}/{weight.path}": weight.value
-        for name, model in task.models.items()
-        if name not in moved
-        for weight in model.weights
-    }
 
 
 @contextlib.contextmanager
@@ -415,49 +372,3 @@ def _logs(
     finally:
         for log in logs:
             log.close()
-
-
-def build_step(
-    task: Task,
-    settings: TrainingConfig,
-    run: Run,
-    distribution: Distribution,
-    infos: Infos,
-) -> TrainingStep:
-    """Builds the step that a configuration describes, with its optimizers and chains.
-
-    Raises:
-        SpecError: A strategy is not for these models or this run, or a batch is smaller
-            than the number of replicas.
-        RunError: The teacher cannot be read.
-    """
-    if settings.batch_size < distribution.replicas:
-        raise SpecError(
-            f"--batch-size {settings.batch_size} is less than one utterance for each "
-            f"of {distribution.replicas} replicas"
-        )
-    groups = {}
-    for name, spec in task.groups.items():
-        own = spec.settings or settings
-        schedule = Schedule(
-            own.schedule, own.learning_rate, own.warmup_steps, run.updates
-        )
-        with distribution.strategy.scope():
-            optimizer = build_optimizer(own.optimizer, schedule)
-        groups[name] = Group(
-            _models(task, spec),
-            optimizer,
-            parse_clipping(own.clip),
-            parse_regularization(own.regularize),
-            run,
-            infos=infos[name],
-            ema_momentum=own.ema_momentum,
-            distribution=distribution,
-        )
-    return TrainingStep(
-        groups,
-        losses_with_teacher(task, settings, distribution),
-        weight=task.weight,
-        accumulate_steps=settings.accumulate_steps,
-        distribution=distribution,
-    )

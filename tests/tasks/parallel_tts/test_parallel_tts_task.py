@@ -54,6 +54,8 @@ def mean_loss(task, utterances):
     return total / frames
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_validation_measures_the_validation_split(run, data, indices, utterances):
     config, task = run
     training = config.read_training(task, data)

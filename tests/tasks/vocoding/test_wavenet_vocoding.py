@@ -62,6 +62,8 @@ def test_it_is_measured_on_the_same_segments_every_time(task, recordings):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_run_reports_bits_and_evaluation_repeats_them(small_wavenet, command):
     saved = json.loads((small_wavenet / "results.json").read_text())
     assert saved["bits_per_sample"] == pytest.approx(saved["loss"] / math.log(2))

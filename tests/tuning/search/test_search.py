@@ -43,6 +43,8 @@ def outcome(report):
     return [dataclasses.replace(record, seconds=0.0) for record in report.records]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("engine", ORACLES)
 def test_a_search_killed_ten_times_finds_what_an_undisturbed_one_finds(
     engine, unplotted, tmp_path

@@ -120,6 +120,8 @@ def test_importance_needs_scores_that_differ():
     assert find_importance(SPACE, make_records(20, lambda values: 1.0)) is None
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("count", [0, 1, 12])
 def test_the_picture_takes_any_number_of_trials(count, tmp_path):
     records = make_records(count, lambda values: values["l2.lambda"])

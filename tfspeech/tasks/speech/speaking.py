@@ -51,10 +51,7 @@ def speak_texts(
         TextError: A text has a symbol that is unknown, or none at all, or a piece of it
             is beyond a limit of the model.
     """
-    pieces = divide_texts(task, texts)
-    for piece, _ in pieces[:1]:  # The first call compiles, which is not to count.
-        task.waveform(task.speak([piece], **conditions)[0].frames)
-    for piece, last in pieces:
+    for piece, last in divide_texts(task, texts):
         yield _spoken(
             task, lambda text=piece: task.speak([text], **conditions)[0], last
         )
@@ -101,8 +98,6 @@ def speak_ssml(
         )
     usual = complete_conditions(task.model.name, task.conditions, conditions)
     parsed = [parse_ssml(document, usual) for document in documents]
-    for utterances in parsed[:1]:  # The first call compiles, which is not to count.
-        task.waveform(task.speak_phrases(utterances[0].phrases).frames)
     for utterances in parsed:
         for number, (phrases, *silences_s) in enumerate(utterances, 1):
             yield _spoken(
