@@ -6,7 +6,12 @@ import pytest
 import tensorflow as tf
 
 from tfspeech.errors import RunError
-from tfspeech.training.checkpoints import restore_best, save_best, take_best
+from tfspeech.training.checkpoints import (
+    best_models,
+    restore_best,
+    save_best,
+    take_best,
+)
 
 
 class Layers(keras.Model):
@@ -58,6 +63,11 @@ def test_what_does_not_fit_is_named_with_its_reason_and_left_alone(tmp_path):
     after = values(ours)
     assert {p for p in after if (after[p] != before[p]).any()} == {"a/kernel"}
     np.testing.assert_array_equal(after["a/kernel"], values(theirs)["a/kernel"])
+
+
+def test_a_run_says_which_models_it_has(tmp_path):
+    save_best(tmp_path, {"model": model(0, a=4), "teacher": model(1, b=2)})
+    assert best_models(tmp_path) == {"model", "teacher"}
 
 
 @pytest.mark.parametrize("use", [take_best, restore_best])

@@ -53,6 +53,7 @@ from tfspeech.training.callbacks import (
 from tfspeech.training.checkpoints import (
     POINTER_FILE,
     LastCheckpoint,
+    best_models,
     check_best,
     restore_best,
     save_best,
@@ -213,9 +214,13 @@ def _take_weights(run_dir: Path, task: Task) -> None:
     Raises:
         RunError: There is no such run, or it has no weights yet.
     """
-    left = take_best(run_dir / CHECKPOINTS, task.models)
-    count = sum(len(model.weights) for model in task.models.values())
+    there = best_models(run_dir / CHECKPOINTS)
+    models = {name: model for name, model in task.models.items() if name in there}
+    left = take_best(run_dir / CHECKPOINTS, models)
+    count = sum(len(model.weights) for model in models.values())
     say(f"{count - len(left)} of {count} weights taken from {run_dir}")
+    missing = [name for name in task.models if name not in there]
+    left += [f"{name}: no such model there" for name in missing]
     for line in left:
         say(f"not taken: {line}")
 

@@ -178,6 +178,15 @@ def take_best(folder: Path, models: Models) -> list[str]:
     return left
 
 
+def best_models(folder: Path) -> set[str]:
+    """The names of the models whose best weights a run has kept.
+
+    Raises:
+        RunError: There are none yet, or they are damaged.
+    """
+    return {key.partition(":")[0] for key in _read_best(folder)}
+
+
 def _weights(models: Models) -> Iterator[tuple[str, keras.Variable]]:
     """The weights of models, with names that are the same in every run."""
     for name, model in models.items():
