@@ -5,6 +5,7 @@ from models.ctc_recognizer import CtcRecognizer, CtcRecognizerConfig
 from models.dense_synthesis import DenseNet, DenseSynthesis, DenseSynthesisConfig
 from models.discriminators import DiscriminatorConfig, Discriminators
 from models.frame_discriminator import FrameDiscriminator, FrameDiscriminatorConfig
+from models.hmm_recognizer import HmmRecognizer, HmmRecognizerConfig
 from models.hybrid_recognizer import HybridRecognizer, HybridRecognizerConfig
 from models.parallel_tts import ParallelTts, ParallelTtsConfig
 from models.rnn_recognizer import RnnRecognizer, RnnRecognizerConfig
@@ -23,6 +24,8 @@ __all__ = [
     "Discriminators",
     "FrameDiscriminator",
     "FrameDiscriminatorConfig",
+    "HmmRecognizer",
+    "HmmRecognizerConfig",
     "HybridRecognizer",
     "HybridRecognizerConfig",
     "ParallelTts",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -30,6 +31,7 @@ NOT_NEGATIVE = Bounds("0 or more", lambda x: x >= 0)
 POSITIVE = Bounds("above 0", lambda x: x > 0)
 BELOW_1 = Bounds("in [0, 1)", lambda x: 0 <= x < 1)
 SHARE = Bounds("in [0, 1]", lambda x: 0 <= x <= 1)
+POWER_OF_2 = Bounds("a power of 2", lambda x: x >= 1 and math.log2(x) % 1 == 0)
 FINITE = Bounds("a finite number", lambda x: True)
 
 

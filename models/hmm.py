@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from models.gaussian_mixtures import log_densities, monomials
 from models.trellis import (
     LOG_ZERO,
     Transitions,
@@ -97,7 +98,7 @@ class _Trellis(NamedTuple):
     """The input of the recursions over frames and positions.
 
     Attributes:
-        monomials: See `_monomials`.
+        monomials: Of the features.
         log_responsibilities: Of the Gaussians for the density of their state, float32
             [all frames, states, gaussians].
         log_scale: The log density of each frame in its likeliest state, float32
@@ -277,15 +278,15 @@ def _trellis(
     hmm: Hmm, features: tf.Tensor, lengths: tf.Tensor, chains: Chains
 ) -> _Trellis:
     shape = tf.shape(features)
-    monomials = _monomials(features)
-    by_gaussian = _log_densities(hmm, monomials)
+    frames = monomials(features)
+    by_gaussian = log_densities(hmm.log_weights, hmm.means, hmm.variances, frames)
     by_state = tf.reduce_logsumexp(by_gaussian, axis=2)
     log_scale = tf.reduce_max(by_state, axis=1, keepdims=True)
     one_hot = _one_hot(chains, tf.shape(by_state)[1])
     valid = tf.sequence_mask(lengths, shape[1])
     relative = tf.reshape(by_state - log_scale, [shape[0], shape[1], -1])
     return _Trellis(
-        monomials,
+        frames,
         by_gaussian - by_state[:, :, tf.newaxis],
         tf.where(valid, tf.reshape(log_scale, shape[:2]), 0.0),
         one_hot,
@@ -328,30 +329,6 @@ def _weighted_sums(trellis: _Trellis, occupancy: tf.Tensor) -> tf.Tensor:
         tf.reshape(weights, [shape[0], -1]), trellis.monomials, transpose_a=True
     )
     return tf.reshape(sums, [shape[1], shape[2], -1])
-
-
-def _monomials(features: tf.Tensor) -> tf.Tensor:
-    """Returns features, their squares and 1, float32 [all frames, 2 dim + 1]."""
-    flat = tf.reshape(features, [-1, features.shape[2]])
-    return tf.concat([flat, flat**2, tf.ones_like(flat[:, :1])], axis=1)
-
-
-def _log_densities(hmm: Hmm, monomials: tf.Tensor) -> tf.Tensor:
-    """Returns log(weight x density), float32 [all frames, states, gaussians].
-
-    The exponent of a Gaussian with a diagonal covariance is linear in the features,
-    their squares and 1, so that one matrix product gives all.
-    """
-    states, gaussians, dim = tf.unstack(tf.shape(hmm.means))
-    squares = tf.math.log(2 * math.pi * hmm.variances) + hmm.means**2 / hmm.variances
-    constant = hmm.log_weights - 0.5 * tf.reduce_sum(squares, axis=2)
-    weights = tf.concat(
-        [hmm.means / hmm.variances, -0.5 / hmm.variances, constant[:, :, tf.newaxis]],
-        axis=2,
-    )
-    weights = tf.reshape(weights, [states * gaussians, 2 * dim + 1])
-    product = tf.matmul(monomials, weights, transpose_b=True)
-    return tf.reshape(product, [-1, states, gaussians])
 
 
 def _one_hot(chains: Chains, states: tf.Tensor) -> tf.Tensor:

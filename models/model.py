@@ -83,3 +83,12 @@ class SpeechModel(keras.Model):
         """
         kwargs.setdefault("input_signature", [self.signature])
         super().export(filepath, *args, **kwargs)
+
+
+def features_signature(feature_dim: int) -> dict[str, tf.TensorSpec]:
+    """The inputs of recognisers: padded features, and their lengths in frames."""
+    shape = [None, None, feature_dim]
+    return {
+        "features": tf.TensorSpec(shape, tf.float32, "features"),
+        "lengths": tf.TensorSpec([None], tf.int32, "lengths"),
+    }

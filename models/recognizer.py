@@ -13,7 +13,7 @@ import tensorflow as tf
 from models.config import Options
 from models.layers import Dropout, FeatureNormalization, MaskedConv1D, Recurrent
 from models.layers.dead_units import drop_zero_units, kept_outputs, live_units
-from models.model import SpeechModel
+from models.model import SpeechModel, features_signature
 
 
 class Recognizer(SpeechModel):
@@ -86,11 +86,7 @@ class Recognizer(SpeechModel):
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:
         """The inputs of `call` in recognition."""
-        shape = [None, None, self.feature_dim]
-        return {
-            "features": tf.TensorSpec(shape, tf.float32, "features"),
-            "lengths": tf.TensorSpec([None], tf.int32, "lengths"),
-        }
+        return features_signature(self.feature_dim)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor, as JSON knows them."""

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.ctc import Symbols
-from models.hybrid_recognizer import HybridRecognizer
+from models.state_posteriors import StatePosteriors
 from models.trellis import LOG_ZERO
 
 _NONE = -1
@@ -103,7 +103,7 @@ class WordSearch(tf.Module):
         bonus: For every word, in nats, a float32 variable; below 0 a penalty.
     """
 
-    def __init__(self, loop: WordLoop, model: HybridRecognizer) -> None:
+    def __init__(self, loop: WordLoop, model: StatePosteriors) -> None:
         super().__init__(name="word_search")
         self._model = model
         self._loop = WordLoop(*map(tf.constant, loop))

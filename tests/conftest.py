@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 from filelock import FileLock
-from small_flags import SMALL, SMALL_HYBRID, SMALL_TRANSCRIBER, TONES_HZ
+from small_flags import SMALL, SMALL_HMM, SMALL_HYBRID, SMALL_TRANSCRIBER, TONES_HZ
 
 from tfspeech import console
 from tfspeech.audio.numba_cache import import_librosa
@@ -148,6 +148,12 @@ def hybrid_flags(sentences) -> list[str]:
     return [*SMALL_HYBRID, "--data", f"manifest:{sentences}"]
 
 
+@pytest.fixture(scope="session")
+def hmm_flags(sentences) -> list[str]:
+    """How a small recogniser with Gaussian mixtures is trained on the sentences."""
+    return [*SMALL_HMM, "--data", f"manifest:{sentences}"]
+
+
 SMALL_VOICE = [
     *("attention_tts", "--sample-rate-hz=8000", "--num-mels=16", "--hop-length-ms=15"),
     *("--encoder-units=16", "--encoder-layers=1", "--attention-units=16"),
@@ -259,6 +265,7 @@ small_transcriber = trained(
     "transcriber_flags", check=lambda results: results["wer"] < 0.9
 )
 small_hybrid = trained("hybrid_flags", check=lambda results: results["wer"] <= 0.5)
+small_hmm = trained("hmm_flags", check=lambda results: results["wer"] <= 0.5)
 small_voice = trained("voice_flags", check=has_four_sentences)
 small_dense = trained("dense_flags", check=has_four_sentences)
 small_parallel = trained("parallel_flags", check=has_four_sentences)

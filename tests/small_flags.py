@@ -28,4 +28,11 @@ SMALL_HYBRID = [
     *("--ema-momentum=0.5", "--synthetic-share=0"),
 ]
 
+SMALL_HMM = [
+    *("hmm_recognizer", "--num-mels=16", "--sample-rate-hz=8000", "--gaussians=2"),
+    *("--time-masks=0", "--noise-share=0", "--room-share=0", "--epochs=2"),
+    *("--batch-size=4", "--warmup-steps=0", "--ema-momentum=0.5"),
+    "--synthetic-share=0",
+]
+
 TONES_HZ = {"low": 300.0, "middle": 700.0, "high": 1500.0}

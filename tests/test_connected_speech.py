@@ -163,17 +163,17 @@ def test_a_stream_is_transcribed_while_it_comes(recording, command, monkeypatch)
 @pytest.mark.parametrize(
     ("run_name", "arguments", "reason"),
     [
-        ("small_run", ["--stream", "-"], "which transcribes no speech while it"),
+        ("small_hybrid", ["--stream", "-"], "which transcribes no speech while it"),
         ("small_transcriber", ["--stream", "-"], "train one with --causal"),
-        ("small_run", ["--stream", "-", "x.wav"], "--stream is of one FILE"),
-        ("small_run", ["--stream", "-", "--json"], "--stream is of one FILE"),
-        ("small_run", ["--stream", "{missing}"], "No such file"),
+        ("small_hybrid", ["--stream", "-", "x.wav"], "--stream is of one FILE"),
+        ("small_hybrid", ["--stream", "-", "--json"], "--stream is of one FILE"),
+        ("small_hybrid", ["--stream", "{missing}"], "No such file"),
     ],
 )
 def test_streams_that_cannot_be_are_one_line(
-    run_name, arguments, reason, small_run, small_transcriber, tmp_path, command
+    run_name, arguments, reason, small_hybrid, small_transcriber, tmp_path, command
 ):
-    run_dir = {"small_run": small_run}.get(run_name, small_transcriber)
+    run_dir = {"small_hybrid": small_hybrid}.get(run_name, small_transcriber)
     arguments = [each.format(missing=tmp_path / "missing") for each in arguments]
     code, _, errors = command(transcribe.main, run_dir, *arguments)
     assert (code, len(errors)) == (2, 1)

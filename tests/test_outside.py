@@ -178,7 +178,7 @@ def test_a_corpus_outside_means_the_same_from_everywhere(tones):
         (
             default_config,
             "rnn_recogniser",
-            r"did you mean rnn_recognizer or ctc_recognizer or hybrid_recognizer\?",
+            r"did you mean rnn_recognizer or hmm_recognizer or ctc_recognizer\?",
         ),
         (default_config, "my_speech:Tiny(3)", "unknown model"),
     ],

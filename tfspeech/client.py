@@ -16,6 +16,8 @@ from tfspeech.audio.encode import write_pieces
 from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import ServerError, SpecError
+from tfspeech.flags import add_stream
+from tfspeech.pcm import print_stream, read_pcm
 from tfspeech.serving.client import RemoteModel, wav_contents
 from tfspeech.serving.client.connection import RETRIES, TIMEOUT_S, VERSION
 from tfspeech.synthesize import output_paths, pieces_of_one
@@ -102,7 +104,18 @@ def main(arguments: Sequence[str]) -> None:
         for name in ("version", "timeout_s", "retries")
         if name in given
     }
+    others = conditions or {"json", "output"} & set(vars(given))
+    if "stream" in given and (len(given.inputs) > 1 or others):
+        raise SpecError(
+            "--stream is of one FILE, without --json and without flags of speech"
+        )
     with RemoteModel(given.url, given.model, **settings) as model:
+        if "stream" in given:
+            print_stream(
+                Path(given.inputs[0]),
+                lambda source: model.transcribe_stream(read_pcm(source)),
+            )
+            return
         answer = _print_words if model.recognizes else _write_speech
         report = answer(model, given, **conditions)
     if "json" in given:
@@ -189,6 +202,7 @@ def _parser() -> Parser:
         help="how often a request is sent again while the server is unavailable, after "
         "waits that double from 0.1 s on (default: 4)",
     )
+    add_stream(parser, "a causal recogniser")
     add_conditions(parser)
     parser.add_argument(
         "--output",

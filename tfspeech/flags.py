@@ -85,6 +85,21 @@ def add_language_model(parser: Parser) -> None:
     )
 
 
+def add_stream(parser: Parser, by: str) -> None:
+    """Adds the flag by which speech is transcribed while it is spoken.
+
+    Args:
+        parser: It gets the flag.
+        by: The recognisers that can.
+    """
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help=f"print what is said while it is said, by {by}: FILE, or - for standard "
+        "input, has raw samples, 16-bit little-endian mono at the rate of the model",
+    )
+
+
 def with_settings(config: RunConfig, settings: Sequence[tuple[str, str]]) -> RunConfig:
     """Returns a configuration with other values in some fields.
 

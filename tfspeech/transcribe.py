@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
-
-import numpy as np
 
 from tfspeech.audio.blocks import read_blocks
 from tfspeech.audio.decode import FORMATS, read_audio
 from tfspeech.console import Parser, print_json, run_command
 from tfspeech.errors import AudioError, RunError, SpecError
 from tfspeech.files import open_file
-from tfspeech.flags import add_language_model
+from tfspeech.flags import add_language_model, add_stream
+from tfspeech.pcm import print_stream, read_pcm
 from tfspeech.subtitles import SUBTITLES, format_subtitles
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.runs import load_task
@@ -23,7 +21,6 @@ from tfspeech.tasks.task import Task
 
 _MOST_COMPRESSED_BYTES = 1_000_000
 _RIFF = b"RIFF"
-_STREAM_BYTES = 1 << 16
 
 
 def run(
@@ -55,7 +52,7 @@ def stream(run_dir: Path, source: BinaryIO) -> Iterator[str]:
     """Recognises what is said while it is said.
 
     Args:
-        run_dir: A run with a trained recogniser of connected speech, a causal one.
+        run_dir: A run with a trained recogniser, of connected speech a causal one.
         source: Raw samples, 16-bit little-endian integers, at the rate of the model.
 
     Yields:
@@ -70,17 +67,7 @@ def stream(run_dir: Path, source: BinaryIO) -> Iterator[str]:
             f"{run_dir} holds a run of {config.model}, which transcribes no speech "
             "while it is spoken"
         )
-    yield from task.transcribe_stream(_samples(source))
-
-
-def _samples(source: BinaryIO) -> Iterator[np.ndarray]:
-    """Yields 16-bit samples as float32 [samples], as soon as they are there."""
-    rest = b""
-    while read := source.read1(_STREAM_BYTES):
-        read = rest + read
-        whole = len(read) // 2 * 2
-        rest = read[whole:]
-        yield np.frombuffer(read[:whole], "<i2").astype(np.float32) / 2**15
+    yield from task.transcribe_stream(read_pcm(source))
 
 
 def _recognize(
@@ -132,19 +119,6 @@ def _plain(found: Any) -> Any:
     return found
 
 
-def _print_stream(run_dir: Path, file: Path) -> None:
-    """Prints the transcript of a stream as it grows."""
-    with contextlib.ExitStack() as files:
-        source = sys.stdin.buffer
-        if str(file) != "-":
-            source = files.enter_context(file.open("rb"))
-        begun = False
-        for text in stream(run_dir, source):
-            print(text if begun else text.lstrip(), end="", flush=True)
-            begun = begun or bool(text.strip())
-        print()
-
-
 def main(arguments: Sequence[str]) -> None:
     """Prints a line per file, all as JSON, or the subtitles of a file."""
     parser = Parser("transcribe", "Says what is said in audio files.")
@@ -152,13 +126,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help=f"{FORMATS}, of any rate"
     )
-    parser.add_argument(
-        "--stream",
-        action="store_true",
-        help="print what is said while it is said, by a causal recogniser: FILE, or - "
-        "for standard input, has raw samples, 16-bit little-endian mono at the rate of "
-        "the model",
-    )
+    add_stream(parser, "a causal recogniser or one of single words")
     parser.add_json()
     parser.add_argument(
         "--subtitles",
@@ -175,7 +143,7 @@ def main(arguments: Sequence[str]) -> None:
                 "--stream is of one FILE, without --json, --subtitles and "
                 "--language-model"
             )
-        _print_stream(given.run_dir, given.files[0])
+        print_stream(given.files[0], functools.partial(stream, given.run_dir))
         return
     if "subtitles" in given:
         if len(given.files) > 1 or "json" in given:

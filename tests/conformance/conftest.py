@@ -47,8 +47,8 @@ def serve(folder, tmp_path):
 
 
 RUNS = (
-    *("small_run", "small_transcriber", "small_hybrid", "small_voice"),
-    *("small_dense", "small_parallel"),
+    *("small_run", "small_transcriber", "small_hybrid", "small_hmm"),
+    *("small_voice", "small_dense", "small_parallel"),
     *("small_vocoder", "small_gan", "small_wavenet"),
 )
 
@@ -87,6 +87,7 @@ def recognizer(small_run):
     scope="session",
     params=[
         ("ctc_recognizer", "small_transcriber"),
+        ("hmm_recognizer", "small_hmm"),
         ("hybrid_recognizer", "small_hybrid"),
     ],
 )

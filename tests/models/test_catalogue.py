@@ -18,6 +18,7 @@ from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import DenseSynthesisRun, ParallelTtsRun
 from tfspeech.tasks.registry import MODELS
 from tfspeech.tasks.speech_recognition.run import (
+    HmmRecognitionRun,
     HybridRecognitionRun,
     SpeechRecognitionRun,
 )
@@ -212,6 +213,15 @@ VOCODING = Kind(
     *((DIM, CHOICES), vocoding_batch, vocoding_loss, "waveform", CHOICES, 0.5),
     {"waveform": ("waveform", "mean_absolute_error")},
 )
+STATES = Kind(
+    *((DIM, CHOICES), states_batch, states_loss, "logits", CHOICES, 0.5),
+    {
+        "logits": (
+            "targets",
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+    },
+)
 KINDS = {
     WordRecognitionRun: Kind(
         *((DIM, CHOICES), recognition_batch, recognition_loss, "logits", CHOICES, 0.3),
@@ -232,15 +242,8 @@ KINDS = {
             )
         },
     ),
-    HybridRecognitionRun: Kind(
-        *((DIM, CHOICES), states_batch, states_loss, "logits", CHOICES, 0.5),
-        {
-            "logits": (
-                "targets",
-                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            )
-        },
-    ),
+    HybridRecognitionRun: STATES,
+    HmmRecognitionRun: dataclasses.replace(STATES, learns_to=0.7),
     DenseSynthesisRun: Kind(
         *((DIM, CHOICES), dense_batch, dense_loss, "frames", CHOICES, 0.7),
         {name: (name, "mean_squared_error") for name in ("frames", "log_durations")},

@@ -17,6 +17,7 @@ RUNS = {
     "attention_tts": "small_voice",
     "ctc_recognizer": "small_transcriber",
     "dense_synthesis": "small_dense",
+    "hmm_recognizer": "small_hmm",
     "hybrid_recognizer": "small_hybrid",
     "parallel_tts": "small_parallel",
     "gan_vocoder": "small_gan",

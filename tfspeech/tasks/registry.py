@@ -17,6 +17,8 @@ from models import (
     CtcRecognizerConfig,
     DenseSynthesis,
     DenseSynthesisConfig,
+    HmmRecognizer,
+    HmmRecognizerConfig,
     HybridRecognizer,
     HybridRecognizerConfig,
     ParallelTts,
@@ -35,6 +37,7 @@ from tfspeech.spec import is_outside, load_outside, unknown
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
 from tfspeech.tasks.parallel_tts.run import DenseSynthesisRun, ParallelTtsRun
 from tfspeech.tasks.speech_recognition.run import (
+    HmmRecognitionRun,
     HybridRecognitionRun,
     SpeechRecognitionRun,
 )
@@ -109,6 +112,12 @@ MODELS = {
             "learning_rate": 5e-4,
             "clip": ("global_norm(5.0)",),
         },
+    ),
+    "hmm_recognizer": Entry(
+        HmmRecognizer,
+        HmmRecognizerConfig,
+        HmmRecognitionRun,
+        {"epochs": 2, "optimizer": "adam()", "learning_rate": 5e-4},
     ),
     "hybrid_recognizer": Entry(
         HybridRecognizer,

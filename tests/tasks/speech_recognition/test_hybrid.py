@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import HybridRecognizer, HybridRecognizerConfig
+from models import (
+    HmmRecognizer,
+    HmmRecognizerConfig,
+    HybridRecognizer,
+    HybridRecognizerConfig,
+)
 from tfspeech import evaluate, export, language_model, train
 from tfspeech.audio.augment import (
     AugmentConfig,
@@ -19,7 +24,11 @@ from tfspeech.errors import TextError
 from tfspeech.tasks.alignment.states import NUM_STATES, PAUSE_STATES, UNLABELLED
 from tfspeech.tasks.alignment.text import UNITS, pronounce
 from tfspeech.tasks.runs import load_config, load_task
-from tfspeech.tasks.speech_recognition.hybrid import HybridRecognition, HybridTraining
+from tfspeech.tasks.speech_recognition.hybrid import (
+    HmmTraining,
+    HybridRecognition,
+    HybridTraining,
+)
 from tfspeech.tasks.speech_recognition.transcripts import Transcriber, TranscriptConfig
 from tfspeech.tasks.speech_recognition.word_loop import pronounced, word_loop
 from tfspeech.text.ngram import train_ngram
@@ -135,6 +144,32 @@ def test_priors_are_shares_of_the_training_frames(data):
     np.testing.assert_allclose(np.exp(task.model.log_priors), wanted, rtol=1e-5)
 
 
+def share_right(model, data):
+    """The share of the frames of the test split whose state is found."""
+    right = frames = 0
+    for batch in data.evaluation_set(data.corpus.indices("test")):
+        inputs = {name: batch[name] for name in ("features", "lengths")}
+        found = tf.argmax(model(inputs)["logits"], 2).numpy()
+        states = batch["targets"].numpy()[:, ::2]
+        frames += (states != UNLABELLED).sum()
+        right += (found == states).sum()
+    return right / frames
+
+
+def test_mixtures_are_trained_by_baum_welch_or_come_from_another_run(data):
+    config = HmmRecognizerConfig(gaussians=2)
+    model = HmmRecognizer(config, data.features.feature_dim, NUM_STATES)
+    transcriber = Transcriber(TranscriptConfig("plain_words"), WORDS)
+    task = HybridRecognition(model, data.features, transcriber)
+    settings = TrainingConfig(batch_size=4, seed=0)
+    kept = dataclasses.replace(settings, init_from="run")
+    HmmTraining(task, data, QUIET, kept).set_statistics()
+    assert not model.mixtures.log_variances.numpy().any()
+    assert share_right(model, data) < 0.25
+    HmmTraining(task, data, QUIET, settings).set_statistics()
+    assert share_right(model, data) > 0.4
+
+
 def test_words_are_said_in_all_their_ways():
     the, four, digit = pronounced(("the", "four", "4"))
     assert len(the) == 2
@@ -175,7 +210,7 @@ def test_a_hybrid_writes_words(tones, command, tmp_path):
         *("--symbols", "characters", "--run-dir", tmp_path / "x"),
     )
     assert code == 2
-    assert "a hybrid recogniser writes words that it can pronounce" in errors[-1]
+    assert "hybrid_recognizer writes words that it can pronounce" in errors[-1]
 
 
 @pytest.mark.slow

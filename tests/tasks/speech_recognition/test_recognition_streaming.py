@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from models import CtcRecognizer, CtcRecognizerConfig
 from models.ctc import read_best_path
+from tfspeech import client
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.errors import RunError, SpecError
-from tfspeech.serving.client import RemoteModel
+from tfspeech.serving.client import RemoteModel, connection
 from tfspeech.serving.client.transport import Signature
 from tfspeech.tasks.registry import default_config
 from tfspeech.tasks.speech_recognition.task import SpeechRecognition
@@ -125,27 +126,51 @@ def test_a_server_streams_rows_that_are_apart(task, served, audio):
     assert texts[1].split() == whole(task, audio[:5000]).split()
 
 
+class Local:
+    """A connection to a model that is here."""
+
+    def __init__(self, served):
+        self.served = served
+
+    def signatures(self, timeout_s):
+        inputs = ("waveform", "waveform_length", "is_last", "past")
+        types = dict.fromkeys(inputs, tf.float32)
+        outputs = {"transcript": tf.string, "past": tf.float32}
+        return {"stream": Signature("stream", types, outputs)}
+
+    def predict(self, signature, inputs, outputs, timeout_s):
+        answer = self.served(**{k: tf.constant(v) for k, v in inputs.items()})
+        texts = [each.decode() for each in answer["transcript"].numpy()]
+        past = answer["past"].numpy()
+        return {"transcript": np.array(texts, object), "past": past}
+
+    def close(self):
+        pass
+
+
 def test_a_client_holds_the_past(task, served, audio):
-    class Local:
-        """A connection to a model that is here."""
-
-        def signatures(self, timeout_s):
-            inputs = ("waveform", "waveform_length", "is_last", "past")
-            types = dict.fromkeys(inputs, tf.float32)
-            outputs = {"transcript": tf.string, "past": tf.float32}
-            return {"stream": Signature("stream", types, outputs)}
-
-        def predict(self, signature, inputs, outputs, timeout_s):
-            answer = served(**{k: tf.constant(v) for k, v in inputs.items()})
-            texts = [each.decode() for each in answer["transcript"].numpy()]
-            past = answer["past"].numpy()
-            return {"transcript": np.array(texts, object), "past": past}
-
     remote = RemoteModel("http://localhost:1", "ctc_recognizer")
-    remote._transport = Local()
+    remote._transport = Local(served)
     chunks = np.split(audio, range(3000, len(audio), 3000))
     found = "".join(remote.transcribe_stream(chunks))
     assert found.split() == whole(task, audio).split()
+
+
+def test_the_command_of_the_client_prints_what_a_stream_says(
+    task, served, audio, tmp_path, command, monkeypatch
+):
+    monkeypatch.setattr(connection, "RestTransport", lambda *_: Local(served))
+    samples = np.round(audio * 2**15).astype("<i2")
+    file = tmp_path / "x.pcm"
+    file.write_bytes(samples.tobytes())
+    flags = ("--url", "http://localhost:1", "--model", "m", "--stream")
+    wanted = whole(task, samples.astype("f4") / 2**15)
+    code, out, errors = command(client.main, *flags, file)
+    assert (code, out, errors) == (0, f"{wanted}\n", [])
+    for more in ([file], ["--json"], ["--output", "x.wav"], ["--rate", "2"]):
+        code, _, errors = command(client.main, *flags, file, *more)
+        assert code == 2
+        assert "--stream is of one FILE" in errors[-1]
 
 
 def test_a_stream_that_is_not_finite_or_too_short_is_refused(task, served):

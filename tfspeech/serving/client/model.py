@@ -138,7 +138,10 @@ class RemoteModel(Connection):
             ServerError: See `predict`; or the model needs to hear the whole.
         """
         if _PAST not in self.signature(_STREAM).inputs:
-            raise ServerError(f"{self.full_name} recognises no speech in chunks")
+            raise ServerError(
+                f"{self.full_name} recognises no speech in chunks; serve a recogniser "
+                "that was trained with --causal"
+            )
         past = np.zeros((1, 1), np.float32)
         ended = [(np.zeros(0, np.float32), True)]
         for samples, is_last in itertools.chain(((c, False) for c in chunks), ended):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from models.config import POSITIVE, Bounds, Options, option
+from models.config import POSITIVE, POWER_OF_2, Options, option
 from models.hmm import (
     Chains,
     Hmm,
@@ -53,9 +53,7 @@ class AlignmentConfig(Options):
 
     phoneme_states: int = option(2, "states of a phoneme, one after the other")
     gaussians: int = option(
-        4,
-        "Gaussians in a state's mixture, a power of 2",
-        Bounds("a power of 2", lambda x: x >= 1 and math.log2(x) % 1 == 0),
+        4, "Gaussians in a state's mixture, a power of 2", POWER_OF_2
     )
     iterations: int = option(6, "of Baum-Welch, with each size of the mixtures")
     training_minutes: float = option(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfspeech.audio.features import FeatureConfig
 from tfspeech.console import progress, say
 from tfspeech.data.cache import open_or_make
 from tfspeech.data.store import AudioStore
@@ -18,6 +19,7 @@ from tfspeech.files import cache_folder, load_arrays
 from tfspeech.tasks.alignment.aligner import (
     Aligner,
     AlignmentConfig,
+    Models,
     default_features,
 )
 from tfspeech.tasks.alignment.text import PAUSE_UNIT, UNITS, PronouncedText, pronounce
@@ -99,19 +101,47 @@ def _pronounced(texts: Sequence[str]) -> list[PronouncedText]:
     return found
 
 
+def train_models(
+    store: AudioStore,
+    texts: Sequence[str],
+    rows: Sequence[int],
+    config: AlignmentConfig,
+    features: FeatureConfig,
+) -> Models:
+    """Trains hidden Markov models of the phonemes by Baum-Welch.
+
+    Args:
+        store: The waveforms.
+        texts: What is said in all of them.
+        rows: The utterances to train on.
+        config: Of the models.
+        features: That they model, at the rate of the store.
+
+    Raises:
+        CorpusError: A text cannot be said.
+    """
+    aligner = Aligner(store, _pronounced(texts), config, features)
+    return _trained(aligner, rows)
+
+
 def _labels(
     aligner: Aligner, rows: Sequence[int], training: Sequence[int]
 ) -> list[np.ndarray]:
-    chosen = aligner.training_rows([row for row in training if aligner.fits(row)])
-    state = aligner.start(chosen)
-    with progress(aligner.config.total_iterations, "Training the aligner") as bar:
-        for latest in aligner.train(chosen, state):
-            state = latest
-            bar.update()
+    models = _trained(aligner, training)
     fitting = [row for row in rows if aligner.fits(row)]
     found = dict.fromkeys(rows, np.zeros(0, np.int32))
     with progress(len(fitting), "Aligning", "utterance") as bar:
-        for row, states in aligner.states(fitting, state.models):
+        for row, states in aligner.states(fitting, models):
             found[row] = states.astype(np.int32)
             bar.update()
     return [found[row] for row in rows]
+
+
+def _trained(aligner: Aligner, rows: Sequence[int]) -> Models:
+    chosen = aligner.training_rows([row for row in rows if aligner.fits(row)])
+    state = aligner.start(chosen)
+    with progress(aligner.config.total_iterations, "Training by Baum-Welch") as bar:
+        for latest in aligner.train(chosen, state):
+            state = latest
+            bar.update()
+    return state.models

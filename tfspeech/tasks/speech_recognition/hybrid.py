@@ -12,7 +12,13 @@ from models.ctc import Symbols
 from models.word_search import WordSearch
 from tfspeech.audio.augment import AugmentConfig, source_places
 from tfspeech.data.pipeline import Batch
-from tfspeech.tasks.alignment.states import NUM_STATES, PAUSE_STATES, UNLABELLED
+from tfspeech.tasks.alignment.aligner import AlignmentConfig
+from tfspeech.tasks.alignment.states import (
+    NUM_STATES,
+    PAUSE_STATES,
+    UNLABELLED,
+    train_models,
+)
 from tfspeech.tasks.speech_recognition.hybrid_data import HybridData
 from tfspeech.tasks.speech_recognition.language_model import (
     Grid,
@@ -153,3 +159,32 @@ class HybridTraining(SpeechTraining):
         super().set_statistics()
         counts = self._task.count_states(self._data.targets(self._own))
         self._task.model.set_priors(counts)
+
+
+class HmmTraining(HybridTraining):
+    """The data of a training run of Gaussian mixtures; see `RecognizerTraining`."""
+
+    def __init__(
+        self,
+        task: HybridRecognition,
+        data: HybridData,
+        augment: AugmentConfig,
+        settings: TrainingConfig,
+    ) -> None:
+        super().__init__(task, data, augment, settings)
+        self._is_trained = bool(settings.init_from)
+
+    def set_statistics(self) -> None:
+        """Trains the mixtures by Baum-Welch, but for those of another run."""
+        super().set_statistics()
+        if self._is_trained:
+            return
+        model = self._task.model
+        models = train_models(
+            *(self._data.store, self._data.transcripts, self._own.tolist()),
+            AlignmentConfig(gaussians=model.config.gaussians),
+            self._data.features,
+        )
+        hmm = models.hmm
+        model.normalization.set_statistics(models.mean, models.std)
+        model.mixtures.set_mixtures(hmm.log_weights, hmm.means, hmm.variances)

@@ -76,8 +76,8 @@ class NGramConfig(Options):
 
     order: int = option(
         5,
-        "symbols of the longest n-grams, of a hybrid recogniser not more than 2, which "
-        "it has by default",
+        "symbols of the longest n-grams, with hidden Markov models not more than 2, "
+        "which is their default",
         between(1, 9),
     )
 
@@ -93,9 +93,7 @@ class SearchConfig(Options):
     )
     weight: float = option(0.5, "of the language model", NOT_NEGATIVE)
     bonus: float = option(0.0, "for every symbol, in nats", FINITE)
-    prior_scale: float = option(
-        1.0, "how much the priors of states count in a hybrid", SHARE
-    )
+    prior_scale: float = option(1.0, "how much the priors of states count", SHARE)
 
 
 class LanguageModel(NamedTuple):

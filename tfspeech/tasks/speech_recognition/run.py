@@ -16,7 +16,11 @@ from tfspeech.data.config import DataConfig
 from tfspeech.errors import SpecError
 from tfspeech.tasks.alignment.states import NUM_STATES
 from tfspeech.tasks.speech_recognition.data import SpeechData, SpeechDataConfig
-from tfspeech.tasks.speech_recognition.hybrid import HybridRecognition, HybridTraining
+from tfspeech.tasks.speech_recognition.hybrid import (
+    HmmTraining,
+    HybridRecognition,
+    HybridTraining,
+)
 from tfspeech.tasks.speech_recognition.hybrid_data import HybridData
 from tfspeech.tasks.speech_recognition.plots import plot_errors
 from tfspeech.tasks.speech_recognition.scores import describe_scores
@@ -29,6 +33,11 @@ from tfspeech.tasks.task import RunConfig
 def _features() -> FeatureConfig:
     """Features of the whole utterance, whose times are those of the audio."""
     return FeatureConfig(trim_db=0.0)
+
+
+def _with_derivatives() -> FeatureConfig:
+    """Features for models that see one frame at a time."""
+    return FeatureConfig(trim_db=0.0, delta_order=2, delta_width=5)
 
 
 def _augment() -> AugmentConfig:
@@ -155,7 +164,7 @@ class HybridRecognitionRun(SpeechRecognitionRun):
         super().__post_init__()
         if self.transcripts.symbols == "characters":
             raise SpecError(
-                "a hybrid recogniser writes words that it can pronounce: --symbols "
+                f"{self.model} writes words that it can pronounce: --symbols "
                 "plain_words or words"
             )
 
@@ -183,3 +192,14 @@ class HybridRecognitionRun(SpeechRecognitionRun):
     ) -> HybridTraining:
         """Prepares the augmented batches with their labels, and the validation set."""
         return HybridTraining(task, data, self.augment, self.training)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HmmRecognitionRun(HybridRecognitionRun):
+    """The run of a recogniser with Gaussian mixtures for the states of phonemes."""
+
+    features: FeatureConfig = field(default_factory=_with_derivatives)
+
+    def read_training(self, task: HybridRecognition, data: HybridData) -> HmmTraining:
+        """Prepares the augmented batches with their labels, and the validation set."""
+        return HmmTraining(task, data, self.augment, self.training)

@@ -1,4 +1,4 @@
-"""The words of a hybrid recogniser: their pronunciations, and a bigram of them."""
+"""The words of hidden Markov models: their pronunciations, and a bigram of them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _scores(
     """The fields of `WordLoop` that an n-gram tells; `owners` are its `words`."""
     if ngram.order > MAX_ORDER:
         raise TextError(
-            "the search of a hybrid recogniser takes n-grams of one or two words. "
+            "the search with hidden Markov models takes n-grams of one or two words. "
             f"Received: {ngram.order}; use --order {MAX_ORDER}"
         )
     missing = [word for word in words if (word,) not in ngram.log_probs]

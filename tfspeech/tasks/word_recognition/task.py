@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -17,7 +18,7 @@ from tfspeech.audio.samples import check_samples
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.pipeline import Batch, evaluation_batches
 from tfspeech.data.store import prepare
-from tfspeech.errors import AudioError, SpecError
+from tfspeech.errors import AudioError, CorpusError, SpecError
 from tfspeech.tasks.limits import RecognitionLimits
 from tfspeech.tasks.soft_targets import soft_divergence
 from tfspeech.tasks.task import ModelTask
@@ -27,6 +28,14 @@ from tfspeech.tasks.word_recognition.data import RecognitionData
 from tfspeech.tasks.word_recognition.lite import LiteRecogniser
 from tfspeech.tasks.word_recognition.scores import recognition_scores
 from tfspeech.tasks.word_recognition.server import UNKNOWN, RecognitionServer
+from tfspeech.tasks.word_recognition.spotting import (
+    Spotter,
+    Windows,
+    count_words,
+    threshold_for,
+)
+from tfspeech.text.normalize import normalize
+from tfspeech.text.phonemes import WORD
 from tfspeech.training.callbacks import Monitor
 from tfspeech.training.step import Losses
 
@@ -47,6 +56,12 @@ class RecognitionConfig(Options):
         0.0,
         "probability of the best word under which transcribe and servers say "
         f"'{UNKNOWN}', 0 for never; tfspeech calibrate sets it",
+        SHARE,
+    )
+    heard_from: float = option(
+        0.8,
+        "mean probability of a word in windows of a stream from which it is heard; "
+        "tfspeech calibrate --alarms-per-hour sets it",
         SHARE,
     )
 
@@ -78,6 +93,7 @@ class WordRecognition(ModelTask):
     monitor = Monitor("accuracy", higher_is_better=True)
     recognizes = True
     adapts = True
+    takes_stream = True
     limits = RecognitionLimits()
 
     def __init__(
@@ -165,6 +181,24 @@ class WordRecognition(ModelTask):
         is_known = scores[label] >= np.float32(self._config.unknown_below)
         return Transcript(label if is_known else UNKNOWN, scores[label], scores)
 
+    @functools.cached_property
+    def spotter(self) -> Spotter:
+        """The recogniser of words in speech that goes on."""
+        return Spotter(self.recognize, self.labels, self.features.sample_rate_hz)
+
+    def transcribe_stream(self, chunks: Iterable[np.ndarray]) -> Iterator[str]:
+        """Recognises words in speech that goes on, while it comes.
+
+        Args:
+            chunks: float32 [samples] in [-1, 1], of any size, at the model's rate.
+
+        Yields:
+            Each word that is heard, with a space before it.
+        """
+        for heard in self.spotter.listen(chunks, self._config.heard_from):
+            if heard.label in self.labels:
+                yield f" {heard.label}"
+
     def evaluate(
         self, batches: tf.data.Dataset, speakers: Sequence[str]
     ) -> dict[str, Any]:
@@ -223,6 +257,50 @@ class WordRecognition(ModelTask):
         )
         report = found._asdict() | {"temperature": temperature}
         return config, report | {"utterances": len(indices)}
+
+    def calibrate_spotting(
+        self, corpus: Corpus, split: str, alarms_per_hour: float
+    ) -> tuple[RecognitionConfig, dict[str, Any]]:
+        """Fits the threshold of words in a stream to speech without these words.
+
+        Args:
+            corpus: Of sentences; those that have one of the words are left out.
+            split: Of the corpus.
+            alarms_per_hour: The most words that may be heard in an hour of it.
+
+        Returns:
+            The configuration of the task with the threshold, and what was found:
+            `heard_from`, `alarms`, `hours`, `utterances` and `left_out`.
+
+        Raises:
+            CorpusError: No sentence is left, or a recording cannot be read.
+        """
+        every = [corpus.utterances[index] for index in corpus.indices(split)]
+        words = {word for label in self.labels for word in _words(label)}
+        others = tuple(u for u in every if words.isdisjoint(_words(u.text)))
+        if not others:
+            raise CorpusError(
+                f"every text of the {split} split has one of the words: take speech "
+                "without them"
+            )
+        store, report = prepare(
+            dataclasses.replace(corpus, utterances=others),
+            self.features.sample_rate_hz,
+            sentences=True,
+        )
+        report.raise_if_fatal()
+        chunks = (store[index] for index in range(len(others)))
+        parts = zip(*self.spotter.windows(chunks), strict=True)
+        windows = Windows(*map(np.concatenate, parts))
+        hours = float(store.lengths.sum()) / store.sample_rate_hz / 3600
+        threshold = min(threshold_for(windows, alarms_per_hour * hours), 1.0)
+        return dataclasses.replace(self._config, heard_from=threshold), {
+            "heard_from": threshold,
+            "alarms": count_words(windows, threshold),
+            "hours": hours,
+            "utterances": len(others),
+            "left_out": len(every) - len(others),
+        }
 
     def adapt(self, corpus: Corpus) -> dict[str, Any]:
         """Fits the classifier to recordings of a new speaker; see `refit`.
@@ -299,3 +377,8 @@ class WordRecognition(ModelTask):
 def _in_order(rows: list[np.ndarray], values: list[np.ndarray]) -> np.ndarray:
     """Joins the values of batches in the order of their rows."""
     return np.concatenate(values)[np.argsort(np.concatenate(rows))]
+
+
+def _words(text: str) -> set[str]:
+    """The words of a text as they are said."""
+    return {match[0] for match in WORD.finditer(normalize(text))}
