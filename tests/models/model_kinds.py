@@ -186,8 +186,8 @@ def wavenet_loss(outputs, batch):
 class Kind:
     """How models of a kind are built and fed.
 
-    `keras_losses` has those of `fit`: output -> its target in a batch, and its loss;
-    `options` make large models smaller.
+    `keras_losses` has those of `fit`: output -> its target in a batch, and its loss,
+    with the `learning_rate`; `options` make large models smaller.
     """
 
     sizes: tuple[int, ...]
@@ -198,6 +198,7 @@ class Kind:
     learns_to: float
     keras_losses: dict[str, tuple[str, object]]
     options: dict[str, int] = dataclasses.field(default_factory=dict)
+    learning_rate: float = 3e-3
 
 
 VOCODING = Kind(
@@ -234,7 +235,8 @@ KINDS = {
         },
     ),
     HybridRecognitionRun: STATES,
-    HmmRecognitionRun: dataclasses.replace(STATES, learns_to=0.7),
+    # Its random Gaussians, which no Baum-Welch has trained, are slow to move.
+    HmmRecognitionRun: dataclasses.replace(STATES, learns_to=0.7, learning_rate=0.1),
     DenseSynthesisRun: Kind(
         *((DIM, CHOICES), dense_batch, dense_loss, "frames", CHOICES, 0.7),
         {name: (name, "mean_squared_error") for name in ("frames", "log_durations")},

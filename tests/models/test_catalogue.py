@@ -233,7 +233,7 @@ def test_keras_fits_saves_and_loads_it(name, tmp_path):
     x = inputs_of(model, data)
     y = {key: data[target] for key, (target, _) in kind.keras_losses.items()}
     losses = {key: loss for key, (_, loss) in kind.keras_losses.items()}
-    model.compile(keras.optimizers.Adam(3e-3), loss=losses)
+    model.compile(keras.optimizers.Adam(kind.learning_rate), loss=losses)
     history = model.fit(x, y, batch_size=6, epochs=12, verbose=0).history["loss"]
     assert history[-1] < 0.95 * history[0]
     assert not model.jit_compile
