@@ -64,7 +64,7 @@ def follow_page(root):
 def project(tmp_path_factory):
     """A copy of the project with all that the page adds."""
     root = tmp_path_factory.mktemp("project")
-    for name in ("models", "tfspeech", "tuning", "tests"):
+    for name in ("models", "tfspeech", "tuning", "benchmarks", "tests"):
         unwanted = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, root / name, ignore=unwanted)
     for name in ("setup.cfg", "pyproject.toml"):
