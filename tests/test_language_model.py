@@ -109,6 +109,7 @@ def test_it_is_the_search_that_reads(fitted, small_transcriber, tmp_path):
         (["--arpa", "x", "--order", "2"], "--arpa is a finished model"),
         (["--lexicon", "{text}"], "the recogniser writes whole words, no others"),
         (["--text", "{nothing}"], "a language model needs at least one sentence"),
+        (["--text", "{others}"], "does not write, such as 'quiet'"),
         (["--text", "{noise}"], "noise is no text in UTF-8"),
         (["--text", "{missing}"], "No such file or directory"),
         (["--arpa", "{text}"], "text does not end in"),
@@ -123,7 +124,8 @@ def test_what_cannot_be_is_one_line(
     (tmp_path / "text").write_text("high low\n")
     (tmp_path / "nothing").write_text("\n")
     (tmp_path / "noise").write_bytes(b"\xff\xfe\x00")
-    names = ("text", "nothing", "noise", "missing")
+    (tmp_path / "others").write_text("\nhigh quiet\nloud\n")
+    names = ("text", "nothing", "others", "noise", "missing")
     paths = {name: tmp_path / name for name in names}
     arguments = [each.format(**paths) for each in arguments]
     output = ("--output", tmp_path / "out")

@@ -105,10 +105,7 @@ def run_loop(
                 with step.evaluation_weights():
                     record = {
                         "step_ms": round(1000 * seconds / timed, 3),
-                        "weights": {
-                            name: dataclasses.asdict(group.weight_figures())
-                            for name, group in step.groups.items()
-                        },
+                        "weights": _weight_figures(step),
                         "validation": evaluate(),
                     }
                     for callback in on_epoch:
@@ -122,6 +119,14 @@ def run_loop(
             ):
                 save(state)
                 saved = state.step
+
+
+def _weight_figures(step: TrainingStep) -> dict[str, dict[str, float]]:
+    """How sparse the weights are, by group."""
+    return {
+        name: dataclasses.asdict(group.weight_figures())
+        for name, group in step.groups.items()
+    }
 
 
 @contextlib.contextmanager

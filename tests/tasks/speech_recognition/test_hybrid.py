@@ -23,12 +23,9 @@ from tfspeech.audio.augment import (
 from tfspeech.errors import TextError
 from tfspeech.tasks.alignment.states import NUM_STATES, PAUSE_STATES, UNLABELLED
 from tfspeech.tasks.alignment.text import UNITS, pronounce
+from tfspeech.tasks.registry import default_config
 from tfspeech.tasks.runs import load_config, load_task
-from tfspeech.tasks.speech_recognition.hybrid import (
-    HmmTraining,
-    HybridRecognition,
-    HybridTraining,
-)
+from tfspeech.tasks.speech_recognition.hybrid import HybridRecognition, HybridTraining
 from tfspeech.tasks.speech_recognition.transcripts import Transcriber, TranscriptConfig
 from tfspeech.tasks.speech_recognition.word_loop import pronounced, word_loop
 from tfspeech.text.ngram import train_ngram
@@ -161,13 +158,22 @@ def test_mixtures_are_trained_by_baum_welch_or_come_from_another_run(data):
     model = HmmRecognizer(config, data.features.feature_dim, NUM_STATES)
     transcriber = Transcriber(TranscriptConfig("plain_words"), WORDS)
     task = HybridRecognition(model, data.features, transcriber)
-    settings = TrainingConfig(batch_size=4, seed=0)
-    kept = dataclasses.replace(settings, init_from="run")
-    HmmTraining(task, data, QUIET, kept).set_statistics()
+    run = dataclasses.replace(default_config("hmm_recognizer"), augment=QUIET)
+
+    def begin(**start):
+        settings = TrainingConfig(batch_size=4, seed=0, **start)
+        begun = dataclasses.replace(run, training=settings)
+        begun.read_training(task, data).set_statistics()
+
+    uniform = np.full(NUM_STATES, -np.log(NUM_STATES))
+    begin(init_from="run")
     assert not model.mixtures.log_variances.numpy().any()
     assert share_right(model, data) < 0.25
-    HmmTraining(task, data, QUIET, settings).set_statistics()
+    assert not np.allclose(model.log_priors, uniform)
+    model.log_priors.assign(uniform)
+    begin()
     assert share_right(model, data) > 0.4
+    assert not np.allclose(model.log_priors, uniform)
 
 
 def test_words_are_said_in_all_their_ways():

@@ -157,28 +157,20 @@ class HybridTraining(SpeechTraining):
     def set_statistics(self) -> None:
         """Has the model know the features and the priors of the corpus's own part."""
         super().set_statistics()
+        self.set_priors()
+
+    def set_priors(self) -> None:
+        """Has the model know how frequent the states are in the corpus's own part."""
         counts = self._task.count_states(self._data.targets(self._own))
         self._task.model.set_priors(counts)
 
 
 class HmmTraining(HybridTraining):
-    """The data of a training run of Gaussian mixtures; see `RecognizerTraining`."""
-
-    def __init__(
-        self,
-        task: HybridRecognition,
-        data: HybridData,
-        augment: AugmentConfig,
-        settings: TrainingConfig,
-    ) -> None:
-        super().__init__(task, data, augment, settings)
-        self._is_trained = bool(settings.init_from)
+    """The data of a training run that begins with Baum-Welch."""
 
     def set_statistics(self) -> None:
-        """Trains the mixtures by Baum-Welch, but for those of another run."""
-        super().set_statistics()
-        if self._is_trained:
-            return
+        """Trains the mixtures, on features normalised as Baum-Welch has them."""
+        self.set_priors()
         model = self._task.model
         models = train_models(
             *(self._data.store, self._data.transcripts, self._own.tolist()),

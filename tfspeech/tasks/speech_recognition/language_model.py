@@ -210,11 +210,10 @@ def fit_language_model(
     """
     transcriber = task.transcriber
     sentences = [] if arpa else _sentences(data, texts)
-    model = (
-        read_arpa(arpa)
-        if arpa
-        else train_ngram(sentences, ngram.order, transcriber.symbols)
-    )
+    if arpa:
+        model = read_arpa(arpa)
+    else:
+        model = train_ngram(sentences, ngram.order, transcriber.symbols)
     words, left_out = read_lexicon(lexicon, transcriber) if lexicon else ((), 0)
     made = LanguageModel(model, words, search)
     searching = task.search(made)
@@ -249,8 +248,15 @@ def _sentences(data: SpeechData, files: Sequence[Path]) -> list[list[str]]:
         lines = [line for file in files for line in _read_text(file).splitlines()]
         texts = [data.transcriber.write(line) for line in lines]
     known = set(data.transcriber.symbols)
-    sentences = map(data.transcriber.split, texts)
-    return [each for each in sentences if each and set(each) <= known]
+    sentences = list(filter(None, map(data.transcriber.split, texts)))
+    found = [each for each in sentences if set(each) <= known]
+    if sentences and not found:
+        other = next(each for each in sentences[0] if each not in known)
+        raise TextError(
+            "every sentence has symbols that the recogniser does not write, such as "
+            f"{other!r}"
+        )
+    return found
 
 
 def _read_text(path: Path) -> str:

@@ -200,6 +200,9 @@ class HmmRecognitionRun(HybridRecognitionRun):
 
     features: FeatureConfig = field(default_factory=_with_derivatives)
 
-    def read_training(self, task: HybridRecognition, data: HybridData) -> HmmTraining:
-        """Prepares the augmented batches with their labels, and the validation set."""
-        return HmmTraining(task, data, self.augment, self.training)
+    def read_training(
+        self, task: HybridRecognition, data: HybridData
+    ) -> HybridTraining:
+        """Prepares what a hybrid has; Baum-Welch, but for mixtures of another run."""
+        kind = HybridTraining if self.training.init_from else HmmTraining
+        return kind(task, data, self.augment, self.training)
