@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from tfspeech.audio.encode import PAUSE_S, write_pieces
 from tfspeech.console import Parser, print_json, run_command, say
-from tfspeech.errors import RunError, SpecError, TextError
-from tfspeech.files import read_file
+from tfspeech.errors import RunError, SpecError
+from tfspeech.files import read_texts
 from tfspeech.flags import add_ssml, add_vocoder
 from tfspeech.tasks.conditions import add_conditions, given_conditions
 from tfspeech.tasks.runs import load_task
@@ -54,28 +54,6 @@ def run(
     # The first call compiles, which is not to count.
     next(speak(task, texts, **conditions), None)
     return speak(task, texts, **conditions)
-
-
-def read_texts(path: Path, ssml: bool = False) -> list[str]:
-    """Reads a text per line; empty lines are left out.
-
-    Args:
-        path: UTF-8.
-        ssml: Whether the file is one document of SSML instead.
-
-    Raises:
-        TextError: There is none.
-        OSError: The file cannot be read.
-    """
-    try:
-        contents = read_file(path).decode()
-    except UnicodeDecodeError as error:
-        raise TextError(f"{path} is no UTF-8 text: {error}") from error
-    lines = [contents] if ssml else contents.splitlines()
-    texts = [line.strip() for line in lines if line.strip()]
-    if not texts:
-        raise TextError(f"{path} holds no text")
-    return texts
 
 
 def output_paths(output: Path, count: int) -> list[Path]:
@@ -126,7 +104,7 @@ def main(arguments: Sequence[str]) -> None:
     if ("file" in given) == bool(texts):
         raise SpecError("give either TEXT or --file")
     if "file" in given:
-        texts = read_texts(given.file, ssml)
+        texts = read_texts(given.file, whole=ssml)
     output = getattr(given, "output", "speech.wav")
     if output == "-" and (len(texts) > 1 or "json" in given):
         raise SpecError("--output - takes one text, and no --json")

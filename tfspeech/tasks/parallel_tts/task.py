@@ -14,23 +14,25 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import VOCODERS
 from tfspeech.data.pipeline import Batch
 from tfspeech.errors import TextError
-from tfspeech.tasks.conditions import (
-    ENERGY,
-    PITCH,
-    PITCH_RANGE,
-    RATE,
-    Condition,
-)
+from tfspeech.tasks.conditions import ENERGY, PITCH, PITCH_RANGE, RATE, Condition
 from tfspeech.tasks.parallel_tts.config import (
     VOCODER_OF,
     ParallelSynthesisConfig,
     target_values,
 )
-from tfspeech.tasks.parallel_tts.data import ParallelTtsData, TimedUtterances
+from tfspeech.tasks.parallel_tts.data import (
+    ParallelTtsData,
+    SpokenSentences,
+    TimedUtterances,
+)
 from tfspeech.tasks.parallel_tts.losses import AdversarialLoss, SynthesisLoss
 from tfspeech.tasks.parallel_tts.prediction import Prediction
 from tfspeech.tasks.parallel_tts.server import ParallelTtsServer
-from tfspeech.tasks.parallel_tts.statistics import measure_stds, predicts_deltas
+from tfspeech.tasks.parallel_tts.statistics import (
+    measure_stds,
+    predicts_deltas,
+    root_mean_square,
+)
 from tfspeech.tasks.speech.data import EVALUATION_BATCH_SIZE
 from tfspeech.tasks.speech.evaluation import (
     OTHER_VOICE,
@@ -293,8 +295,13 @@ class ParallelSynthesis(SpeechTask):
         audible = tf.gather(self._is_phoneme, segments)
         return tf.boolean_mask(found - wanted, audible).numpy()
 
-    def timed(self, data: ParallelTtsData, indices: np.ndarray) -> TimedUtterances:
-        """Prepares the utterances at some places for training or evaluation.
+    def timed(
+        self,
+        data: ParallelTtsData,
+        indices: np.ndarray,
+        spoken: SpokenSentences | None = None,
+    ) -> TimedUtterances:
+        """Prepares the utterances at some places, and what is spoken, for training.
 
         Raises:
             CorpusError: An utterance has no phoneme times, or those of another text.
@@ -303,6 +310,7 @@ class ParallelSynthesis(SpeechTask):
             *(data, indices, self.targets, self.linguistic.linguistic_dim),
             inputs=self.model.signature,
             deltas=self._deltas,
+            spoken=spoken,
         )
 
     def evaluate_split(self, data: ParallelTtsData, split: str) -> dict[str, Any]:
@@ -380,11 +388,6 @@ class ParallelSynthesis(SpeechTask):
 
         encode = functools.partial(encode_segments, self.front_end)
         return LiteSpeech(self, predict, encode)
-
-
-def root_mean_square(errors: np.ndarray) -> float:
-    """The root mean square of numbers."""
-    return float(np.sqrt(np.mean(np.square(errors, dtype=float))))
 
 
 def describe_scores(scores: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tfspeech.data.pipeline import Batch
 from tfspeech.tasks.parallel_tts.data import ParallelTtsData
-from tfspeech.tasks.parallel_tts.task import ParallelSynthesis, root_mean_square
+from tfspeech.tasks.parallel_tts.statistics import root_mean_square
+from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
 from tfspeech.tasks.speech.evaluation import log_mels
 from tfspeech.tasks.speech.scores import frame_pairs
 from tfspeech.tasks.speech.task import Speech
@@ -39,9 +40,11 @@ class ParallelTtsTraining(SpeechTraining):
     def __init__(
         self, task: ParallelSynthesis, data: ParallelTtsData, settings: TrainingConfig
     ) -> None:
-        super().__init__(data, settings, task.config.validation_sentences)
+        spoken = data.spoken
+        more = spoken.frames.lengths * data.features.hop_length if spoken else ()
+        super().__init__(data, settings, task.config.validation_sentences, more)
         self._task = task
-        self._utterances = task.timed(data, self._train)
+        self._utterances = task.timed(data, self._train, spoken)
         validation = task.timed(data, self._validation)
         model = task.model
         dim = model.feature_dim + model.target_dim
