@@ -93,6 +93,7 @@ def test_scores_of_boundaries():
     assert scores == {
         "count": 5,
         "within_20_ms": 0.8,
+        "within_50_ms": 0.8,
         "median_ms": 5.0,
         "bias_ms": 3.0,
     }
