@@ -13,6 +13,7 @@ from tfspeech.data.phoneme_times import read_segments
 from tfspeech.data.textgrid import read_textgrid
 from tfspeech.errors import RunError
 from tfspeech.tasks import attention_alignment
+from tfspeech.tasks.alignment import grids
 from tfspeech.tasks.attention_alignment import (
     align_by_attention,
     chain_of_pauses,
@@ -34,9 +35,8 @@ class Walker:
 
     def __call__(self, batch, training=False):
         steps = tf.shape(batch["frames"])[1] // self.config.reduction_factor
-        middle = (
-            tf.range(steps, dtype=tf.float32) + 0.5
-        ) * self.config.reduction_factor
+        step = tf.range(steps, dtype=tf.float32)
+        middle = (step + 0.5) * self.config.reduction_factor
         lengths, counts = (
             tf.cast(batch[name], tf.float32)[:, tf.newaxis]
             for name in ("frame_lengths", "symbol_lengths")
@@ -65,6 +65,7 @@ def walks(sentences, monkeypatch):
     task.model = Walker(config.architecture)
     monkeypatch.setattr(attention_alignment, "load_task", lambda _: (config, task))
     monkeypatch.setattr(attention_alignment, "pin_run", lambda name, role: name)
+    monkeypatch.setattr(grids, "plot_alignment", lambda *_: None)
     return config.data.data
 
 
