@@ -39,13 +39,19 @@ class Condition:
         """The input of a served signature, float32 [batch]."""
         return tf.TensorSpec([None], tf.float32, name=self.name)
 
+    @property
+    def symbol_spec(self) -> tf.TensorSpec:
+        """The input of a signature by symbol, float32 [batch, symbols]."""
+        name = f"symbol_{self.name}"
+        return tf.TensorSpec([None, None], tf.float32, name=name)
+
     def check(self, value: float) -> None:
         """Raises a `SpecError` where a value, which may be NaN, is out of range."""
         if not self.low <= value <= self.high:
             raise SpecError(f"{self._range()}. Received: {value}")
 
     def check_in_graph(self, values: tf.Tensor) -> tf.Operation:
-        """Returns an assertion that values, float32 [batch], are in the range."""
+        """Returns an assertion that values, float32 of any shape, are in range."""
         valid = tf.reduce_all((values >= self.low) & (values <= self.high))
         return tf.debugging.Assert(valid, [f"{self._range()}:", values])
 
