@@ -88,7 +88,8 @@ def test_phonemes_are_where_they_are_attended_to(walks, tmp_path, command):
         starts = np.arange(len(names))[[n in PHONEMES or n in " ." for n in names]]
         phones = tiers["phones"]
         found_s = [phone.start_s for phone in phones]
-        wanted_s = starts / len(names) * phones[-1].end_s
+        # Attention is taken to be a frame ahead.
+        wanted_s = starts / len(names) * phones[-1].end_s + (starts > 0) * STEP_S / 2
         np.testing.assert_allclose(found_s, wanted_s, atol=STEP_S)
     code, _, lines = command(align.main, *flags, "other")
     assert code == 2
@@ -120,6 +121,8 @@ def test_weights_of_steps_are_interpolated_between_their_middles():
     weights = np.array([[1.0, 0.0], [0.0, 1.0]])
     found = spread_steps(weights, 2, 5)[:, 1]
     np.testing.assert_allclose(found, [0.0, 0.25, 0.75, 1.0, 1.0])
+    later = spread_steps(weights, 2, 5, lead=1)[:, 1]
+    np.testing.assert_allclose(later, [0.0, *found[:-1]])
 
 
 def test_a_pause_is_left_out_where_nothing_attends_to_it():

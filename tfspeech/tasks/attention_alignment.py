@@ -38,6 +38,9 @@ from tfspeech.text.phonemes import PAUSE, PHONEMES
 SETTINGS_FILE = "attention.json"
 
 _LEAST_WEIGHT = 1e-4
+# By so much attention is ahead, as a frame holds what comes within half its window;
+# chosen on the validation split of `reader`.
+_LEAD_FRAMES = 1
 _PAUSE_PROBABILITY = 0.2
 
 
@@ -174,7 +177,7 @@ class AttentionAligner:
             owners = self._owners(batch["symbols"][number, :length].numpy(), own)
             steps = -(-count // self._factor)
             by_place = weights[number, :steps, :length] @ np.eye(shape[2])[owners]
-            by_frame = spread_steps(by_place, self._factor, count)
+            by_frame = spread_steps(by_place, self._factor, count, _LEAD_FRAMES)
             logs = np.log(np.maximum(by_frame, _LEAST_WEIGHT))
             emissions[:count, number] = logs
         paths, _ = best_path(
@@ -194,18 +197,21 @@ class AttentionAligner:
         return places[before] + (~is_phoneme & (np.cumsum(is_phoneme) > 0))
 
 
-def spread_steps(weights: np.ndarray, factor: int, frames: int) -> np.ndarray:
+def spread_steps(
+    weights: np.ndarray, factor: int, frames: int, lead: int = 0
+) -> np.ndarray:
     """Brings weights of decoder steps to frames, by linear interpolation.
 
     Args:
         weights: [steps, places].
         factor: Frames of a step.
         frames: How many frames.
+        lead: By so many frames the weights come too early.
 
     Returns:
         [frames, places].
     """
-    middle = (np.arange(frames) - (factor - 1) / 2) / factor
+    middle = (np.arange(frames) - lead - (factor - 1) / 2) / factor
     middle = np.clip(middle, 0, len(weights) - 1)
     before = np.floor(middle).astype(int)
     after = np.minimum(before + 1, len(weights) - 1)
