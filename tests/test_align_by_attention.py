@@ -11,7 +11,7 @@ from tfspeech import align
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.phoneme_times import read_segments
 from tfspeech.data.textgrid import read_textgrid
-from tfspeech.errors import RunError
+from tfspeech.errors import RunError, SpecError
 from tfspeech.tasks import attention_alignment
 from tfspeech.tasks.alignment import grids
 from tfspeech.tasks.attention_alignment import (
@@ -102,19 +102,16 @@ def test_phonemes_are_where_they_are_attended_to(walks, tmp_path, command):
         align_by_attention(walks, output, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("small_voice", "reads characters, whose times are none of phonemes: train it"),
-        ("small_dense", "dense_synthesis, which has no attention to align by"),
-    ],
-)
-def test_runs_that_cannot_align_are_named(name, reason, request, tmp_path, command):
-    run_dir = request.getfixturevalue(name)
-    flags = ["--output", tmp_path / "grids", "--attention", run_dir]
-    code, _, lines = command(align.main, "reader", *flags)
-    assert (code, len(lines)) == (2, 1)
-    assert reason in lines[0]
+def test_runs_that_cannot_align_are_named(sentences, tmp_path, monkeypatch):
+    def align_by(config, task):
+        monkeypatch.setattr(attention_alignment, "load_task", lambda _: (config, task))
+        align_by_attention("reader", tmp_path / "grids", tmp_path)
+
+    config = run_of(sentences, symbols="characters")
+    with pytest.raises(SpecError, match="reads characters, whose times are none of"):
+        align_by(config, build_task(config))
+    with pytest.raises(SpecError, match="run of dense_synthesis, which has no attenti"):
+        align_by(default_config("dense_synthesis"), None)
 
 
 def test_weights_of_steps_are_interpolated_between_their_middles():
