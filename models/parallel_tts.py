@@ -15,11 +15,13 @@ from models.config import BELOW_1, NOT_NEGATIVE, Options, option, sizes
 from models.layers import (
     DepthwiseBlock,
     FeatureNormalization,
+    Posterior,
     RecurrentBlock,
     SelfAttentionBlock,
     mask_frames,
 )
 from models.layers.convolution_block import ConvolutionBlock
+from models.layers.posterior import Gaussian
 from models.layers.self_attention import add_positions
 from models.model import SpeechModel
 
@@ -61,6 +63,12 @@ class ParallelTtsConfig(Options):
     variance_dropout: float = option(
         0.5, "dropout rate of the predictors of durations, pitch and energy", BELOW_1
     )
+    latent_size: int = option(
+        0,
+        "size of the latent variable of an utterance, which renditions differ by, 0 "
+        "for none",
+        NOT_NEGATIVE,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,6 +86,10 @@ class ParallelTts(SpeechModel):
     repeated for every frame that they last, and blocks over frames follow. Sources: Ren
     et al. 2021, "FastSpeech 2" (arXiv 2006.04558); pitch and energy per phoneme are
     those of Lancucki 2021, "FastPitch" (arXiv 2006.06873).
+
+    With a latent variable it is a variational autoencoder of frames, conditioned on the
+    text: what a posterior finds in the recording of an utterance, or what is drawn from
+    the prior N(0, 1), is added to the encoding of all its segments.
 
     Args of the constructor:
         config: The architecture.
@@ -126,6 +138,15 @@ class ParallelTts(SpeechModel):
         self.variance_layer = dense(_VARIANCES, name="variances")
         self.prosody_layer = dense(units, name="prosody")
         self.position_layer = dense(units, name="positions")
+        if config.latent_size:
+            self.latent_layer = dense(units, name="latent")
+            self.posterior_frames = dense(units // 2, name="posterior_frames")
+            self.posterior_text = dense(units // 2, name="posterior_text")
+            self.posterior = Posterior(
+                *(config.latent_size, config.kernel_size, config.dropout),
+                dtype=policy,
+                name="posterior",
+            )
         self.body = [
             BODIES[config.body](config, dtype=policy, name=f"body_{index}")
             for index in range(config.body_layers)
@@ -150,6 +171,11 @@ class ParallelTts(SpeechModel):
             layer.build(shape)
         self.prosody_layer.build((None, None, 2))
         self.position_layer.build((None, None, _POSITIONS))
+        if self.config.latent_size:
+            self.latent_layer.build((None, None, self.config.latent_size))
+            self.posterior_frames.build((None, None, self.target_dim))
+            self.posterior_text.build(shape)
+            self.posterior.build((None, None, self.config.units // 2))
         self.normalization.build((None, None, self.target_dim))
         self.duration_normalization.build((None, None, 1))
         self.prosody_normalization.build((None, None, 2))
@@ -186,7 +212,9 @@ class ParallelTts(SpeechModel):
     def signature(self) -> dict[str, tf.TensorSpec]:
         """The inputs of `call`: segments as they were recorded, and their frames."""
         features = [None, None, self.feature_dim]
-        return {
+        size = self.config.latent_size
+        latent = tf.TensorSpec([None, None, size], tf.float32, "latent")
+        return ({"latent": latent} if size else {}) | {
             "segments": tf.TensorSpec([None, None], tf.int32, "segments"),
             "segment_features": tf.TensorSpec(features, name="segment_features"),
             "segment_lengths": tf.TensorSpec([None], tf.int32, "segment_lengths"),
@@ -212,40 +240,54 @@ class ParallelTts(SpeechModel):
                 segments] and `prosody` float32 [batch, segments, 2], ln F0 and energy,
                 all with `segment_lengths` int32 [batch]; `frame_segments`, the segment
                 of every frame, int32 [batch, frames], with `frame_lengths` int32
-                [batch]; and `seeds` int64 [batch] of dropout, drawn where they are not
-                given.
-            training: Whether dropout is on.
+                [batch]; with a latent variable its values `latent`, float32 [batch,
+                segments or 1, latent_size], or the recorded `frames` float32 [batch,
+                frames, target_dim] that they are found in; and `seeds` int64 [batch] of
+                dropout and samples, drawn where they are not given.
+            training: Whether dropout is on, and the latent variable a sample of its
+                posterior instead of its mean.
 
         Returns:
             `frames` float32 [batch, frames, target_dim], `log_durations` float32
             [batch, segments] and `prosody` float32 [batch, segments, 2], 0 beyond the
-            lengths.
+            lengths; and, where the latent variable was found in frames, its posterior:
+            `latent_mean` and `latent_log_variance` float32 [batch, latent_size].
         """
         seeds = inputs.get("seeds")
         encoded = self._encode(inputs, seeds, training)
+        posterior = {}
+        if self.config.latent_size and "latent" not in inputs:
+            found = self._posterior(encoded, inputs, seeds, training)
+            latent = self.posterior.sample(found, seeds) if training else found.mean
+            inputs = {**inputs, "latent": latent[:, tf.newaxis]}
+            posterior = {f"latent_{k}": value for k, value in found._asdict().items()}
+        encoded = self._with_latent(encoded, inputs)
         log_durations, prosody = self._variances(encoded, inputs, seeds, training)
         return {
             "frames": self._decode(encoded, inputs["prosody"], inputs, seeds, training),
             "log_durations": log_durations,
             "prosody": prosody,
+            **posterior,
         }
 
     def predict_log_durations(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Predicts log durations, float32 [batch, segments]; see `call`.
 
         Args:
-            inputs: Those of `call` that are of segments, without durations and prosody.
+            inputs: Those of `call` that are of segments, without durations and prosody,
+                and `latent`.
         """
-        return self._variances(self._encode(inputs), inputs)[0]
+        encoded = self._with_latent(self._encode(inputs), inputs)
+        return self._variances(encoded, inputs)[0]
 
     def predict_frames(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Predicts frames with predicted pitch and energy; see `call`.
 
         Args:
-            inputs: Those of `call` without prosody; and `energy` float32 [batch,
-                segments or 1], by how much that of segments is to be raised.
+            inputs: Those of `call` with `latent`, without prosody; and `energy` float32
+                [batch, segments or 1], by how much that of segments is to be raised.
         """
-        encoded = self._encode(inputs)
+        encoded = self._with_latent(self._encode(inputs), inputs)
         prosody = self._variances(encoded, inputs)[1]
         raised = tf.expand_dims(inputs["energy"], 2)
         prosody += tf.pad(raised, [[0, 0], [0, 0], [1, 0]])
@@ -265,6 +307,34 @@ class ParallelTts(SpeechModel):
                 encoded, inputs["segment_lengths"], seeds, training=training
             )
         return encoded
+
+    def _posterior(
+        self,
+        encoded: tf.Tensor,
+        inputs: dict[str, tf.Tensor],
+        seeds: tf.Tensor | None,
+        training: bool,
+    ) -> Gaussian:
+        """Finds the latent variable in the frames of a recording and in their text."""
+        places = inputs["frame_segments"]
+        positions = _positions(inputs["durations"], places)
+        text = tf.gather(encoded, places, batch_dims=1)
+        text += self.position_layer(tf.cast(positions, self.compute_dtype))
+        frames = self.normalization(inputs["frames"])
+        frames = self.posterior_frames(tf.cast(frames, self.compute_dtype))
+        frames += self.posterior_text(text)
+        lengths = inputs["frame_lengths"]
+        return self.posterior(frames, lengths, seeds, training=training)
+
+    def _with_latent(
+        self, encoded: tf.Tensor, inputs: dict[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """Adds the latent variable, if there is one, to encoded segments."""
+        if not self.config.latent_size:
+            return encoded
+        return encoded + self.latent_layer(
+            tf.cast(inputs["latent"], self.compute_dtype)
+        )
 
     def _variances(
         self,
