@@ -65,8 +65,7 @@ class ParallelTtsConfig(Options):
     )
     latent_size: int = option(
         0,
-        "size of the latent variable of an utterance, which renditions differ by, 0 "
-        "for none",
+        "size of the latent variable of a word, which renditions differ by, 0 for none",
         NOT_NEGATIVE,
     )
 
@@ -88,8 +87,8 @@ class ParallelTts(SpeechModel):
     those of Lancucki 2021, "FastPitch" (arXiv 2006.06873).
 
     With a latent variable it is a variational autoencoder of frames, conditioned on the
-    text: what a posterior finds in the recording of an utterance, or what is drawn from
-    the prior N(0, 1), is added to the encoding of all its segments.
+    text: what a posterior finds in the recording of a word, or what is drawn from the
+    prior N(0, 1), is added to the encoding of its segments.
 
     Args of the constructor:
         config: The architecture.
@@ -140,6 +139,10 @@ class ParallelTts(SpeechModel):
         self.position_layer = dense(units, name="positions")
         if config.latent_size:
             self.latent_layer = dense(units, name="latent")
+            # Dropout would hide most of it from what predicts the variances.
+            self.latent_variances = dense(
+                *(_VARIANCES, None, False, "zeros"), name="latent_variances"
+            )
             self.posterior_frames = dense(units // 2, name="posterior_frames")
             self.posterior_text = dense(units // 2, name="posterior_text")
             self.posterior = Posterior(
@@ -172,7 +175,8 @@ class ParallelTts(SpeechModel):
         self.prosody_layer.build((None, None, 2))
         self.position_layer.build((None, None, _POSITIONS))
         if self.config.latent_size:
-            self.latent_layer.build((None, None, self.config.latent_size))
+            for layer in (self.latent_layer, self.latent_variances):
+                layer.build((None, None, self.config.latent_size))
             self.posterior_frames.build((None, None, self.target_dim))
             self.posterior_text.build(shape)
             self.posterior.build((None, None, self.config.units // 2))
@@ -242,8 +246,9 @@ class ParallelTts(SpeechModel):
                 of every frame, int32 [batch, frames], with `frame_lengths` int32
                 [batch]; with a latent variable its values `latent`, float32 [batch,
                 segments or 1, latent_size], or the recorded `frames` float32 [batch,
-                frames, target_dim] that they are found in; and `seeds` int64 [batch] of
-                dropout and samples, drawn where they are not given.
+                frames, target_dim] that they are found in, with `segment_words`, the
+                word of every segment, int32 [batch, segments]; and `seeds` int64
+                [batch] of dropout and samples, drawn where they are not given.
             training: Whether dropout is on, and the latent variable a sample of its
                 posterior instead of its mean.
 
@@ -251,7 +256,8 @@ class ParallelTts(SpeechModel):
             `frames` float32 [batch, frames, target_dim], `log_durations` float32
             [batch, segments] and `prosody` float32 [batch, segments, 2], 0 beyond the
             lengths; and, where the latent variable was found in frames, its posterior:
-            `latent_mean` and `latent_log_variance` float32 [batch, latent_size].
+            `latent_mean` and `latent_log_variance` float32 [batch, words, latent_size],
+            of any value beyond the words of an utterance.
         """
         seeds = inputs.get("seeds")
         encoded = self._encode(inputs, seeds, training)
@@ -259,7 +265,8 @@ class ParallelTts(SpeechModel):
         if self.config.latent_size and "latent" not in inputs:
             found = self._posterior(encoded, inputs, seeds, training)
             latent = self.posterior.sample(found, seeds) if training else found.mean
-            inputs = {**inputs, "latent": latent[:, tf.newaxis]}
+            latent = tf.gather(latent, inputs["segment_words"], batch_dims=1)
+            inputs = {**inputs, "latent": latent}
             posterior = {f"latent_{k}": value for k, value in found._asdict().items()}
         encoded = self._with_latent(encoded, inputs)
         log_durations, prosody = self._variances(encoded, inputs, seeds, training)
@@ -323,8 +330,12 @@ class ParallelTts(SpeechModel):
         frames = self.normalization(inputs["frames"])
         frames = self.posterior_frames(tf.cast(frames, self.compute_dtype))
         frames += self.posterior_text(text)
-        lengths = inputs["frame_lengths"]
-        return self.posterior(frames, lengths, seeds, training=training)
+        words = inputs["segment_words"]
+        of_frames = tf.gather(words, places, batch_dims=1)
+        lengths, count = inputs["frame_lengths"], tf.reduce_max(words) + 1
+        return self.posterior(
+            frames, lengths, of_frames, count, seeds, training=training
+        )
 
     def _with_latent(
         self, encoded: tf.Tensor, inputs: dict[str, tf.Tensor]
@@ -347,7 +358,11 @@ class ParallelTts(SpeechModel):
         lengths = inputs["segment_lengths"]
         for block in self.variance_blocks:
             encoded = block(encoded, lengths, seeds, training=training)
-        found = tf.cast(self.variance_layer(encoded), tf.float32)
+        found = self.variance_layer(encoded)
+        if self.config.latent_size:
+            latent = tf.cast(inputs["latent"], self.compute_dtype)
+            found += self.latent_variances(latent)
+        found = tf.cast(found, tf.float32)
         durations = self.duration_normalization(found[:, :, :1], invert=True)
         prosody = self.prosody_normalization(found[:, :, 1:], invert=True)
         return mask_frames(durations, lengths)[:, :, 0], mask_frames(prosody, lengths)

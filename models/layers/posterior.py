@@ -1,4 +1,4 @@
-"""Posterior of a latent variable: a Gaussian that is predicted from a sequence."""
+"""Posterior of a latent variable: Gaussians that are predicted from a sequence."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from models.layers.masking import Shape
-from models.layers.pooling import AttentionPooling
+from models.layers.masking import Shape, mask_frames
 from models.layers.random import normal, row_seeds
 from models.layers.residual import DepthwiseBlock
 
 
 class Gaussian(NamedTuple):
-    """A Gaussian with a diagonal covariance for every row of a batch.
+    """Gaussians with diagonal covariances, one for every word.
 
     Attributes:
-        mean: float32 [batch, size].
-        log_variance: float32 [batch, size].
+        mean: float32 [batch, words, size].
+        log_variance: float32 [batch, words, size].
     """
 
     mean: tf.Tensor
@@ -26,10 +25,10 @@ class Gaussian(NamedTuple):
 
 
 class Posterior(keras.layers.Layer):
-    """q(z | sequence) = N(mean, exp(log variance)), and samples of it.
+    """q(z | sequence) = N(mean, exp(log variance)) of every word, and samples of it.
 
-    Two blocks of depthwise convolution, attention pooling over time, and one layer for
-    mean and log variance. A sample is mean + exp(log variance / 2) noise, the
+    Two blocks of depthwise convolution, the mean over the frames of each word, and one
+    layer for mean and log variance. A sample is mean + exp(log variance / 2) noise, the
     reparameterisation of Kingma, Welling 2014, "Auto-Encoding Variational Bayes" (arXiv
     1312.6114). The noise belongs to the example, as masks of `Dropout` do.
 
@@ -58,30 +57,43 @@ class Posterior(keras.layers.Layer):
             )
             for index in range(2)
         ]
-        self.pooling = AttentionPooling(channels, dtype=policy, name="pooling")
         self.gaussian_layer = keras.layers.Dense(
             2 * self.size, dtype="float32", name="gaussian"
         )
-        for layer in (*self.blocks, self.pooling):
+        for layer in (*self.blocks, self.gaussian_layer):
             layer.build(input_shape)
-        self.gaussian_layer.build((input_shape[0], channels))
         self.seed_generator = keras.random.SeedGenerator(name="seeds")
 
     def call(
         self,
         frames: tf.Tensor,
         lengths: tf.Tensor,
+        words: tf.Tensor,
+        count: tf.Tensor,
         seeds: tf.Tensor | None = None,
         training: bool = False,
     ) -> Gaussian:
-        """[batch, frames, channels], with lengths int32 and seeds int64 [batch]."""
+        """Finds the posteriors of words.
+
+        Args:
+            frames: [batch, frames, channels].
+            lengths: In frames, int32 [batch].
+            words: Of every frame, int32 [batch, frames].
+            count: The number of words, an int32 scalar.
+            seeds: Of dropout, int64 [batch].
+            training: Whether dropout is on.
+        """
         for block in self.blocks:
             frames = block(frames, lengths, seeds, training=training)
-        pooled = self.gaussian_layer(self.pooling(frames, lengths))
-        return Gaussian(*tf.split(pooled, 2, axis=1))
+        inside = mask_frames(tf.one_hot(words, count), lengths)
+        sums = tf.einsum("btw,btc->bwc", inside, tf.cast(frames, tf.float32))
+        counts = tf.reduce_sum(inside, axis=1)[:, :, tf.newaxis]
+        pooled = self.gaussian_layer(sums / tf.maximum(counts, 1.0))
+        return Gaussian(*tf.split(pooled, 2, axis=2))
 
     def sample(self, gaussian: Gaussian, seeds: tf.Tensor | None = None) -> tf.Tensor:
-        """Draws z for every row, float32 [batch, size]."""
-        seeds = row_seeds(seeds, self.seed_generator, tf.shape(gaussian.mean)[0])
-        noise = normal(seeds, [self.size], self.path)
+        """Draws z for every word, float32 [batch, words, size]."""
+        batch, words, _ = tf.unstack(tf.shape(gaussian.mean))
+        seeds = row_seeds(seeds, self.seed_generator, batch)
+        noise = normal(seeds, [words, self.size], self.path)
         return gaussian.mean + tf.exp(0.5 * gaussian.log_variance) * noise

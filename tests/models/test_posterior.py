@@ -19,8 +19,11 @@ def build(**options):
 
 
 def recorded(durations, lengths=None):
-    """A batch with frames of recordings and seeds."""
+    """A batch with frames of recordings, words and seeds: a word has two segments."""
     batch = inputs(durations, lengths)
+    words = np.arange(batch["segments"].shape[1]) // 2 * np.ones_like(durations)
+    inside = np.arange(words.shape[1]) < batch["segment_lengths"][:, None]
+    batch["segment_words"] = (words * inside).astype(np.int32)
     rng = np.random.default_rng(1)
     rows, frames = batch["frame_segments"].shape
     batch["frames"] = rng.normal(size=(rows, frames, VALUES)).astype("f4")
@@ -31,14 +34,16 @@ def test_samples_have_mean_and_variance_and_belong_to_the_example():
     layer = Posterior(2, 3, 0.0, name="posterior")
     layer.build((None, None, 4))
     count = 20_000
-    wanted = Gaussian(tf.constant([[1.0, -2.0]]), tf.math.log([[0.25, 4.0]]))
-    many = Gaussian(*(tf.tile(each, [count, 1]) for each in wanted))
+    wanted = Gaussian(tf.constant([[[1.0, -2.0]]]), tf.math.log([[[0.25, 4.0]]]))
+    many = Gaussian(*(tf.tile(each, [count, 2, 1]) for each in wanted))
     drawn = layer.sample(many, tf.range(count, dtype=tf.int64)).numpy()
-    np.testing.assert_allclose(drawn.mean(0), [1.0, -2.0], atol=0.05)
-    np.testing.assert_allclose(drawn.std(0), [0.5, 2.0], rtol=0.03)
-    assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.03
+    for word in (0, 1):
+        np.testing.assert_allclose(drawn[:, word].mean(0), [1.0, -2.0], atol=0.05)
+        np.testing.assert_allclose(drawn[:, word].std(0), [0.5, 2.0], rtol=0.03)
+    correlations = np.corrcoef(drawn.reshape(count, 4).T)
+    assert np.abs(correlations - np.eye(4)).max() < 0.03
     one = layer.sample(wanted, tf.constant([7], tf.int64))
-    np.testing.assert_array_equal(one[0], drawn[7])
+    np.testing.assert_array_equal(one[0], drawn[7, :1])
     assert np.any(layer.sample(wanted) != layer.sample(wanted))
 
 
@@ -47,7 +52,7 @@ def test_padding_and_neighbours_leave_posteriors_and_samples_as_they_are():
     batch = recorded([[3, 0, 2, 1], [1, 1, 2, 0]], lengths=[4, 3])
     for training in (False, True):
         outputs = model(batch, training=training)
-        assert outputs["latent_mean"].shape == (2, SIZE)
+        assert outputs["latent_mean"].shape == (2, 2, SIZE)
         alone = model({k: v[1:] for k, v in batch.items()}, training=training)
         for name, found in alone.items():
             np.testing.assert_allclose(found[0], outputs[name][1], atol=1e-5)
@@ -57,7 +62,7 @@ def test_padding_and_neighbours_leave_posteriors_and_samples_as_they_are():
         np.testing.assert_allclose(found, model(batch)[name], atol=1e-5)
     changed["frames"][1, 3] = 9.0
     moved = np.abs(model(changed)["latent_mean"] - model(batch)["latent_mean"])
-    assert moved[1].max() > 1e-3
+    assert moved[1, 1].max() > 1e-3
     assert moved[0].max() < 1e-6
 
 
@@ -76,7 +81,9 @@ def test_a_given_latent_variable_takes_the_place_of_the_posterior():
     model = build()
     batch = recorded([[3, 1, 2], [1, 1, 1]])
     found = model(batch)
-    latent = found["latent_mean"][:, tf.newaxis]
+    means = found["latent_mean"].numpy()
+    latent = means[np.arange(2)[:, None], batch["segment_words"]]
+    assert np.abs(latent[:, 1] - latent[:, 2]).min() > 1e-3
     given = model(batch | {"latent": latent})
     assert set(found) - set(given) == {"latent_mean", "latent_log_variance"}
     for name, value in given.items():

@@ -11,10 +11,13 @@ import tensorflow as tf
 from tfspeech import train
 from tfspeech.errors import SpecError
 from tfspeech.tasks.parallel_tts.config import ParallelSynthesisConfig
+from tfspeech.tasks.parallel_tts.data import segment_words
 from tfspeech.tasks.parallel_tts.losses import kl_divergence, latent_loss
+from tfspeech.tasks.parallel_tts.prediction import draw_latent
 from tfspeech.tasks.parallel_tts.statistics import measure_latent
 from tfspeech.tasks.registry import build_task
 from tfspeech.text.linguistic import encode_segments
+from tfspeech.text.phonemes import PHONEMES
 
 TEXTS = ("the red box.", "the white door, and the old hat!")
 
@@ -56,7 +59,7 @@ def gaussians(mean, log_variance):
 
 def test_divergences_are_those_of_their_integrals():
     mean, std = np.array([0.0, 1.5, -0.3]), np.array([1.0, 0.4, 1.7])
-    found = kl_divergence(gaussians([mean], [2 * np.log(std)]))[0]
+    found = kl_divergence(gaussians([[mean]], [[2 * np.log(std)]]))[0, 0]
     z = np.linspace(-15.0, 15.0, 200_001)[:, None]
     q = np.exp(-0.5 * ((z - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi))
     p = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
@@ -65,21 +68,40 @@ def test_divergences_are_those_of_their_integrals():
     assert abs(found[0]) < 1e-6
 
 
-def test_free_bits_are_those_of_every_dimension_of_every_utterance():
+def test_free_bits_are_those_of_every_dimension_of_every_word():
     config = ParallelSynthesisConfig(kl_weight=0.5, free_bits=0.2)
-    outputs = gaussians([[1.0, 0.1], [0.0, 2.0]], np.zeros([2, 2]))
-    # 0.5, 0.005; 0, 2
-    total, weight = latent_loss(outputs, {}, config)
-    assert float(total) == pytest.approx(0.5 + 0.2 + 0.2 + 2.0)
+    means = [[[1.0, 0.1], [0.0, 2.0]], [[3.0, 0.0], [9.0, 9.0]]]
+    outputs = gaussians(means, np.zeros([2, 2, 2]))
+    # The second utterance has one word.
+    batch = {"segment_words": tf.constant([[0, 0, 1], [0, 0, 0]])}
+    total, weight = latent_loss(outputs, batch, config)
+    assert float(total) == pytest.approx((0.5 + 0.2) + (0.2 + 2.0) + (4.5 + 0.2))
     assert weight == 0.5
 
 
 @pytest.mark.parametrize(("done", "share"), [(0.0, 0.0), (0.5, 0.25), (7.0, 1.0)])
 def test_the_weight_rises_over_the_first_epochs(done, share):
     config = ParallelSynthesisConfig(kl_weight=0.5, kl_warmup=2)
-    outputs = gaussians([[1.0]], [[0.0]])
-    batch = {"epochs_done": tf.constant([done])}
+    outputs = gaussians([[[1.0]]], [[[0.0]]])
+    batch = {"epochs_done": tf.constant([done]), "segment_words": tf.constant([[0]])}
     assert float(latent_loss(outputs, batch, config)[1]) == 0.5 * share
+
+
+def test_words_begin_at_marks_and_pauses(task, utterances):
+    text = "the red box, a bird"
+    segments, lengths = encoded(task, text)
+    padded = np.pad(segments, [(0, 0), (0, 2)])
+    found = segment_words(padded, lengths)[0].numpy()
+    names = [task.front_end.symbols[symbol] for symbol in segments[0]]
+    starts = [place for place, name in enumerate(names) if name not in PHONEMES]
+    assert np.flatnonzero(np.diff(found[: len(names)])).tolist() == [
+        start - 1 for start in starts[1:]
+    ]
+    assert found[0] == 0
+    assert not found[len(names) :].any()
+    (batch,) = utterances.batches(99)
+    wanted = segment_words(batch["segments"], batch["segment_lengths"])
+    np.testing.assert_array_equal(batch["segment_words"], wanted)
 
 
 def test_how_far_training_is_comes_with_the_examples(config, task, data):
@@ -99,8 +121,10 @@ def test_how_far_training_is_comes_with_the_examples(config, task, data):
 def test_the_loss_has_the_divergence_in_nats_per_frame(task, utterances):
     (batch,) = utterances.batches(99)
     losses = task.losses("model", batch, training=False)
-    found = kl_divergence(task.model(batch))
-    total = np.maximum(found, 0.01).sum() / batch["frame_lengths"].numpy().sum()
+    found = np.maximum(kl_divergence(task.model(batch)), 0.01)
+    counts = batch["segment_words"].numpy().max(1) + 1
+    total = sum(each[:count].sum() for each, count in zip(found, counts, strict=True))
+    total /= batch["frame_lengths"].numpy().sum()
     assert float(losses.terms["kl"]) == pytest.approx(total, rel=1e-4)
     others = task.losses_of(task.model(batch), batch)
     assert set(losses.terms) - set(others.terms) == {"kl"}
@@ -121,12 +145,16 @@ def test_two_halves_of_a_batch_have_its_loss_with_samples(task, utterances):
 
 
 def test_dimensions_are_active_whose_means_differ_between_utterances():
-    rows = iter([[[0.0, 0.5, 0.2]], [[0.3, 0.5, 0.3]]])
-    found = measure_latent(lambda _: gaussians(next(rows), [[0.0, 0.0, 0.0]]), [0, 0])
-    # Variances 0.0225, 0, 0.0025
+    means = [[[0.0, 0.5, 0.2], [0.3, 0.5, 0.3]]], [[[0.0, 0.5, 0.2], [9.0, 9.0, 9.0]]]
+    batches = [{"segment_words": tf.constant([[0, last]])} for last in (1, 0)]
+    rows = iter(means)
+    found = measure_latent(
+        lambda _: gaussians(next(rows), np.zeros([1, 2, 3])), batches
+    )
+    # Variances 0.02, 0, 0.002
     assert found["active_dimensions"] == 1
-    squares = 0.5 * np.mean([0.25 + 0.04, 0.09 + 0.25 + 0.09])
-    assert found["kl_nats"] == pytest.approx(squares, rel=1e-5)
+    squares = 0.5 * np.array([0.29, 0.43, 0.29])
+    assert found["kl_nats"] == pytest.approx(squares.sum() / 2, rel=1e-5)
 
 
 def test_variance_and_durations_are_measured_at_the_mean_of_the_prior(task, utterances):
@@ -144,6 +172,37 @@ def test_variance_and_durations_are_measured_at_the_mean_of_the_prior(task, utte
     ]
     wanted = np.sqrt(squares[1] / squares[0])
     np.testing.assert_allclose(task.model.variance_ratio, wanted, rtol=1e-3)
+
+
+def test_every_word_is_drawn_by_itself_from_the_seed_of_its_segments(task):
+    segments, lengths = encoded(task, " ".join(["red box"] * 150))
+    words = segment_words(segments, lengths)[0].numpy()
+    seeds = np.where(np.arange(segments.size) < segments.size // 2, 3.0, 4.0)
+    conditions = {"seed": tf.constant([seeds], tf.float32)}
+    found = [
+        draw_latent(
+            *(segments, lengths, conditions | {"temperature": tf.constant([[t]])}, 4)
+        )[0].numpy()
+        for t in (1.0, 0.5)
+    ]
+    np.testing.assert_allclose(found[1], 0.5 * found[0], rtol=1e-6)
+    _, firsts, counts = np.unique(words, return_index=True, return_counts=True)
+    halves = firsts < segments.size // 2
+    for first, count, other in zip(
+        firsts[:9], counts, found[0][firsts[1:]], strict=False
+    ):
+        assert np.ptp(found[0][first : first + count], axis=0).max() == 0
+        assert np.abs(found[0][first] - other).min() > 1e-6
+    drawn = found[0][firsts]
+    np.testing.assert_allclose(drawn.mean(0), 0.0, atol=0.25)
+    np.testing.assert_allclose(drawn.std(0), 1.0, atol=0.2)
+    one = draw_latent(
+        *(segments, lengths),
+        *({"seed": tf.constant([[3.0]]), "temperature": tf.ones([1, 1])}, 4),
+    )[0].numpy()
+    same = np.all(one == found[0], axis=1)
+    assert same[firsts][halves].all()
+    assert not same[firsts][~halves][1:].any()
 
 
 def test_renditions_are_drawn_by_seeds_and_the_mean_one_is_the_default(task):

@@ -52,7 +52,7 @@ class ParallelSynthesisConfig(Options):
     )
     free_bits: float = option(
         0.0,
-        "KL divergence of every dimension of the latent variable that costs nothing",
+        "KL divergence of every dimension of a latent variable that costs nothing",
         unit="nats",
     )
     variance_scaling: float = option(

@@ -82,13 +82,20 @@ def kl_divergence(outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
     Source: Kingma, Welling 2014 (arXiv 1312.6114), appendix B.
 
     Args:
-        outputs: `latent_mean` and `latent_log_variance`, float32 [batch, latent_size].
+        outputs: `latent_mean` and `latent_log_variance`, float32 [batch, words,
+            latent_size].
 
     Returns:
-        In nats, float32 [batch, latent_size].
+        In nats, float32 [batch, words, latent_size].
     """
     mean, log_variance = outputs["latent_mean"], outputs["latent_log_variance"]
     return 0.5 * (tf.square(mean) + tf.exp(log_variance) - 1.0 - log_variance)
+
+
+def word_mask(batch: Batch, divergences: tf.Tensor) -> tf.Tensor:
+    """Whether an utterance has a word, bool [batch, words]; see `kl_divergence`."""
+    counts = tf.reduce_max(batch["segment_words"], axis=1) + 1
+    return tf.sequence_mask(counts, tf.shape(divergences)[1])
 
 
 def latent_loss(
@@ -96,19 +103,21 @@ def latent_loss(
 ) -> tuple[tf.Tensor, tf.Tensor | float]:
     """Adds up the divergences of a batch, of each dimension at least the free bits.
 
-    Free bits are those of Kingma et al. 2016 (arXiv 1606.04934), of every utterance
-    instead of a mean over the batch, so that it does not matter which share one. The
+    Free bits are those of Kingma et al. 2016 (arXiv 1606.04934), of every word instead
+    of a mean over the batch, so that it does not matter which share one. The
     weight rises linearly, after Bowman et al. 2016 (arXiv 1511.06349).
 
     Args:
         outputs: See `kl_divergence`.
-        batch: In training with `epochs_done` float32 [batch].
+        batch: With `segment_words`; in training with `epochs_done` float32 [batch].
         config: Of the task.
 
     Returns:
         The sum, in nats, and its weight in the loss.
     """
-    total = tf.reduce_sum(tf.maximum(kl_divergence(outputs), config.free_bits))
+    divergences = kl_divergence(outputs)
+    costs = tf.reduce_sum(tf.maximum(divergences, config.free_bits), axis=2)
+    total = tf.reduce_sum(tf.where(word_mask(batch, divergences), costs, 0.0))
     if not (config.kl_warmup and "epochs_done" in batch):
         return total, config.kl_weight
     share = tf.reduce_max(batch["epochs_done"]) / config.kl_warmup

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from models import DenseSynthesis, ParallelTts
 from models.layers import mask_frames
-from models.layers.random import normal
+from models.layers.random import fold_in, normal
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.trajectory import most_likely_trajectory
 from tfspeech.tasks.conditions import (
@@ -23,6 +23,7 @@ from tfspeech.tasks.conditions import (
     Condition,
 )
 from tfspeech.tasks.parallel_tts.config import ParallelSynthesisConfig, target_values
+from tfspeech.tasks.parallel_tts.data import segment_words
 from tfspeech.tasks.parallel_tts.statistics import predicts_deltas, utterance_means
 from tfspeech.text.context import FrameContext
 from tfspeech.text.linguistic import frame_features, segment_features
@@ -54,7 +55,7 @@ class Prediction:
     """Predictions of a model with durations for segments, under conditions.
 
     Where a model has a latent variable, its values are the temperature times what the
-    seed draws from N(0, 1); without these conditions they are 0.
+    seed draws from N(0, 1) for a word; without these conditions they are 0.
 
     Args of the constructor:
         model: Of `ParallelSynthesis`.
@@ -137,7 +138,7 @@ class Prediction:
         }
         if "latent" in self.model.signature:
             size = self.model.signature["latent"].shape[-1]
-            inputs["latent"] = _draw_latent(conditions, size)
+            inputs["latent"] = draw_latent(segments, lengths, conditions, size)
         return inputs
 
     def predict_frames(
@@ -223,11 +224,28 @@ class Prediction:
         return frames + tf.pad(raised, [[0, 0], [0, 0], [frames.shape[-1] - 2, 1]])
 
 
-def _draw_latent(conditions: Mapping[str, tf.Tensor], size: int) -> tf.Tensor:
-    """Draws the latent variable, float32 [batch, segments or 1, size]."""
+def draw_latent(
+    segments: tf.Tensor,
+    lengths: tf.Tensor,
+    conditions: Mapping[str, tf.Tensor],
+    size: int,
+) -> tf.Tensor:
+    """Draws the latent variable of every word from N(0, temperature^2).
+
+    Args:
+        segments: int32 [batch, segments].
+        lengths: int32 [batch].
+        conditions: `temperature` and `seed`, float32 [batch, segments or 1]; without
+            them the values are 0.
+        size: Of the latent variable.
+
+    Returns:
+        float32 [batch, segments or 1, size], the same for a seed and a place of a word.
+    """
     if "temperature" not in conditions:
         return tf.zeros([1, 1, size])
     seeds = tf.cast(conditions["seed"], tf.int64)
+    seeds = fold_in(seeds, segment_words(segments, lengths))
     drawn = normal(tf.reshape(seeds, [-1]), [size], "latent")
     drawn = tf.reshape(drawn, tf.concat([tf.shape(seeds), [size]], axis=0))
     return conditions["temperature"][:, :, tf.newaxis] * drawn

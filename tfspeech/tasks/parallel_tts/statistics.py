@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from models import DenseSynthesis, ParallelTts
 from models.layers import mask_frames
-from tfspeech.tasks.parallel_tts.losses import kl_divergence
+from tfspeech.tasks.parallel_tts.losses import kl_divergence, word_mask
 
 _ACTIVE_VARIANCE = 0.01
 
@@ -23,7 +23,7 @@ def root_mean_square(errors: np.ndarray) -> float:
 
 
 def measure_latent(model: ParallelTts, batches: tf.data.Dataset) -> dict[str, float]:
-    """Measures what the posteriors of utterances say.
+    """Measures what the posteriors of words say.
 
     Args:
         model: With a latent variable.
@@ -34,12 +34,18 @@ def measure_latent(model: ParallelTts, batches: tf.data.Dataset) -> dict[str, fl
         `active_dimensions`, those whose posterior means have a variance above 0.01:
         Burda et al. 2016 (arXiv 1509.00519), section 5.
     """
-    found = [model(batch) for batch in batches]
-    divergences = np.concatenate([kl_divergence(outputs) for outputs in found])
-    means = np.concatenate([outputs["latent_mean"] for outputs in found])
+    total, utterances, means = 0.0, 0, []
+    for batch in batches:
+        outputs = model(batch)
+        divergences = kl_divergence(outputs)
+        mask = word_mask(batch, divergences)
+        total += float(tf.reduce_sum(tf.boolean_mask(divergences, mask)))
+        utterances += len(mask)
+        means.append(tf.boolean_mask(outputs["latent_mean"], mask))
+    variances = np.concatenate(means).var(axis=0)
     return {
-        "kl_nats": float(divergences.sum(axis=1).mean()),
-        "active_dimensions": int(np.sum(means.var(axis=0) > _ACTIVE_VARIANCE)),
+        "kl_nats": total / utterances,
+        "active_dimensions": int(np.sum(variances > _ACTIVE_VARIANCE)),
     }
 
 
