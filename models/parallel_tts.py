@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -21,6 +21,8 @@ from models.layers import (
     mask_frames,
 )
 from models.layers.convolution_block import ConvolutionBlock
+from models.layers.dead_units import drop_constant_units
+from models.layers.length_regulation import POSITIONS, frame_positions
 from models.layers.posterior import Gaussian
 from models.layers.self_attention import add_positions
 from models.model import SpeechModel
@@ -30,14 +32,13 @@ BODIES: dict[str, Callable[..., keras.layers.Layer]] = {
     "untied_cnn": lambda c, **k: DepthwiseBlock(
         c.units, c.kernel_size, c.dropout, tied=False, **k
     ),
-    "rnn": lambda c, **k: RecurrentBlock(c.units, c.dropout, **k),
+    "rnn": lambda c, hidden_units, **k: RecurrentBlock(c.units, c.dropout, **k),
     "transformer": lambda c, **k: SelfAttentionBlock(c.units, c.heads, c.dropout, **k),
     "dense": lambda c, **k: DepthwiseBlock(c.units, 1, c.dropout, **k),
 }
 """Name -> a block over frames of a configuration, a layer with the arguments k."""
 
 _VARIANCES = 3  # Of a segment: log duration, ln F0 and energy.
-_POSITIONS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,12 @@ class ParallelTtsConfig(Options):
     )
     body: str = option("cnn", "architecture of the blocks over frames", choices=BODIES)
     body_layers: int = option(6, "blocks over frames", search=(4, 6, 8))
+    hidden_units: tuple[int, ...] = option(
+        (),
+        "units of the hidden layer of a block, once for all blocks or repeated for "
+        "each, from the first of the encoder to the last of the body; by default twice "
+        "the channels",
+    )
     kernel_size: int = option(
         7, "kernel size of the depthwise convolutions", unit="segments or frames"
     )
@@ -75,6 +82,23 @@ class ParallelTtsConfig(Options):
         self.require(
             self.units % self.heads == 0, "heads", f"a divisor of units, {self.units}"
         )
+        self.require(
+            len(self.hidden_units) in (0, 1, self._blocks),
+            "hidden_units",
+            f"one size for all or {self._blocks}, of each block with a hidden layer",
+        )
+
+    @property
+    def _blocks(self) -> int:
+        """Number of blocks that have a hidden layer."""
+        body = 0 if self.body == "rnn" else self.body_layers
+        return self.encoder_layers + self.attention_layers + body
+
+    @property
+    def hidden_sizes(self) -> tuple[int, ...]:
+        """Units of the hidden layer of every block that has one, encoder first."""
+        sizes = self.hidden_units or (2 * self.units,)
+        return sizes if len(sizes) == self._blocks else self._blocks * sizes
 
 
 @keras.saving.register_keras_serializable(package="tfspeech")
@@ -125,7 +149,8 @@ class ParallelTts(SpeechModel):
             num_symbols, units, dtype=policy, name="embedding"
         )
         self.feature_layer = dense(units, name="features")
-        self.encoder = _encoder(config, policy)
+        hidden_units = iter(config.hidden_sizes)
+        self.encoder = _encoder(config, hidden_units, policy)
         self.variance_blocks = [
             ConvolutionBlock(
                 *(units, 3, tf.nn.relu, config.variance_dropout),
@@ -143,15 +168,18 @@ class ParallelTts(SpeechModel):
             self.latent_variances = dense(
                 *(_VARIANCES, None, False, "zeros"), name="latent_variances"
             )
-            self.posterior_frames = dense(units // 2, name="posterior_frames")
-            self.posterior_text = dense(units // 2, name="posterior_text")
             self.posterior = Posterior(
-                *(config.latent_size, config.kernel_size, config.dropout),
+                *(config.latent_size, units // 2, config.kernel_size, config.dropout),
                 dtype=policy,
                 name="posterior",
             )
         self.body = [
-            BODIES[config.body](config, dtype=policy, name=f"body_{index}")
+            BODIES[config.body](
+                config,
+                hidden_units=next(hidden_units, None),
+                dtype=policy,
+                name=f"body_{index}",
+            )
             for index in range(config.body_layers)
         ]
         self.norm = keras.layers.LayerNormalization(dtype=policy, name="norm")
@@ -173,13 +201,11 @@ class ParallelTts(SpeechModel):
         for layer in (*blocks, self.variance_layer, self.norm, self.frame_layer):
             layer.build(shape)
         self.prosody_layer.build((None, None, 2))
-        self.position_layer.build((None, None, _POSITIONS))
+        self.position_layer.build((None, None, POSITIONS))
         if self.config.latent_size:
             for layer in (self.latent_layer, self.latent_variances):
                 layer.build((None, None, self.config.latent_size))
-            self.posterior_frames.build((None, None, self.target_dim))
-            self.posterior_text.build(shape)
-            self.posterior.build((None, None, self.config.units // 2))
+            self.posterior.build((None, None, self.target_dim), shape)
         self.normalization.build((None, None, self.target_dim))
         self.duration_normalization.build((None, None, 1))
         self.prosody_normalization.build((None, None, 2))
@@ -232,6 +258,19 @@ class ParallelTts(SpeechModel):
         """The arguments of the constructor, as JSON knows them."""
         names = "num_symbols", "feature_dim", "target_dim"
         return super().get_config() | {name: getattr(self, name) for name in names}
+
+    def without_dead_units(self) -> Self:
+        """Returns the model without hidden units of blocks that are constant."""
+        arrays: dict[str, np.ndarray] = {}
+        units = []
+        for block in (*self.encoder, *self.body):
+            if not isinstance(block, RecurrentBlock):
+                arrays |= drop_constant_units([block.hidden, block.output_layer])
+                units.append(arrays[block.hidden.bias.path].size)
+        if tuple(units) == self.config.hidden_sizes:
+            return self
+        config = dataclasses.replace(self.config, hidden_units=tuple(units))
+        return self._smaller(config, arrays)
 
     def call(
         self, inputs: dict[str, tf.Tensor], training: bool = False
@@ -324,17 +363,17 @@ class ParallelTts(SpeechModel):
     ) -> Gaussian:
         """Finds the latent variable in the frames of a recording and in their text."""
         places = inputs["frame_segments"]
-        positions = _positions(inputs["durations"], places)
+        positions = frame_positions(inputs["durations"], places)
         text = tf.gather(encoded, places, batch_dims=1)
         text += self.position_layer(tf.cast(positions, self.compute_dtype))
         frames = self.normalization(inputs["frames"])
-        frames = self.posterior_frames(tf.cast(frames, self.compute_dtype))
-        frames += self.posterior_text(text)
         words = inputs["segment_words"]
-        of_frames = tf.gather(words, places, batch_dims=1)
-        lengths, count = inputs["frame_lengths"], tf.reduce_max(words) + 1
         return self.posterior(
-            frames, lengths, of_frames, count, seeds, training=training
+            *(tf.cast(frames, self.compute_dtype), text, inputs["frame_lengths"]),
+            words=tf.gather(words, places, batch_dims=1),
+            count=tf.reduce_max(words) + 1,
+            seeds=seeds,
+            training=training,
         )
 
     def _with_latent(
@@ -380,7 +419,7 @@ class ParallelTts(SpeechModel):
         prosody = tf.cast(self.prosody_normalization(prosody), self.compute_dtype)
         encoded += self.prosody_layer(prosody)
         frames = tf.gather(encoded, places, batch_dims=1)
-        positions = _positions(inputs["durations"], places)
+        positions = frame_positions(inputs["durations"], places)
         frames += self.position_layer(tf.cast(positions, self.compute_dtype))
         if self.config.body == "transformer":
             frames = add_positions(frames)
@@ -391,37 +430,21 @@ class ParallelTts(SpeechModel):
 
 
 def _encoder(
-    config: ParallelTtsConfig, policy: keras.DTypePolicy
+    config: ParallelTtsConfig, hidden_units: Iterator[int], policy: keras.DTypePolicy
 ) -> list[keras.layers.Layer]:
     """The blocks over segments: convolutions, with self-attention among them."""
-    blocks = [
-        DepthwiseBlock(
-            *(config.units, config.kernel_size, config.dropout),
-            dtype=policy,
-            name=f"encoder_conv_{index}",
-        )
-        for index in range(config.encoder_layers)
-    ]
+    kinds = config.encoder_layers * ["conv"]
     for index in range(config.attention_layers):
         place = (index + 1) * config.encoder_layers // config.attention_layers
-        block = SelfAttentionBlock(
-            *(config.units, config.heads, config.dropout),
+        kinds.insert(place + index, "attention")
+    layers = {"conv": DepthwiseBlock, "attention": SelfAttentionBlock}
+    widths = {"conv": config.kernel_size, "attention": config.heads}
+    return [
+        layers[kind](
+            *(config.units, widths[kind], config.dropout),
+            hidden_units=next(hidden_units),
             dtype=policy,
-            name=f"encoder_attention_{index}",
+            name=f"encoder_{kind}_{kinds[:index].count(kind)}",
         )
-        blocks.insert(place + index, block)
-    return blocks
-
-
-def _positions(durations: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Where a frame is in its segment, float32 [batch, frames, 3].
-
-    Its middle as a share of the segment, and ln(1 + frames) before and after it.
-    """
-    starts = tf.cumsum(durations, axis=1, exclusive=True)
-    elapsed = tf.range(tf.shape(places)[1]) - tf.gather(starts, places, batch_dims=1)
-    elapsed = tf.maximum(tf.cast(elapsed, tf.float32) + 0.5, 0.5)
-    duration = tf.cast(tf.gather(durations, places, batch_dims=1), tf.float32)
-    remaining = tf.maximum(duration - elapsed, 0.0)
-    share = elapsed / (elapsed + remaining)
-    return tf.stack([share, tf.math.log1p(elapsed), tf.math.log1p(remaining)], axis=2)
+        for index, kind in enumerate(kinds)
+    ]

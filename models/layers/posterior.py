@@ -25,7 +25,7 @@ class Gaussian(NamedTuple):
 
 
 class Posterior(keras.layers.Layer):
-    """q(z | sequence) = N(mean, exp(log variance)) of every word, and samples of it.
+    """q(z | frames, text) = N(mean, exp(log variance)) of a word, and samples of it.
 
     Two blocks of depthwise convolution, the mean over the frames of each word, and one
     layer for mean and log variance. A sample is mean + exp(log variance / 2) noise, the
@@ -34,39 +34,47 @@ class Posterior(keras.layers.Layer):
 
     Args of the constructor:
         size: Of the latent variable.
+        units: Channels of the blocks.
         kernel_size: Width of the convolutions.
         dropout: Share of activations dropped in training.
     """
 
     def __init__(
-        self, size: int, kernel_size: int, dropout: float, **kwargs: object
+        self,
+        size: int,
+        units: int,
+        kernel_size: int,
+        dropout: float,
+        **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
-        self.size = size
-        self.kernel_size = kernel_size
-        self.dropout = dropout
-
-    def build(self, input_shape: Shape) -> None:
-        """Creates the weights for [batch, frames, channels]."""
-        policy, channels = self.dtype_policy, input_shape[-1]
+        policy = self.dtype_policy
+        self.size, self.units = size, units
+        self.frame_layer = keras.layers.Dense(units, dtype=policy, name="frames")
+        self.text_layer = keras.layers.Dense(units, dtype=policy, name="text")
         self.blocks = [
             DepthwiseBlock(
-                *(channels, self.kernel_size, self.dropout),
-                dtype=policy,
-                name=f"block_{index}",
+                units, kernel_size, dropout, dtype=policy, name=f"block_{index}"
             )
             for index in range(2)
         ]
+        # Statistics lose too much in half precision.
         self.gaussian_layer = keras.layers.Dense(
-            2 * self.size, dtype="float32", name="gaussian"
+            2 * size, dtype="float32", name="gaussian"
         )
+
+    def build(self, frames_shape: Shape, text_shape: Shape) -> None:
+        """Creates the weights for frames and text, [batch, frames, channels]."""
+        self.frame_layer.build(frames_shape)
+        self.text_layer.build(text_shape)
         for layer in (*self.blocks, self.gaussian_layer):
-            layer.build(input_shape)
+            layer.build((*frames_shape[:-1], self.units))
         self.seed_generator = keras.random.SeedGenerator(name="seeds")
 
     def call(
         self,
         frames: tf.Tensor,
+        text: tf.Tensor,
         lengths: tf.Tensor,
         words: tf.Tensor,
         count: tf.Tensor,
@@ -76,17 +84,19 @@ class Posterior(keras.layers.Layer):
         """Finds the posteriors of words.
 
         Args:
-            frames: [batch, frames, channels].
+            frames: Of a recording, [batch, frames, values].
+            text: Its text by the frame, [batch, frames, channels].
             lengths: In frames, int32 [batch].
             words: Of every frame, int32 [batch, frames].
             count: The number of words, an int32 scalar.
             seeds: Of dropout, int64 [batch].
             training: Whether dropout is on.
         """
+        hidden = self.frame_layer(frames) + self.text_layer(text)
         for block in self.blocks:
-            frames = block(frames, lengths, seeds, training=training)
+            hidden = block(hidden, lengths, seeds, training=training)
         inside = mask_frames(tf.one_hot(words, count), lengths)
-        sums = tf.einsum("btw,btc->bwc", inside, tf.cast(frames, tf.float32))
+        sums = tf.einsum("btw,btc->bwc", inside, tf.cast(hidden, tf.float32))
         counts = tf.reduce_sum(inside, axis=1)[:, :, tf.newaxis]
         pooled = self.gaussian_layer(sums / tf.maximum(counts, 1.0))
         return Gaussian(*tf.split(pooled, 2, axis=2))

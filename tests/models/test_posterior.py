@@ -31,8 +31,8 @@ def recorded(durations, lengths=None):
 
 
 def test_samples_have_mean_and_variance_and_belong_to_the_example():
-    layer = Posterior(2, 3, 0.0, name="posterior")
-    layer.build((None, None, 4))
+    layer = Posterior(2, 4, 3, 0.0, name="posterior")
+    layer.build((None, None, 4), (None, None, 4))
     count = 20_000
     wanted = Gaussian(tf.constant([[[1.0, -2.0]]]), tf.math.log([[[0.25, 4.0]]]))
     many = Gaussian(*(tf.tile(each, [count, 2, 1]) for each in wanted))

@@ -76,7 +76,7 @@ class ParallelTtsServer(SpeechServer):
             symbols: int32 [batch, symbols], after a space for the silence at the start;
                 see `encode_segments`.
             lengths: int32 [batch].
-            **conditions: Of the model, each float32 [batch].
+            **conditions: Of the model, each float32 [batch, symbols or 1].
 
         Returns:
             `frames` float32 [batch, frames, frame_dim], what the vocoder takes;
@@ -86,8 +86,7 @@ class ParallelTtsServer(SpeechServer):
         Raises:
             tf.errors.InvalidArgumentError: The speech would be too long.
         """
-        values = {name: value[:, tf.newaxis] for name, value in conditions.items()}
-        durations = self._durations(symbols, lengths, values)
+        durations = self._durations(symbols, lengths, conditions)
         frames = tf.reduce_max(tf.reduce_sum(tf.cast(durations, tf.int64), axis=1))
         check = self._limits.check_in_graph(
             "max_spoken_seconds",
@@ -96,7 +95,7 @@ class ParallelTtsServer(SpeechServer):
         )
         with tf.control_dependencies([check]):
             durations = tf.identity(durations)
-        frames, frame_lengths = self._frames(symbols, lengths, durations, values)
+        frames, frame_lengths = self._frames(symbols, lengths, durations, conditions)
         return {
             "frames": frames,
             "frame_length": frame_lengths,
