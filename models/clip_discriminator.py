@@ -60,8 +60,15 @@ class ClipDiscriminator(SpeechModel):
         ]
         self.last = keras.layers.Dense(1, dtype=policy, name="score")
         self.output_layers = [self.last]
-        frames = tf.zeros([1, window_frames, frame_dim])
-        self({"frames": frames, "inside": frames[:, :, 0]})
+        self.build()
+
+    def build(self, input_shape: object = None) -> None:
+        """Creates all weights; they do not depend on the shape of a batch."""
+        frames, channels = self.window_frames, self.frame_dim + 1
+        for convolution in self.convolutions:
+            convolution.build((None, frames, channels))
+            frames, channels = -(-frames // 2), convolution.filters
+        self.last.build((None, frames * channels + 1))
 
     @property
     def signature(self) -> dict[str, tf.TensorSpec]:

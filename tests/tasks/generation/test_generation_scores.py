@@ -5,6 +5,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from tfspeech.tasks.generation.scores import (
+    coarse_shapes,
     frechet_distance,
     nearest_distances,
     word_scores,
@@ -53,7 +54,18 @@ def test_scores_of_words_that_are_clear_alike_or_unclear(
 
 def test_the_nearest_is_found():
     rng = np.random.default_rng(0)
-    others = rng.normal(size=(20, 6))
+    others = rng.normal(size=(20, 3, 2))
     clips = np.concatenate([others[3:4] + 0.5, others[7:8]])
-    wanted = [np.sqrt(np.mean((others - clip) ** 2, axis=1)).min() for clip in clips]
+    wanted = [
+        np.sqrt(np.mean((others - clip) ** 2, axis=(1, 2))).min() for clip in clips
+    ]
     np.testing.assert_allclose(nearest_distances(clips, others), wanted, atol=1e-7)
+
+
+def test_coarse_shapes_are_means_over_time_of_products_with_cosines():
+    contours = np.random.default_rng(0).normal(size=(2, 16, 3))
+    found = coarse_shapes(contours).reshape(2, 6, 3)
+    np.testing.assert_allclose(found[:, 0], contours.mean(1))
+    cosine = np.sqrt(2) * np.cos(np.pi * 4 * (np.arange(16) + 0.5) / 16)
+    wanted = (contours * cosine[:, None]).mean(1)
+    np.testing.assert_allclose(found[:, 4], wanted, atol=1e-12)

@@ -17,11 +17,8 @@ from tfspeech.errors import SpecError
 from tfspeech.tasks.adversarial import DiscriminatorTraining
 from tfspeech.tasks.generation.data import GenerationDataConfig
 from tfspeech.tasks.generation.samples import GenerationSamples
-from tfspeech.tasks.generation.task import (
-    GenerationConfig,
-    WordGeneration,
-    describe_scores,
-)
+from tfspeech.tasks.generation.scores import describe_scores
+from tfspeech.tasks.generation.task import GenerationConfig, WordGeneration
 from tfspeech.tasks.generation.training import GenerationTraining
 from tfspeech.tasks.speech.data import RecordingData
 from tfspeech.tasks.task import RunConfig

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.fft import dct
+from scipy.spatial.distance import cdist
 
+COLUMNS = {
+    "": "generated",
+    "recording_": "recordings",
+    "vocoded_": "recordings, vocoded",
+}
+"""Prefix of a score -> what it was measured on."""
+
+_COEFFICIENTS = 6  # Of the cosine transform over time.
 _SMALLEST = 1e-12  # Of a probability.
+
+
+def coarse_shapes(contours: np.ndarray) -> np.ndarray:
+    """The first six coefficients over time of the cosine transform of every value.
+
+    Args:
+        contours: [clips, frames, values].
+
+    Returns:
+        [clips, coefficients], means over time of products with cosines.
+    """
+    found = dct(contours, axis=1, norm="ortho")[:, :_COEFFICIENTS]
+    return found.reshape(len(contours), -1) / np.sqrt(contours.shape[1])
 
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
@@ -67,13 +90,40 @@ def nearest_distances(clips: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The root mean square difference of each clip from the nearest of some others.
 
     Args:
-        clips: [clips, values].
-        others: [others, values].
+        clips: [clips, frames, values].
+        others: Likewise.
 
     Returns:
         [clips], in the unit of the values.
     """
-    squares = [np.sum(each.astype(np.float64) ** 2, axis=1) for each in (clips, others)]
-    products = clips.astype(np.float64) @ others.astype(np.float64).T
-    distances = squares[0][:, np.newaxis] + squares[1] - 2.0 * products
-    return np.sqrt(np.maximum(distances.min(axis=1), 0.0) / clips.shape[1])
+    rows, columns = (x.reshape(len(x), -1).astype(np.float64) for x in (clips, others))
+    squares = cdist(rows, columns, "sqeuclidean").min(axis=1)
+    return np.sqrt(squares / rows.shape[1])
+
+
+def describe_scores(scores: Mapping[str, Any]) -> str:
+    """The scores of `WordGeneration.evaluate_split` as text."""
+    lines = [
+        f"{scores['clips']} clips, {scores['recordings']} recordings",
+        f"Frechet distance {scores['frechet']:.2f}, of training recordings "
+        f"{scores['recording_frechet']:.2f}",
+        f"difference from the nearest training recording {scores['nearest']:.3f}, of "
+        f"recordings of the split {scores['recording_nearest']:.3f}",
+        f"the discriminator tells {scores['discriminator_accuracy']:.0%}",
+    ]
+    if "shares" not in scores:
+        return "\n".join(lines)
+    lines += ["", " " * 22 + "".join(f"{title:>21}" for title in COLUMNS.values())]
+    for name, title, form in (
+        ("mean_probability", "mean probability", ".1%"),
+        ("inception_score", "inception score", ".2f"),
+        ("label_entropy", "label entropy, nats", ".2f"),
+        ("embedding_frechet", "embeddings, Frechet", ".2f"),
+    ):
+        row = "".join(f"{scores[f'{prefix}{name}']:>21{form}}" for prefix in COLUMNS)
+        lines.append(f"{title:<22}{row}")
+    for label in scores["shares"]:
+        shares = (scores[f"{prefix}shares"][label] for prefix in COLUMNS)
+        row = "".join(f"{share:>21.1%}" for share in shares)
+        lines.append(f"{'heard as ' + label:<22}{row}")
+    return "\n".join(lines)

@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy.fft import dct
 
 from models.config import Bounds, Options, option
 from models.layers.random import normal
@@ -21,6 +20,7 @@ from tfspeech.tasks.adversarial import LOSSES, DiscriminatorTraining
 from tfspeech.tasks.conditions import SEED, TEMPERATURE
 from tfspeech.tasks.generation.data import EVALUATION_BATCH_SIZE, Windows
 from tfspeech.tasks.generation.scores import (
+    coarse_shapes,
     frechet_distance,
     nearest_distances,
     word_scores,
@@ -35,13 +35,6 @@ from tfspeech.training.step import Losses
 
 SHORTEST_FRAMES = 2
 """Frames of the shortest clip: one alone is between no samples."""
-COLUMNS = {
-    "": "generated",
-    "recording_": "recordings",
-    "vocoded_": "recordings, vocoded",
-}
-"""Prefix of a score -> what it was measured on."""
-_COEFFICIENTS = 6  # Of the cosine transform over time.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -284,7 +277,9 @@ class WordGeneration(Task):
             share = len(batch["frames"]) / len(windows)
             loss, accuracy = loss + share * found[0], accuracy + share * found[1]
         clips = self.draw_frames(self._config.clips)
-        shapes = (_shapes(self.contours(each)) for each in (clips, windows.clips()))
+        shapes = (
+            coarse_shapes(self.contours(each)) for each in (clips, windows.clips())
+        )
         return {
             "loss": loss,
             "discriminator_accuracy": accuracy,
@@ -323,14 +318,14 @@ class WordGeneration(Task):
         subjects = {"": clips, "recording_": held_out.clips()}
         contours = {prefix: self.contours(each) for prefix, each in subjects.items()}
         chosen = np.unique(np.linspace(0, len(known) - 1, len(clips)).astype(int))
-        shapes = _shapes(known[chosen]), _shapes(contours["recording_"])
+        shapes = coarse_shapes(known[chosen]), coarse_shapes(contours["recording_"])
         return {
             "clips": len(clips),
             "recordings": len(indices),
             **self.measure(held_out),
             "recording_frechet": frechet_distance(*shapes),
             **{
-                f"{prefix}nearest": _median_distance(each, known)
+                f"{prefix}nearest": float(np.median(nearest_distances(each, known)))
                 for prefix, each in contours.items()
             },
             **(self._heard(data, indices, train, subjects) if self.recognizer else {}),
@@ -372,34 +367,6 @@ class WordGeneration(Task):
         return GenerationServer(self)
 
 
-def describe_scores(scores: Mapping[str, Any]) -> str:
-    """The scores of `WordGeneration.evaluate_split` as text."""
-    lines = [
-        f"{scores['clips']} clips, {scores['recordings']} recordings",
-        f"Frechet distance {scores['frechet']:.2f}, of training recordings "
-        f"{scores['recording_frechet']:.2f}",
-        f"difference from the nearest training recording {scores['nearest']:.3f}, of "
-        f"recordings of the split {scores['recording_nearest']:.3f}",
-        f"the discriminator tells {scores['discriminator_accuracy']:.0%}",
-    ]
-    if "shares" not in scores:
-        return "\n".join(lines)
-    lines += ["", " " * 22 + "".join(f"{title:>21}" for title in COLUMNS.values())]
-    for name, title, form in (
-        ("mean_probability", "mean probability", ".1%"),
-        ("inception_score", "inception score", ".2f"),
-        ("label_entropy", "label entropy, nats", ".2f"),
-        ("embedding_frechet", "embeddings, Frechet", ".2f"),
-    ):
-        row = "".join(f"{scores[f'{prefix}{name}']:>21{form}}" for prefix in COLUMNS)
-        lines.append(f"{title:<22}{row}")
-    for label in scores["shares"]:
-        shares = (scores[f"{prefix}shares"][label] for prefix in COLUMNS)
-        row = "".join(f"{share:>21.1%}" for share in shares)
-        lines.append(f"{'heard as ' + label:<22}{row}")
-    return "\n".join(lines)
-
-
 def _accuracy(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """The share of scores on the right side of the middle between their means.
 
@@ -408,15 +375,3 @@ def _accuracy(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     middle = (tf.reduce_mean(real) + tf.reduce_mean(fake)) / 2.0
     right = tf.concat([real > middle, fake <= middle], axis=0)
     return tf.reduce_mean(tf.cast(right, tf.float32))
-
-
-def _shapes(contours: np.ndarray) -> np.ndarray:
-    """The coarse shapes of contours [clips, frames, values], [clips, coefficients]."""
-    found = dct(contours, axis=1, norm="ortho")[:, :_COEFFICIENTS]
-    return found.reshape(len(contours), -1) / np.sqrt(contours.shape[1])
-
-
-def _median_distance(contours: np.ndarray, known: np.ndarray) -> float:
-    """The median of `nearest_distances` of contours [clips, frames, values]."""
-    rows = (each.reshape(len(each), -1) for each in (contours, known))
-    return float(np.median(nearest_distances(*rows)))
