@@ -201,14 +201,11 @@ class DenseSynthesis(SpeechModel):
 
     def without_dead_units(self) -> Self:
         """Returns the model without hidden units that are constant."""
-        arrays, units = {}, []
+        arrays: dict[str, np.ndarray] = {}
+        units = []
         for net in (self.acoustic, self.duration):
-            layers = [*net.hidden, net.last]
-            found = drop_constant_units(layers)
-            for layer, weights in zip(layers, found, strict=True):
-                arrays |= {layer.kernel.path: weights.kernel}
-                arrays |= {layer.bias.path: weights.bias}
-            units.append(tuple(weights.bias.size for weights in found[:-1]))
+            arrays |= drop_constant_units([*net.hidden, net.last])
+            units.append(tuple(arrays[each.bias.path].size for each in net.hidden))
         config = dataclasses.replace(
             self.config, hidden_units=units[0], duration_units=units[1]
         )

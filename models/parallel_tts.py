@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -20,6 +20,7 @@ from models.layers import (
     mask_frames,
 )
 from models.layers.convolution_block import ConvolutionBlock
+from models.layers.dead_units import drop_constant_units
 from models.layers.self_attention import add_positions
 from models.model import SpeechModel
 
@@ -28,7 +29,7 @@ BODIES: dict[str, Callable[..., keras.layers.Layer]] = {
     "untied_cnn": lambda c, **k: DepthwiseBlock(
         c.units, c.kernel_size, c.dropout, tied=False, **k
     ),
-    "rnn": lambda c, **k: RecurrentBlock(c.units, c.dropout, **k),
+    "rnn": lambda c, hidden_units, **k: RecurrentBlock(c.units, c.dropout, **k),
     "transformer": lambda c, **k: SelfAttentionBlock(c.units, c.heads, c.dropout, **k),
     "dense": lambda c, **k: DepthwiseBlock(c.units, 1, c.dropout, **k),
 }
@@ -53,6 +54,12 @@ class ParallelTtsConfig(Options):
     )
     body: str = option("cnn", "architecture of the blocks over frames", choices=BODIES)
     body_layers: int = option(6, "blocks over frames", search=(4, 6, 8))
+    hidden_units: tuple[int, ...] = option(
+        (),
+        "units of the hidden layer of a block, once for all blocks or repeated for "
+        "each, from the first of the encoder to the last of the body; by default twice "
+        "the channels",
+    )
     kernel_size: int = option(
         7, "kernel size of the depthwise convolutions", unit="segments or frames"
     )
@@ -68,6 +75,23 @@ class ParallelTtsConfig(Options):
         self.require(
             self.units % self.heads == 0, "heads", f"a divisor of units, {self.units}"
         )
+        self.require(
+            len(self.hidden_units) in (0, 1, self._blocks),
+            "hidden_units",
+            f"one size for all or {self._blocks}, of each block with a hidden layer",
+        )
+
+    @property
+    def _blocks(self) -> int:
+        """Number of blocks that have a hidden layer."""
+        body = 0 if self.body == "rnn" else self.body_layers
+        return self.encoder_layers + self.attention_layers + body
+
+    @property
+    def hidden_sizes(self) -> tuple[int, ...]:
+        """Units of the hidden layer of every block that has one, encoder first."""
+        sizes = self.hidden_units or (2 * self.units,)
+        return sizes if len(sizes) == self._blocks else self._blocks * sizes
 
 
 @keras.saving.register_keras_serializable(package="tfspeech")
@@ -114,7 +138,8 @@ class ParallelTts(SpeechModel):
             num_symbols, units, dtype=policy, name="embedding"
         )
         self.feature_layer = dense(units, name="features")
-        self.encoder = _encoder(config, policy)
+        hidden_units = iter(config.hidden_sizes)
+        self.encoder = _encoder(config, hidden_units, policy)
         self.variance_blocks = [
             ConvolutionBlock(
                 *(units, 3, tf.nn.relu, config.variance_dropout),
@@ -127,7 +152,12 @@ class ParallelTts(SpeechModel):
         self.prosody_layer = dense(units, name="prosody")
         self.position_layer = dense(units, name="positions")
         self.body = [
-            BODIES[config.body](config, dtype=policy, name=f"body_{index}")
+            BODIES[config.body](
+                config,
+                hidden_units=next(hidden_units, None),
+                dtype=policy,
+                name=f"body_{index}",
+            )
             for index in range(config.body_layers)
         ]
         self.norm = keras.layers.LayerNormalization(dtype=policy, name="norm")
@@ -200,6 +230,19 @@ class ParallelTts(SpeechModel):
         """The arguments of the constructor, as JSON knows them."""
         names = "num_symbols", "feature_dim", "target_dim"
         return super().get_config() | {name: getattr(self, name) for name in names}
+
+    def without_dead_units(self) -> Self:
+        """Returns the model without hidden units of blocks that are constant."""
+        arrays: dict[str, np.ndarray] = {}
+        units = []
+        for block in (*self.encoder, *self.body):
+            if not isinstance(block, RecurrentBlock):
+                arrays |= drop_constant_units([block.hidden, block.output_layer])
+                units.append(arrays[block.hidden.bias.path].size)
+        if tuple(units) == self.config.hidden_sizes:
+            return self
+        config = dataclasses.replace(self.config, hidden_units=tuple(units))
+        return self._smaller(config, arrays)
 
     def call(
         self, inputs: dict[str, tf.Tensor], training: bool = False
@@ -306,26 +349,24 @@ class ParallelTts(SpeechModel):
 
 
 def _encoder(
-    config: ParallelTtsConfig, policy: keras.DTypePolicy
+    config: ParallelTtsConfig, hidden_units: Iterator[int], policy: keras.DTypePolicy
 ) -> list[keras.layers.Layer]:
     """The blocks over segments: convolutions, with self-attention among them."""
-    blocks = [
-        DepthwiseBlock(
-            *(config.units, config.kernel_size, config.dropout),
-            dtype=policy,
-            name=f"encoder_conv_{index}",
-        )
-        for index in range(config.encoder_layers)
-    ]
+    kinds = config.encoder_layers * ["conv"]
     for index in range(config.attention_layers):
         place = (index + 1) * config.encoder_layers // config.attention_layers
-        block = SelfAttentionBlock(
-            *(config.units, config.heads, config.dropout),
+        kinds.insert(place + index, "attention")
+    layers = {"conv": DepthwiseBlock, "attention": SelfAttentionBlock}
+    widths = {"conv": config.kernel_size, "attention": config.heads}
+    return [
+        layers[kind](
+            *(config.units, widths[kind], config.dropout),
+            hidden_units=next(hidden_units),
             dtype=policy,
-            name=f"encoder_attention_{index}",
+            name=f"encoder_{kind}_{kinds[:index].count(kind)}",
         )
-        blocks.insert(place + index, block)
-    return blocks
+        for index, kind in enumerate(kinds)
+    ]
 
 
 def _positions(durations: tf.Tensor, places: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import soundfile
+import tensorflow as tf
 
 from models import (
     AttentionTts,
@@ -16,6 +17,7 @@ from models import (
 )
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.features import FeatureConfig
+from tfspeech.serving.client.transport import Signature, StatusError
 from tfspeech.serving.graph import guarded
 from tfspeech.tasks.attention_tts.task import (
     AttentionSynthesis,
@@ -36,6 +38,40 @@ def served(task, **limits):
     task.limits = dataclasses.replace(task.limits, **limits)
     functions = {**task.server().signatures, "limits": task.limits.signature()}
     return {name: guarded(each, task.limits) for name, each in functions.items()}
+
+
+class Local:
+    """A connection to the signatures of a model that is here."""
+
+    def __init__(self, functions):
+        self.functions = functions
+
+    def signatures(self, timeout_s):
+        found = {}
+        for name, function in self.functions.items():
+            _, inputs = function.structured_input_signature
+            types = [
+                {key: spec.dtype for key, spec in specs.items()}
+                for specs in (inputs, function.structured_outputs)
+            ]
+            found[name] = Signature(name, *types)
+        return found
+
+    def predict(self, signature, inputs, outputs, timeout_s):
+        given = {key: tf.constant(value) for key, value in inputs.items()}
+        try:
+            answer = self.functions[signature.name](**given)
+        except tf.errors.InvalidArgumentError as error:
+            raise StatusError("INVALID_ARGUMENT", error.message) from error
+        return {name: _as_answer(answer[name].numpy()) for name in outputs}
+
+    def close(self):
+        pass
+
+
+def _as_answer(array):
+    decode = np.vectorize(bytes.decode, otypes=[object])
+    return decode(array) if array.dtype == object else array
 
 
 def recognition():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -12,13 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfspeech.audio.decode import FORMATS
-from tfspeech.audio.encode import write_pieces
+from tfspeech.audio.encode import PAUSE_S, write_pieces
 from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import ServerError, SpecError
-from tfspeech.flags import add_stream
+from tfspeech.flags import add_ssml, add_stream
 from tfspeech.pcm import print_stream, read_pcm
 from tfspeech.serving.client import RemoteModel, wav_contents
+from tfspeech.serving.client.answers import Speech
 from tfspeech.serving.client.connection import RETRIES, TIMEOUT_S, VERSION
 from tfspeech.synthesize import output_paths, pieces_of_one
 from tfspeech.tasks.conditions import CONDITIONS, add_conditions, given_conditions
@@ -56,43 +58,53 @@ class Spoken(NamedTuple):
     """A text that a server spoke, or a piece of a long one.
 
     Attributes:
-        last: Whether it is the last piece of its text.
         waveform: float32 [samples] in [-1, 1].
         sample_rate_hz: Its rate.
         stopped: Whether the model itself found the end; some always do.
+        last: Whether it is the last piece of its text.
         seconds: From the request to the answer.
     """
 
-    last: bool
     waveform: np.ndarray
     sample_rate_hz: int
     stopped: bool
+    last: bool
     seconds: float
 
 
 def synthesize(
-    model: RemoteModel, texts: Sequence[str], **conditions: float
+    model: RemoteModel, texts: Sequence[str], ssml: bool = False, **conditions: float
 ) -> Iterator[Spoken]:
     """Speaks texts, in a request each; what is beyond the model's limits in several.
 
     Args:
         model: A synthesiser.
         texts: English.
+        ssml: Whether texts are documents of SSML; see `RemoteModel.synthesize_ssml`.
         **conditions: See `RemoteModel.synthesize`.
 
     Raises:
-        TextError: A text has a symbol that is unknown, or nothing to say.
+        TextError: A text has a symbol that is unknown, nothing to say, or is no SSML.
         SpecError: The model does not have one of the conditions.
         ServerError: The server does not answer, or refuses a text.
     """
+    speak = model.synthesize_ssml if ssml else functools.partial(_speak, model)
+    started = time.perf_counter()
+    for speech in speak(texts, **conditions):
+        yield Spoken(*speech, seconds=time.perf_counter() - started)
+        started = time.perf_counter()
+
+
+def _speak(
+    model: RemoteModel, texts: Sequence[str], **conditions: float
+) -> Iterator[Speech]:
+    """Speaks texts, in pieces that the limits of the model allow."""
     max_bytes = model.limits.get("max_text_bytes", math.inf)
     for text in texts:
         pieces = split_text(text, max_bytes)
         for place, piece in enumerate(pieces, 1):
-            started = time.perf_counter()
             (speech,) = model.synthesize([piece], **conditions)
-            seconds = time.perf_counter() - started
-            yield Spoken(place == len(pieces), *speech, seconds)
+            yield speech._replace(last=place == len(pieces))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -104,7 +116,7 @@ def main(arguments: Sequence[str]) -> None:
         for name in ("version", "timeout_s", "retries")
         if name in given
     }
-    others = conditions or {"json", "output"} & set(vars(given))
+    others = conditions or {"json", "output", "ssml"} & set(vars(given))
     if "stream" in given and (len(given.inputs) > 1 or others):
         raise SpecError(
             "--stream is of one FILE, without --json and without flags of speech"
@@ -126,7 +138,8 @@ def _print_words(
     model: RemoteModel, given: argparse.Namespace, **conditions: float
 ) -> list[dict[str, Any]]:
     flags = [c.flag for c in CONDITIONS if c.name in conditions]
-    for flag in ["output"] * ("output" in given) + flags:
+    flags += [name for name in ("output", "ssml") if name in given]
+    for flag in flags:
         raise SpecError(f"{model.name} does not speak: leave out --{flag}")
     report = []
     for each in transcribe(model, [Path(name) for name in given.inputs]):
@@ -142,11 +155,13 @@ def _write_speech(
 ) -> list[dict[str, Any]]:
     output = getattr(given, "output", Path("speech.wav"))
     paths = output_paths(output, len(given.inputs))
-    answers = synthesize(model, given.inputs, **conditions)
+    ssml = "ssml" in given
+    answers = synthesize(model, given.inputs, ssml, **conditions)
+    pause_s = 0.0 if ssml else PAUSE_S  # Documents say which breaks they have.
     report = []
     for path, text in zip(paths, given.inputs, strict=True):
         seen: list[Spoken] = []
-        length_s = write_pieces(path, pieces_of_one(answers, seen))
+        length_s = write_pieces(path, pieces_of_one(answers, seen), pause_s)
         seconds = sum(piece.seconds for piece in seen)
         stopped = all(piece.stopped for piece in seen)
         report.append(
@@ -203,6 +218,7 @@ def _parser() -> Parser:
         "waits that double from 0.1 s on (default: 4)",
     )
     add_stream(parser, "a causal recogniser")
+    add_ssml(parser, "TEXT")
     add_conditions(parser)
     parser.add_argument(
         "--output",

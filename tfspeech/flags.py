@@ -100,6 +100,21 @@ def add_stream(parser: Parser, by: str) -> None:
     )
 
 
+def add_ssml(parser: Parser, what: str) -> None:
+    """Adds the flag by which texts are documents of SSML.
+
+    Args:
+        parser: It gets the flag.
+        what: The texts.
+    """
+    parser.add_argument(
+        "--ssml",
+        action="store_true",
+        help=f"{what} is a document of SSML with prosody, emphasis and break, for "
+        "synthesisers with durations",
+    )
+
+
 def with_settings(config: RunConfig, settings: Sequence[tuple[str, str]]) -> RunConfig:
     """Returns a configuration with other values in some fields.
 

@@ -17,7 +17,7 @@ from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.errors import RunError, SpecError, TextError
 from tfspeech.files import read_file
-from tfspeech.flags import add_vocoder
+from tfspeech.flags import add_ssml, add_vocoder
 from tfspeech.tasks.conditions import (
     add_conditions,
     complete_conditions,
@@ -165,12 +165,7 @@ def main(arguments: Sequence[str]) -> None:
         help="wav file; FILE_1.wav and so on for several texts; - for standard output "
         "(default: speech.wav)",
     )
-    parser.add_argument(
-        "--ssml",
-        action="store_true",
-        help="TEXT, or FILE as a whole, is a document of SSML with prosody, emphasis "
-        "and break, for synthesisers with durations",
-    )
+    add_ssml(parser, "TEXT, or FILE as a whole,")
     parser.add_argument(
         "--count",
         type=number(int, _COUNTS),

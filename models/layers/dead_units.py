@@ -7,6 +7,7 @@ for rounding.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
@@ -23,21 +24,7 @@ _GATES = {
 """Cell -> how many gates its kernels have, and which of them enters the state."""
 
 
-class DenseWeights(NamedTuple):
-    """Weights of a dense layer.
-
-    Attributes:
-        kernel: float32 [values in, units].
-        bias: float32 [units].
-    """
-
-    kernel: np.ndarray
-    bias: np.ndarray
-
-
-def drop_constant_units(
-    layers: Sequence[keras.layers.Dense],
-) -> list[DenseWeights]:
+def drop_constant_units(layers: Sequence[keras.layers.Dense]) -> dict[str, np.ndarray]:
     """Leaves constant hidden units out of dense layers that follow one another.
 
     A unit that nothing leads into has the value f(b) for every input, which the biases
@@ -47,19 +34,19 @@ def drop_constant_units(
         layers: The last one keeps all units.
 
     Returns:
-        The weights of each.
+        Path of a weight -> what is left of its values.
     """
-    found = [DenseWeights(*(w.numpy() for w in layer.weights)) for layer in layers]
-    for index, layer in enumerate(layers[:-1]):
-        kernel, bias = found[index]
-        following, next_bias = found[index + 1]
+    found = {weight.path: weight.numpy() for each in layers for weight in each.weights}
+    for layer, following in itertools.pairwise(layers):
+        kernel, bias = found[layer.kernel.path], found[layer.bias.path]
         live = np.any(kernel != 0.0, axis=0)
         live[0] |= not np.any(live)
         values = keras.ops.convert_to_numpy(layer.activation(bias[~live]))
-        found[index] = DenseWeights(kernel[:, live], bias[live])
-        found[index + 1] = DenseWeights(
-            following[live], next_bias + values @ following[~live]
-        )
+        next_kernel = found[following.kernel.path]
+        found[layer.kernel.path], found[layer.bias.path] = kernel[:, live], bias[live]
+        found[following.kernel.path] = next_kernel[live]
+        next_bias = found[following.bias.path]
+        found[following.bias.path] = next_bias + values @ next_kernel[~live]
     return found
 
 

@@ -59,13 +59,14 @@ class DepthwiseBlock(ResidualBlock):
     """x + dense(silu(dense(norm(depthwise convolution(x))))).
 
     Source: Liu et al. 2022, "A ConvNet for the 2020s" (arXiv 2201.03545), section 2,
-    over time, with SiLU and a hidden layer of twice the channels. With a kernel of one
-    frame it has no convolution, and is a dense network over every frame alone.
+    over time, with SiLU. With a kernel of one frame it has no convolution, and is a
+    dense network over every frame alone.
 
     Args of the constructor:
         units: Channels in and out.
         kernel_size: Width of the depthwise convolution.
         dropout: Share of activations dropped in training.
+        hidden_units: Units of the hidden layer; None for twice the channels.
         tied: Whether the convolution's matrix between channels is tied to the identity,
             which makes it depthwise; otherwise it is free.
     """
@@ -76,10 +77,12 @@ class DepthwiseBlock(ResidualBlock):
         kernel_size: int,
         dropout: float,
         *,
+        hidden_units: int | None = None,
         tied: bool = True,
         **kwargs: object,
     ) -> None:
-        super().__init__(units, 2 * units, dropout, **kwargs)
+        hidden_units = hidden_units or 2 * units
+        super().__init__(units, hidden_units, dropout, **kwargs)
         policy = self.dtype_policy
         options = {"padding": "same", "dtype": policy, "name": "conv"}
         self.convolution = None
@@ -87,7 +90,9 @@ class DepthwiseBlock(ResidualBlock):
             self.convolution = keras.layers.DepthwiseConv1D(kernel_size, **options)
         elif kernel_size > 1:
             self.convolution = keras.layers.Conv1D(units, kernel_size, **options)
-        self.hidden = keras.layers.Dense(2 * units, "silu", dtype=policy, name="hidden")
+        self.hidden = keras.layers.Dense(
+            hidden_units, "silu", dtype=policy, name="hidden"
+        )
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights for [batch, frames, units]."""

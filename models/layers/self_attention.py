@@ -34,10 +34,17 @@ class SelfAttentionBlock(keras.layers.Layer):
         heads: Heads, a divisor of `units`.
         dropout: Share of activations dropped in training.
         top_k: Only so many of the largest weights of a frame are kept; 0 for all.
+        hidden_units: Units of the hidden layer; None for twice the channels.
     """
 
     def __init__(
-        self, units: int, heads: int, dropout: float, top_k: int = 0, **kwargs: object
+        self,
+        units: int,
+        heads: int,
+        dropout: float,
+        top_k: int = 0,
+        hidden_units: int | None = None,
+        **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
         policy = self.dtype_policy
@@ -48,7 +55,9 @@ class SelfAttentionBlock(keras.layers.Layer):
         ]
         self.projection = keras.layers.Dense(3 * units, dtype=policy, name="qkv")
         self.mixer = keras.layers.Dense(units, dtype=policy, name="mixer")
-        self.hidden = keras.layers.Dense(2 * units, "relu", dtype=policy, name="hidden")
+        self.hidden = keras.layers.Dense(
+            hidden_units or 2 * units, "relu", dtype=policy, name="hidden"
+        )
         self.output_layer = keras.layers.Dense(units, dtype=policy, name="output")
         self.dropouts = [
             Dropout(dropout, dtype=policy, name=f"dropout_{index}")
@@ -59,7 +68,7 @@ class SelfAttentionBlock(keras.layers.Layer):
         """Creates the weights for [batch, frames, units]."""
         for layer in (*self.norms, self.projection, self.mixer, self.hidden):
             layer.build(input_shape)
-        self.output_layer.build((*input_shape[:-1], 2 * self.units))
+        self.output_layer.build((*input_shape[:-1], self.hidden.units))
         for dropout in self.dropouts:
             dropout.build()
 

@@ -10,6 +10,7 @@ from tfspeech.audio.resample import resample
 from tfspeech.errors import ServerError
 from tfspeech.serving.client import RemoteModel
 from tfspeech.tasks.runs import load_config
+from tfspeech.tasks.speech.speaking import speak_ssml
 from tfspeech.text.linguistic import encode_segments
 
 WORDS = ("red", "box", "the", "old", "bird", "and", "white", "door", "hat", "a")
@@ -250,6 +251,22 @@ def test_models_with_durations_read_symbols(phrases, prosody, url, timed):
         assert not durations[length:].any()
         frames = answer["frames"][row, : answer["frame_length"][row]]
         np.testing.assert_allclose(frames, each.frames, atol=1e-3)
+
+
+def test_models_with_durations_speak_ssml(url, timed):
+    name, task = timed
+    document = (
+        '<speak>The <prosody rate="60%">red</prosody> box, <emphasis>and</emphasis> the'
+        ' unheardof <prosody pitch="-3st">door.</prosody><break/> A hat.</speak>'
+    )
+    with RemoteModel(url, name) as model:
+        answers = list(model.synthesize_ssml([document], rate=1.25))
+    pieces = speak_ssml(task, [document], rate=1.25)
+    for answer, piece in zip(answers, pieces, strict=True):
+        assert answer.last == piece.last
+        # The phase of pulses adds up what rounding does to a predicted pitch.
+        difference = np.linalg.norm(answer.waveform - piece.waveform.clip(-1, 1))
+        assert difference <= 0.05 * np.linalg.norm(piece.waveform)
 
 
 def test_dense_knows_its_words_and_reads_the_phonemes_of_all(url, dense):

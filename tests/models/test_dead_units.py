@@ -9,6 +9,8 @@ from models import (
     CtcRecognizerConfig,
     DenseSynthesis,
     DenseSynthesisConfig,
+    ParallelTts,
+    ParallelTtsConfig,
     RnnRecognizer,
     RnnRecognizerConfig,
 )
@@ -111,6 +113,36 @@ def test_a_synthesiser_without_constant_units_has_the_same_outputs(activation):
     }
     for name, wanted in model(inputs).items():
         np.testing.assert_allclose(smaller(inputs)[name], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("body", ["cnn", "untied_cnn", "transformer", "rnn", "dense"])
+def test_parallel_tts_without_constant_units_has_the_same_outputs(body):
+    config = ParallelTtsConfig(
+        units=8, heads=2, encoder_layers=2, attention_layers=1, body=body, body_layers=2
+    )
+    model = ParallelTts(config, num_symbols=5, feature_dim=3, target_dim=4)
+    jitter(model)
+    blocks = [*model.encoder, *(model.body if body != "rnn" else ())]
+    for count, block in enumerate(blocks):
+        kill(block.hidden.kernel, 0, 16, range(count + 1))
+    smaller = model.without_dead_units()
+    sizes = tuple(15 - count for count in range(len(blocks)))
+    assert smaller.config.hidden_units == sizes
+    rng = np.random.default_rng(1)
+    inputs = {
+        "segments": tf.constant(rng.integers(1, 5, (2, 4)), tf.int32),
+        "segment_features": tf.constant(rng.normal(size=(2, 4, 3)), tf.float32),
+        "segment_lengths": tf.constant([4, 3]),
+        "durations": tf.constant([[2, 2, 2, 2], [3, 1, 1, 0]]),
+        "prosody": tf.constant(rng.normal(size=(2, 4, 2)), tf.float32),
+        "frame_segments": tf.constant(
+            [[0, 0, 1, 1, 2, 2, 3, 3], [0, 0, 0, 1, 2, 0, 0, 0]]
+        ),
+        "frame_lengths": tf.constant([8, 5]),
+    }
+    for name, wanted in model(inputs).items():
+        np.testing.assert_allclose(smaller(inputs)[name], wanted, atol=1e-5)
+    assert smaller.without_dead_units() is smaller
 
 
 def test_a_net_of_dead_layers_keeps_a_unit_of_each():

@@ -51,6 +51,18 @@ class TestPrune:
         update("prune(0.8, end=10, every=10)", model, times=10)
         assert np.count_nonzero(values(model)[0]) == 12
 
+    def test_the_smallest_units_of_hidden_layers_go_whole(self):
+        before = values(make_model())
+        model = make_model()
+        chain = update("prune(0.4, end=10, every=5, of='units')", model, times=12)
+        norms = np.linalg.norm(before[0], axis=(0, 1))
+        gone = np.isin(np.arange(5), np.argsort(norms)[:2])
+        after = values(model)
+        np.testing.assert_array_equal(after[0], np.where(gone, 0.0, before[0]))
+        for place in (1, 2, 3):  # A bias, an output layer, an embedding.
+            np.testing.assert_array_equal(after[place], before[place])
+        assert [v.shape for v in chain.variables.values()] == [(1, 1, 5)]
+
     def test_masks_are_state_of_the_run(self):
         model = make_model()
         chain = update(self.SPEC, model, times=20)

@@ -46,6 +46,7 @@ TENSORS = {
     "symbols": Meaning(("symbols",), "positions in the table of symbols"),
     "symbols_length": Meaning((), "how many of the symbols are valid", "symbols"),
     **{c.name: Meaning((), c.help, c.unit) for c in CONDITIONS},
+    **{c.symbol_spec.name: Meaning(("symbols",), c.help, c.unit) for c in CONDITIONS},
     "row": Meaning((), "any number: the answer has a row for each"),
     "symbol_names": Meaning(
         ("table",), "the names of all symbols of the model, in their order"

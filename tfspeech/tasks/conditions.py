@@ -42,6 +42,12 @@ class Condition:
         """The input of a served signature, float32 [batch]."""
         return tf.TensorSpec([None], tf.float32, name=self.name)
 
+    @property
+    def symbol_spec(self) -> tf.TensorSpec:
+        """The input of a signature by symbol, float32 [batch, symbols]."""
+        name = f"symbol_{self.name}"
+        return tf.TensorSpec([None, None], tf.float32, name=name)
+
     def check(self, value: float) -> None:
         """Raises a `SpecError` where a value, which may be NaN, is out of range."""
         valid = self.low <= value <= self.high
@@ -49,7 +55,7 @@ class Condition:
             raise SpecError(f"{self._range()}. Received: {value}")
 
     def check_in_graph(self, values: tf.Tensor) -> tf.Operation:
-        """Returns an assertion that values, float32 [batch], are in the range."""
+        """Returns an assertion that values, float32 of any shape, are in range."""
         valid = (values >= self.low) & (values <= self.high)
         if self.whole:
             valid &= values == tf.floor(values)

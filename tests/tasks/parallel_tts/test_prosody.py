@@ -12,7 +12,7 @@ from tfspeech.tasks.parallel_tts.data import segment_means
 from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
 from tfspeech.tasks.registry import build_task
 from tfspeech.tasks.runs import load_task
-from tfspeech.tasks.speech.ssml import Phrase, encode_phrases
+from tfspeech.tasks.speech.phrases import Phrase, encode_phrases
 
 TEXTS = ("the red box.", "the white door, and the old hat!", "a bird")
 

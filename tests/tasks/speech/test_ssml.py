@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from tfspeech.errors import TextError
-from tfspeech.tasks.speech.ssml import (
-    MAX_BYTES,
-    MAX_DEPTH,
-    Phrase,
-    encode_phrases,
-    parse_ssml,
-)
+from tfspeech.tasks.speech.phrases import Phrase, encode_phrases
+from tfspeech.tasks.speech.ssml import MAX_BYTES, MAX_DEPTH, parse_ssml
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.linguistic import encode_segments
 

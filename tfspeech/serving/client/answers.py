@@ -52,11 +52,13 @@ class Speech(NamedTuple):
         waveform: float32 [samples] in [-1, 1].
         sample_rate_hz: Its rate.
         stopped: Whether the model itself found the end; some always do.
+        last: Whether it is the last piece of its text.
     """
 
     waveform: np.ndarray
     sample_rate_hz: int
     stopped: bool
+    last: bool = True
 
     @property
     def length_s(self) -> float:

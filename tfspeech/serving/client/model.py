@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.encode import encode_wav
@@ -17,14 +16,17 @@ from tfspeech.errors import ServerError
 from tfspeech.files import read_file
 from tfspeech.serving.client.answers import Speech, Text, Word
 from tfspeech.serving.client.connection import Connection
-from tfspeech.serving.client.transport import Inputs
+from tfspeech.serving.client.transport import Inputs, Signature
 from tfspeech.tasks.conditions import CONDITIONS, complete_conditions
-from tfspeech.text.front_end import TextConfig, TextFrontEnd
+from tfspeech.tasks.speech.phrases import encode_phrases, spread_prosody
+from tfspeech.tasks.speech.ssml import parse_documents
+from tfspeech.text.front_end import TextConfig, TextFrontEnd, pad_symbols
 from tfspeech.text.normalize import normalize
 
 _TRANSCRIBE = "transcribe_bytes"
 _STREAM, _PAST = "stream", "past"
 _SYNTHESIZE, _PHONEMES = "synthesize", "synthesize_phonemes"
+_SEGMENTS = "synthesize_segments"
 _SYMBOL_TABLE, _LIMITS = "symbol_table", "limits"
 # Of the outputs that are read here, NumPy's kinds of type, and the number of axes.
 _FORMS = {
@@ -44,6 +46,7 @@ _FORMS = {
 _MAX_RATE_HZ = 384000
 _UNKNOWN = "unknown"  # What a recogniser says of a word that is none of its labels.
 _ABOUT_1 = 1.001  # A sum of probabilities, with what was rounded.
+_FRONT_END = TextFrontEnd(TextConfig(symbols="phonemes"))
 
 
 class RemoteModel(Connection):
@@ -186,11 +189,53 @@ class RemoteModel(Connection):
             inputs |= self._encode_phonemes(texts)
         else:
             inputs["text"] = [normalize(text) for text in texts]
+        return self._predict_speech(signature, inputs)
+
+    def synthesize_ssml(
+        self, documents: Sequence[str], **conditions: float
+    ) -> Iterator[Speech]:
+        """Speaks documents of SSML, one after the other; see `parse_documents`.
+
+        Args:
+            documents: The documents, which are read here.
+            **conditions: Of `CONDITIONS`, which the documents change; see `synthesize`.
+
+        Yields:
+            What is between two breaks, with the silence after it, in a request each.
+
+        Raises:
+            TextError: A document is no such SSML, or has a symbol that is unknown.
+            SpecError: The model does not have one of the conditions.
+            ServerError: See `predict`; or the model cannot change its prosody by the
+                word, or lacks a phoneme.
+        """
+        if _SEGMENTS not in self.signatures:
+            raise ServerError(
+                f"{self.full_name} speaks no SSML: it has no prosody that could be "
+                "changed by the word; serve a synthesiser with durations, exported by "
+                "the client's version of tfspeech"
+            )
+        signature = self.signature(_SEGMENTS)
+        known = [c for c in CONDITIONS if c.symbol_spec.name in signature.inputs]
+        usual = complete_conditions(self.full_name, known, conditions)
+        names = {condition.name: condition.symbol_spec.name for condition in known}
+        for utterance, last in parse_documents(documents, usual):
+            symbols, places = encode_phrases(_FRONT_END, utterance.phrases)
+            text = " ".join(phrase.text for phrase in utterance.phrases)
+            inputs = self._batch_symbols([self._own_symbols(symbols, text)])
+            prosody = spread_prosody(utterance.phrases, places)
+            inputs |= {names[key]: value[np.newaxis] for key, value in prosody.items()}
+            (speech,) = self._predict_speech(signature, inputs)
+            around = utterance.with_silences(speech.waveform, speech.sample_rate_hz)
+            yield speech._replace(waveform=around, last=last)
+
+    def _predict_speech(self, signature: Signature, inputs: Inputs) -> list[Speech]:
+        """Calls a signature that speaks; the answer makes sense."""
         wanted = ("waveform", "waveform_length", "sample_rate_hz", "stopped")
         known = [key for key in wanted if key in (*signature.outputs, *wanted[:3])]
-        answer = {"stopped": [True] * len(texts)}
-        answer |= self._predict_known(name, inputs, known)
+        answer = self._predict_known(signature.name, inputs, known)
         lengths, rates_hz = answer["waveform_length"], answer["sample_rate_hz"]
+        answer = {"stopped": [True] * len(lengths)} | answer
         samples = answer["waveform"].shape[1]
         self.require(
             ((lengths >= 0) & (lengths <= samples)).all(), f"a length up to {samples}"
@@ -219,23 +264,25 @@ class RemoteModel(Connection):
 
     def _encode_phonemes(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Returns the symbols of texts, by the model's table, and their numbers."""
-        front_end = TextFrontEnd(TextConfig(symbols="phonemes"))
-        encoded = []
-        for text in texts:
-            names = [front_end.symbols[number] for number in front_end.encode(text)]
-            for name in names:
-                if name not in self.symbols:
-                    raise ServerError(
-                        f"{self.full_name} has no symbol {name!r}, which the text "
-                        f"{text!r} needs: say it in other words, or export the model "
-                        "anew by the client's version of tfspeech"
-                    )
-            encoded.append([self.symbols[name] for name in names])
-        ragged = tf.ragged.constant(encoded, tf.int32, row_splits_dtype=tf.int32)
-        return {
-            "symbols": ragged.to_tensor().numpy(),
-            "symbols_length": ragged.row_lengths().numpy(),
-        }
+        return self._batch_symbols(
+            [self._own_symbols(_FRONT_END.encode(text), text) for text in texts]
+        )
+
+    def _own_symbols(self, symbols: Iterable[int], text: str) -> list[int]:
+        """Returns the model's numbers of the front end's symbols of a text."""
+        names = [_FRONT_END.symbols[number] for number in symbols]
+        for name in names:
+            if name not in self.symbols:
+                raise ServerError(
+                    f"{self.full_name} has no symbol {name!r}, which the text "
+                    f"{text!r} needs: say it in other words, or export the model "
+                    "anew by the client's version of tfspeech"
+                )
+        return [self.symbols[name] for name in names]
+
+    def _batch_symbols(self, encoded: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+        symbols, lengths = pad_symbols(encoded)
+        return {"symbols": symbols, "symbols_length": lengths}
 
 
 def wav_contents(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Magnitude pruning: weights that become and stay exactly zero."""
+"""Magnitude pruning: weights or units that become and stay exactly zero."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ import tensorflow as tf
 from models.config import argument
 from tfspeech.errors import SpecError
 from tfspeech.strategies.regularization.base import Regularization, Run, Update
+from tfspeech.strategies.regularization.units import has_spare_units, unit_norms
 from tfspeech.strategies.strategy import COUNT, COUNT_OR_0, FRACTION, State
 from tfspeech.strategies.variables import VariableInfo
 
 
 @dataclasses.dataclass(frozen=True)
 class Prune(Regularization):
-    """Constraint: the smallest weights of every tensor are exactly zero.
+    """Constraint: the smallest weights, or units, of every tensor are exactly zero.
 
     After update k the share of zeros is sparsity (1 - (1 - p)^3), p = (k - begin) /
     (end - begin) within [0, 1]; it grows every `every` updates and at the last, `end`.
     In between, what was pruned is set to zero again after each update. A weight that
-    was pruned never comes back. Source: Zhu, Gupta 2017, "To prune, or not to prune"
-    (arXiv 1710.01878), equation 1 with an initial sparsity of 0.
+    was pruned never comes back. Units are those whose weights have the smallest norm;
+    by default, units of hidden layers alone. Source: Zhu, Gupta 2017, "To prune, or not
+    to prune" (arXiv 1710.01878), equation 1 with an initial sparsity of 0.
     """
 
     sparsity: float = argument(0.8, FRACTION)
     begin: int = argument(0, COUNT_OR_0)
     end: int = argument(500, COUNT)
     every: int = argument(100, COUNT)
+    of: str = argument("weights", choices=("weights", "units"))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,6 +43,12 @@ class Prune(Regularization):
         """The update after which the whole share is zero."""
         return self.end
 
+    def selects_by_default(self, info: VariableInfo) -> bool:
+        """Selects kernels and embeddings; of units, kernels with some to spare."""
+        if self.of == "units":
+            return has_spare_units(info)
+        return super().selects_by_default(info)
+
     def check(self, models: Sequence[keras.Model], run: Run) -> None:
         """Raises a `SpecError` for a run that ends before pruning does."""
         if self.end > run.updates:
@@ -49,9 +58,10 @@ class Prune(Regularization):
             )
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
-        """Which weights are kept, bool in the weight's shape."""
+        """What is kept, bool in the weight's shape, with 1 for the axes of a unit."""
         (info,) = infos
-        return {"kept": tf.Variable(tf.ones(info.shape, tf.bool), trainable=False)}
+        kept = tf.ones(self._sizes(tf.zeros(info.shape), info).shape, tf.bool)
+        return {"kept": tf.Variable(kept, trainable=False)}
 
     def updated(
         self, weight: tf.Tensor, info: VariableInfo, update: Update, state: State
@@ -66,22 +76,24 @@ class Prune(Regularization):
         def prune_more() -> tf.Tensor:
             done = tf.cast(number - begin, tf.float64) / (end - begin)
             share = self.sparsity * (1.0 - (1.0 - done) ** 3)
-            kept = _largest(pruned, 1.0 - share)
+            kept = _largest(self._sizes(pruned, info), 1.0 - share)
             state["kept"].assign(kept)
             return tf.where(kept, pruned, 0.0)
 
         return tf.cond(due, prune_more, lambda: pruned)
 
+    def _sizes(self, weight: tf.Tensor, info: VariableInfo) -> tf.Tensor:
+        """The norms of what is pruned as a whole."""
+        return unit_norms(weight, info) if self.of == "units" else tf.abs(weight)
 
-def _largest(weight: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """Whether a value is among the largest, bool in the weight's shape.
+
+def _largest(sizes: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """Whether a value is among the largest, bool in the shape of the values.
 
     Exactly so many, also where values tie; zeros are the last to be among them.
     """
-    size = weight.shape.num_elements()
+    size = sizes.shape.num_elements()
     count = tf.cast(tf.round(share * size), tf.int32)
-    order = tf.argsort(
-        tf.abs(tf.reshape(weight, [-1])), direction="DESCENDING", stable=True
-    )
+    order = tf.argsort(tf.reshape(sizes, [-1]), direction="DESCENDING", stable=True)
     kept = tf.scatter_nd(order[:, tf.newaxis], tf.range(size) < count, [size])
-    return tf.reshape(kept, weight.shape)
+    return tf.reshape(kept, sizes.shape)

@@ -80,8 +80,8 @@ class ParallelTtsServer(SpeechServer):
             symbols: int32 [batch, symbols], after a space for the silence at the start;
                 see `encode_segments`.
             lengths: int32 [batch].
-            rate: Relative to the speaker's own, float32 [batch].
-            **prosody: The other conditions of the model, each float32 [batch].
+            rate: Relative to the speaker's own, float32 [batch, symbols or 1].
+            **prosody: The other conditions of the model, of that shape, too.
 
         Returns:
             `frames` float32 [batch, frames, frame_dim], what the vocoder takes;
@@ -91,8 +91,7 @@ class ParallelTtsServer(SpeechServer):
         Raises:
             tf.errors.InvalidArgumentError: The speech would be too long.
         """
-        durations = self._durations(symbols, lengths, rate[:, tf.newaxis])
-        prosody = {name: value[:, tf.newaxis] for name, value in prosody.items()}
+        durations = self._durations(symbols, lengths, rate)
         frames = tf.reduce_max(tf.reduce_sum(tf.cast(durations, tf.int64), axis=1))
         check = self._limits.check_in_graph(
             "max_spoken_seconds",

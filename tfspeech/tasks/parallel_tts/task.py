@@ -39,8 +39,8 @@ from tfspeech.tasks.speech.evaluation import (
     comparison_table,
 )
 from tfspeech.tasks.speech.lite import LiteSpeech
+from tfspeech.tasks.speech.phrases import Phrase, encode_phrases, spread_prosody
 from tfspeech.tasks.speech.scores import frame_pairs
-from tfspeech.tasks.speech.ssml import Phrase, encode_phrases
 from tfspeech.tasks.speech.task import Speech, SpeechTask
 from tfspeech.tasks.task import GroupSpec
 from tfspeech.text.front_end import TextFrontEnd, pad_symbols
@@ -204,12 +204,8 @@ class ParallelSynthesis(SpeechTask):
         """
         symbols, places = encode_phrases(self.front_end, phrases)
         self.limits.check("max_symbols", len(symbols), TextError)
-        values = {
-            c.name: np.array(
-                [[phrases[place].prosody[c.name] for place in places]], np.float32
-            )
-            for c in self.conditions
-        }
+        prosody = spread_prosody(phrases, places)
+        values = {name: each[np.newaxis] for name, each in prosody.items()}
         (speech,) = self._speak_segments(*pad_symbols([symbols]), values)
         return speech
 

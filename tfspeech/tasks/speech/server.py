@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,8 @@ class SpeechServer(tf.Module, abc.ABC):
 
     Args of the constructor:
         task: Its model, vocoder and front end are exported; its `conditions` are inputs
-            of every signature but `synthesize` and `symbol_table`, and its `limits`
-            hold for all.
+            of every signature but `synthesize` and `symbol_table`, of
+            `synthesize_segments` by symbol, and its `limits` hold for all.
         reads_text: Whether `encode` turns texts into symbols in the graph.
         reads_phonemes: Whether the symbols of the front end are phonemes, which are
             spoken as they are.
@@ -65,6 +65,12 @@ class SpeechServer(tf.Module, abc.ABC):
             found["synthesize_phonemes"] = _traced(
                 self.synthesize_phonemes, *SYMBOLS, *conditions
             )
+        if self._reads_phonemes and conditions:
+            found["synthesize_segments"] = _traced(
+                self.synthesize_segments,
+                *SYMBOLS,
+                *(condition.symbol_spec for condition in self._conditions),
+            )
         return {
             "serving_default": next(iter(found.values())),
             **found,
@@ -83,16 +89,23 @@ class SpeechServer(tf.Module, abc.ABC):
         symbols = self._front_end.encode(EXAMPLE_TEXT)[np.newaxis]
         lengths = np.array([symbols.size], np.int32)
         segments, segment_lengths = self.segments(symbols, lengths)
+        acoustic = {
+            "symbols": np.array(segments),
+            "symbols_length": np.array(segment_lengths),
+        }
+        by_symbol = {
+            condition.symbol_spec.name: np.full(
+                acoustic["symbols"].shape, condition.default, np.float32
+            )
+            for condition in self._conditions
+        }
         known = {
             "synthesize": text,
             "synthesize_prosody": text | conditions,
             "synthesize_phonemes": {"symbols": symbols, "symbols_length": lengths}
             | conditions,
-            "acoustic": {
-                "symbols": np.array(segments),
-                "symbols_length": np.array(segment_lengths),
-            }
-            | conditions,
+            "synthesize_segments": acoustic | by_symbol,
+            "acoustic": acoustic | conditions,
             "symbol_table": {"row": np.zeros(1, np.int32)},
         }
         default = "synthesize" if self._reads_text else "synthesize_phonemes"
@@ -126,7 +139,13 @@ class SpeechServer(tf.Module, abc.ABC):
     def predict(
         self, symbols: tf.Tensor, lengths: tf.Tensor, **conditions: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Predicts acoustic frames of symbols in range; see `acoustic`."""
+        """Predicts acoustic frames of symbols in range; see `acoustic`.
+
+        Args:
+            symbols: int32 [batch, symbols].
+            lengths: int32 [batch].
+            **conditions: Of the model, each float32 [batch, symbols or 1].
+        """
 
     def segments(
         self, symbols: tf.Tensor, lengths: tf.Tensor
@@ -181,6 +200,40 @@ class SpeechServer(tf.Module, abc.ABC):
             self.acoustic(*self.segments(symbols, symbols_length), **conditions)
         )
 
+    def synthesize_segments(
+        self, symbols: tf.Tensor, symbols_length: tf.Tensor, **conditions: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Speaks symbols, each under conditions of its own.
+
+        Args:
+            symbols: int32 [batch, symbols], as those of `acoustic`.
+            symbols_length: int32 [batch]; what is beyond, whatever it is, has no
+                influence.
+            **conditions: Of the model, by the names of their `symbol_spec`, each
+                float32 [batch, symbols].
+
+        Returns:
+            As `synthesize`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: See `acoustic`; or there are more or fewer
+                values of a condition than symbols.
+        """
+        size = tf.shape(symbols)[1]
+        values = {}
+        for condition in self._conditions:
+            name = condition.symbol_spec.name
+            fits = tf.debugging.assert_equal(
+                tf.shape(conditions[name])[1],
+                size,
+                f"{name} must have as many values as there are symbols",
+            )
+            with tf.control_dependencies([fits]):
+                valid = tf.sequence_mask(symbols_length, size)
+                value = tf.where(valid, conditions[name], condition.default)
+            values[condition.name] = value
+        return self._spoken(self._predicted(symbols, symbols_length, values))
+
     def acoustic(
         self, symbols: tf.Tensor, symbols_length: tf.Tensor, **conditions: tf.Tensor
     ) -> dict[str, tf.Tensor]:
@@ -200,14 +253,24 @@ class SpeechServer(tf.Module, abc.ABC):
             tf.errors.InvalidArgumentError: A length, a symbol or a condition is out of
                 range, or there are too many symbols.
         """
+        values = {name: value[:, tf.newaxis] for name, value in conditions.items()}
+        return self._predicted(symbols, symbols_length, values)
+
+    def _predicted(
+        self,
+        symbols: tf.Tensor,
+        lengths: tf.Tensor,
+        conditions: Mapping[str, tf.Tensor],
+    ) -> dict[str, tf.Tensor]:
+        """Returns `predict` of what is checked, conditions [batch, symbols or 1]."""
         size = tf.shape(symbols)[1]
         check = self._limits.check_in_graph("max_symbols", size)
         with tf.control_dependencies([check]):
             symbols = tf.identity(symbols)
         in_range = [c.check_in_graph(conditions[c.name]) for c in self._conditions]
         with tf.control_dependencies(in_range):
-            symbols = self._checked(symbols, symbols_length)
-        return self.predict(symbols, symbols_length, **conditions)
+            symbols = self._checked(symbols, lengths)
+        return self.predict(symbols, lengths, **conditions)
 
     def symbol_table(self, row: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the names of the symbols, for clients that encode texts themselves.

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfspeech.errors import SpecError, TextError
 from tfspeech.tasks.conditions import complete_conditions
-from tfspeech.tasks.speech.ssml import parse_ssml
+from tfspeech.tasks.speech.ssml import parse_documents
 from tfspeech.tasks.speech.task import Speech, SpeechTask
 from tfspeech.text.pieces import split_text
 
@@ -61,15 +61,13 @@ def _spoken(
     task: SpeechTask,
     speak: Callable[[], Speech],
     last: bool,
-    silences_s: tuple[float, float] = (0.0, 0.0),
 ) -> Spoken:
-    """Makes a piece of speech, between silences, and measures the time."""
+    """Makes a piece of speech, and measures the time."""
     started = time.perf_counter()
     speech = speak()
     model_seconds = time.perf_counter() - started
     rate_hz = task.features.sample_rate_hz
-    around = [round(silence_s * rate_hz) for silence_s in silences_s]
-    waveform = np.pad(task.waveform(speech.frames), around)
+    waveform = task.waveform(speech.frames)
     seconds = time.perf_counter() - started
     return Spoken(last, waveform, rate_hz, speech.stopped, seconds, model_seconds)
 
@@ -77,7 +75,7 @@ def _spoken(
 def speak_ssml(
     task: SpeechTask, documents: Sequence[str], **conditions: float
 ) -> Iterator[Spoken]:
-    """Speaks documents of SSML, one after the other; see `parse_ssml`.
+    """Speaks documents of SSML, one after the other; see `parse_documents`.
 
     What is between two breaks is one piece, with the silence after it.
 
@@ -97,15 +95,11 @@ def speak_ssml(
             "changed by the word"
         )
     usual = complete_conditions(task.model.name, task.conditions, conditions)
-    parsed = [parse_ssml(document, usual) for document in documents]
-    for utterances in parsed:
-        for number, (phrases, *silences_s) in enumerate(utterances, 1):
-            yield _spoken(
-                task,
-                functools.partial(task.speak_phrases, phrases),
-                number == len(utterances),
-                tuple(silences_s),
-            )
+    for utterance, last in parse_documents(documents, usual):
+        speak = functools.partial(task.speak_phrases, utterance.phrases)
+        spoken = _spoken(task, speak, last)
+        waveform = utterance.with_silences(spoken.waveform, spoken.sample_rate_hz)
+        yield spoken._replace(waveform=waveform)
 
 
 def divide_texts(task: SpeechTask, texts: Sequence[str]) -> list[tuple[str, bool]]:

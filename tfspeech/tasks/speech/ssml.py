@@ -13,48 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from xml.parsers import expat
 
-import numpy as np
-
 from tfspeech.errors import SpecError, TextError
 from tfspeech.tasks.conditions import CONDITIONS
-from tfspeech.text.context import END_ID, SPACE_ID
-from tfspeech.text.front_end import AFTER_NO_SPACE, PUNCTUATION, TextFrontEnd
+from tfspeech.tasks.speech.phrases import MARKS, Phrase, Prosody, Utterance
 
 MAX_BYTES = 100_000
 MAX_DEPTH = 32
 MAX_BREAK_S = 10.0
 
 _NEUTRAL = {condition.name: condition.default for condition in CONDITIONS}
-
-Prosody = Mapping[str, float]
-"""Name of a condition -> its value."""
-
-
-class Phrase(NamedTuple):
-    """Words that are spoken in one way.
-
-    Attributes:
-        text: English.
-        prosody: A value for every condition of the model.
-    """
-
-    text: str
-    prosody: Prosody
-
-
-class Utterance(NamedTuple):
-    """Speech without a break.
-
-    Attributes:
-        phrases: One after the other.
-        before_s: The silence before them.
-        after_s: The silence after them.
-    """
-
-    phrases: tuple[Phrase, ...]
-    before_s: float
-    after_s: float
-
 
 _FACTORS = {"rate", "pitch_range"}
 
@@ -81,7 +48,6 @@ _STRENGTHS_S = {
 }
 _SPEAK_ATTRIBUTES = ("version", "xmlns", "xml:lang")
 
-_MARKS = "".join(PUNCTUATION)
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 _PERCENT = re.compile(f"({_NUMBER})%")
 _CHANGE = re.compile(f"([+-](?:{_NUMBER}))(%|st)")
@@ -168,37 +134,19 @@ def parse_ssml(document: str, usual: Prosody = _NEUTRAL) -> list[Utterance]:
     return utterances
 
 
-def encode_phrases(
-    front_end: TextFrontEnd, phrases: Sequence[Phrase]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Encodes phrases as the segments of one utterance; see `encode_segments`.
-
-    Args:
-        front_end: One whose symbols are phonemes.
-        phrases: At least one of them has words.
+def parse_documents(
+    documents: Sequence[str], usual: Prosody
+) -> list[tuple[Utterance, bool]]:
+    """Reads documents, all of them before the first is spoken; see `parse_ssml`.
 
     Returns:
-        Segments, int32 [segments], and which phrase each belongs to, int32 [segments].
-
-    Raises:
-        TextError: A phrase has an unknown symbol.
+        Their utterances, and whether each is the last one of its document.
     """
-    symbols, places = [SPACE_ID], [0]
-    for place, phrase in enumerate(phrases):
-        own = _encode_phrase(front_end, phrase.text)
-        if place and front_end.symbols[own[0]] not in AFTER_NO_SPACE:
-            own = [SPACE_ID, *own]
-        symbols += own
-        places += [place] * len(own)
-    return np.int32([*symbols, END_ID]), np.int32([*places, places[-1]])
-
-
-def _encode_phrase(front_end: TextFrontEnd, text: str) -> list[int]:
-    """The symbols of a phrase without the end; marks may stand first, or alone."""
-    words = text.lstrip(_MARKS)
-    marks = text.removesuffix(words)
-    symbols = [front_end.symbols.index(mark) for mark in marks]
-    return symbols + front_end.encode(words)[:-1].tolist() if words else symbols
+    return [
+        (utterance, place == len(utterances))
+        for utterances in [parse_ssml(document, usual) for document in documents]
+        for place, utterance in enumerate(utterances, 1)
+    ]
 
 
 class _Reader:
@@ -285,7 +233,7 @@ class _Reader:
 
     def _close(self, pause_s: float) -> None:
         """Ends an utterance; a pause after a pause makes that longer."""
-        if any(phrase.text.strip(_MARKS) for phrase in self._phrases):
+        if any(phrase.text.strip(MARKS) for phrase in self._phrases):
             phrases = tuple(self._phrases)
             self.utterances.append(Utterance(phrases, self._before_s, 0.0))
             self._before_s = 0.0
