@@ -109,7 +109,7 @@ MODELS = {
         FrameGanConfig,
         GenerationRun,
         {
-            "epochs": 100,
+            "epochs": 60,
             "batch_size": 32,
             "optimizer": "adam(0.5, 0.9)",
             "learning_rate": 4e-4,
