@@ -144,7 +144,9 @@ def test_each_group_moves_its_own_model(task, batch):
             assert not any(moved["model"])
 
 
-@pytest.mark.parametrize("group", ["discriminator", "model"])
+@pytest.mark.parametrize(
+    "group", ["discriminator", pytest.param("model", marks=pytest.mark.slow)]
+)
 def test_gradients_of_replicas_add_up_to_that_of_the_batch(group, task, batch):
     """Each sees its rows, and the deviation of all of them."""
     weights = [v.value for v in task.models[group].trainable_variables]
