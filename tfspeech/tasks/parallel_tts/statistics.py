@@ -106,8 +106,3 @@ def _squares(frames: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     """The sum of squared deviations from the means of utterances, [values]."""
     around = mask_frames(frames - utterance_means(frames, lengths), lengths)
     return tf.reduce_sum(tf.square(around), axis=[0, 1])
-
-
-def root_mean_square(errors: np.ndarray) -> float:
-    """The root mean square of numbers."""
-    return float(np.sqrt(np.mean(np.square(errors, dtype=float))))
