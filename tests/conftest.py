@@ -200,6 +200,12 @@ def parallel_flags(sentences, phoneme_times) -> list[str]:
     return [*SMALL_PARALLEL, data, f"--alignments={phoneme_times}"]
 
 
+@pytest.fixture(scope="session")
+def latent_flags(parallel_flags) -> list[str]:
+    """How a small parallel synthesiser with a latent variable is trained."""
+    return [*parallel_flags, "--latent-size=3"]
+
+
 SMALL_SEGMENTS = [
     *(*SMALL_FRAMES, "--segment-frames=12", "--epochs=2", "--batch-size=4"),
     *("--warmup-steps=0", "--learning-rate=0.01", "--validation-sentences=2"),
@@ -232,6 +238,20 @@ def wavenet_flags(sentences) -> list[str]:
     """How a small WaveNet is trained on the sentences."""
     data = f"--data=manifest:{sentences}"
     return ["wavenet", *SMALL_SEGMENTS, *SMALL_WAVENET, data]
+
+
+SMALL_GENERATOR = [
+    *("frame_gan", *SMALL_FRAMES, "--clips=12", "--latent-dim=4", "--first-frames=6"),
+    *("--channels=8", "--channels=8", "--discriminator-channels=8"),
+    *("--discriminator-channels=8", "--epochs=2", "--batch-size=8"),
+    *("--warmup-steps=0", "--gradient-penalty=0.5"),
+]
+
+
+@pytest.fixture(scope="session")
+def generator_flags(tones) -> list[str]:
+    """How a small generator of tones is trained."""
+    return [*SMALL_GENERATOR, "--data", f"folder:{tones}"]
 
 
 def trained(flags, *more, check):
@@ -269,8 +289,12 @@ small_hmm = trained("hmm_flags", check=lambda results: results["wer"] <= 0.5)
 small_voice = trained("voice_flags", check=has_four_sentences)
 small_dense = trained("dense_flags", check=has_four_sentences)
 small_parallel = trained("parallel_flags", check=has_four_sentences)
+small_latent = trained("latent_flags", check=has_four_sentences)
 small_vocoder = trained("vocoder_flags", "--conditioning=lpc", check=has_four_sentences)
 small_gan = trained("gan_flags", check=has_four_sentences)
+small_generator = trained(
+    "generator_flags", check=lambda results: results["clips"] == 12
+)
 small_wavenet = trained("wavenet_flags", check=has_four_sentences)
 
 

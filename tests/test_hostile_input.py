@@ -257,7 +257,7 @@ FLAGS = {
         ["--url=http://127.0.0.1:9", "--model=m", "text"],
         ["--timeout", "--retries", "--model-version", *SPEAKING],
     ),
-    "synthesize": (synthesize.main, ["/no/run", "text"], SPEAKING),
+    "synthesize": (synthesize.main, ["/no/run", "text"], [*SPEAKING, "--count"]),
     "data": (check, ["check", "folder:/no/corpus"], ["--sample-rate-hz"]),
     "align": (
         align.main,
@@ -304,6 +304,7 @@ OUT_OF_RANGE = {
     ("client", "--pitch-range"): "-1 5",
     ("client", "--energy"): "-30 30",
     ("synthesize", "--rate"): "0 -1 5",
+    ("synthesize", "--count"): "0 -1 1.5 10001",
     ("data", "--sample-rate-hz"): "-1 3 500000",
     ("align", "--sample-rate-hz"): "-1 3 500000",
     ("train", "--sample-rate-hz"): "-1 3 500000",

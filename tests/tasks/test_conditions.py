@@ -26,7 +26,9 @@ def test_ranges_include_their_ends_and_are_the_same_in_the_graph(condition):
     for value in (condition.low, condition.default, condition.high):
         condition.check(value)
         check(tf.constant([condition.default, value]))
-    beyond = np.nextafter(np.float32(condition.low), -np.inf, dtype=np.float32)
+    low = np.float32(condition.low)
+    # Graphs take numbers below the smallest normal one for 0.
+    beyond = min(np.nextafter(low, -np.float32(np.inf)), low - np.finfo("f4").tiny)
     above = np.nextafter(np.float32(condition.high), np.inf, dtype=np.float32)
     for value in (beyond, above, float("nan")):
         with pytest.raises(SpecError, match=f"{condition.name} must be between"):
@@ -41,6 +43,7 @@ def test_names_flags_and_defaults_are_distinct_and_in_range():
     for attribute in ("name", "flag"):
         assert len({getattr(c, attribute) for c in CONDITIONS}) == len(CONDITIONS)
     neutral = {"rate": 1, "semitones": 0, "pitch_range": 1, "energy": 0}
+    neutral |= {"temperature": 0, "seed": 0}
     assert {c.name: c.default for c in CONDITIONS} == neutral
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 
 import tensorflow as tf
@@ -24,6 +25,7 @@ class Condition:
         low: The lowest value.
         high: The highest value.
         unit: Of the values.
+        whole: Whether values are whole numbers.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Condition:
     low: float
     high: float
     unit: str
+    whole: bool = False
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -47,16 +50,20 @@ class Condition:
 
     def check(self, value: float) -> None:
         """Raises a `SpecError` where a value, which may be NaN, is out of range."""
-        if not self.low <= value <= self.high:
+        valid = self.low <= value <= self.high
+        if not valid or (self.whole and value != math.floor(value)):
             raise SpecError(f"{self._range()}. Received: {value}")
 
     def check_in_graph(self, values: tf.Tensor) -> tf.Operation:
         """Returns an assertion that values, float32 of any shape, are in range."""
-        valid = tf.reduce_all((values >= self.low) & (values <= self.high))
-        return tf.debugging.Assert(valid, [f"{self._range()}:", values])
+        valid = (values >= self.low) & (values <= self.high)
+        if self.whole:
+            valid &= values == tf.floor(values)
+        return tf.debugging.Assert(tf.reduce_all(valid), [f"{self._range()}:", values])
 
     def _range(self) -> str:
-        return f"{self.name} must be between {self.low:g} and {self.high:g}"
+        kind = ", a whole number" * self.whole
+        return f"{self.name} must be between {self.low:g} and {self.high:g}{kind}"
 
 
 RATE = Condition(
@@ -91,7 +98,25 @@ ENERGY = Condition(
     high=12.0,
     unit="dB",
 )
-CONDITIONS = (RATE, PITCH, PITCH_RANGE, ENERGY)
+TEMPERATURE = Condition(
+    *("temperature", "temperature"),
+    help="how far a rendition is from the mean of all, 0 for the mean itself, 1 as far "
+    "as recordings are",
+    default=0.0,
+    low=0.0,
+    high=2.0,
+    unit="factor",
+)
+SEED = Condition(
+    *("seed", "seed"),
+    help="which rendition is drawn, where the temperature is above 0",
+    default=0.0,
+    low=0.0,
+    high=999_999.0,
+    unit="number",
+    whole=True,
+)
+CONDITIONS = (RATE, PITCH, PITCH_RANGE, ENERGY, TEMPERATURE, SEED)
 """All conditions that a model of the zoo may have."""
 
 

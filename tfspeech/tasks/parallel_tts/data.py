@@ -32,7 +32,7 @@ from tfspeech.tasks.speech.data import (
     SentenceData,
     SentenceDataConfig,
 )
-from tfspeech.text.context import FrameContext
+from tfspeech.text.context import Context, FrameContext
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.linguistic import frame_features, segment_features
 
@@ -264,7 +264,7 @@ class TimedUtterances:
             `segment_lengths` int32 [batch]; and, if the model takes them,
             `frame_features` float32 [batch, frames, dim], or `durations` int32 [batch,
             segments], `prosody` float32 [batch, segments, 2] and `frame_segments`
-            int32 [batch, frames], see `segment_means`.
+            int32 [batch, frames], see `segment_means`; and `segment_words`, see there.
         """
         segments, segment_lengths, durations = self.segments(rows)
         frames, lengths = read_arrays(self.frames, rows)
@@ -287,6 +287,7 @@ class TimedUtterances:
                 "durations": durations,
                 "prosody": segment_means(prosody, durations),
                 "frame_segments": place,
+                "segment_words": segment_words(segments, segment_lengths),
             }
         return batch
 
@@ -349,6 +350,20 @@ def log_duration(durations: tf.Tensor) -> tf.Tensor:
 def prosody_columns(features: AcousticConfig) -> list[int]:
     """Where ln F0 and energy, the log gain of the filter, are in a frame."""
     return [features.frame_dim - 2, features.num_mels + features.lpc_order]
+
+
+def segment_words(segments: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """The word that every segment belongs to; each mark and each pause begins another.
+
+    Args:
+        segments: int32 [batch, segments], a space first.
+        lengths: int32 [batch].
+
+    Returns:
+        Counted from 0, int32 [batch, segments], 0 beyond the lengths.
+    """
+    context = Context(segments, lengths, None)
+    return tf.where(context.valid, context.word - 1, 0)
 
 
 def segment_means(frames: tf.Tensor, durations: tf.Tensor) -> tf.Tensor:
