@@ -313,9 +313,7 @@ class ParallelSynthesis(SpeechTask):
         """
         return TimedUtterances(
             *(data, indices, self.targets, self.linguistic.linguistic_dim),
-            inputs=self.model.signature,
-            deltas=self._deltas,
-            spoken=spoken,
+            *(self.model.signature, self._deltas, spoken),
         )
 
     def evaluate_split(self, data: ParallelTtsData, split: str) -> dict[str, Any]:
