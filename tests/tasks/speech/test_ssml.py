@@ -10,6 +10,7 @@ from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.linguistic import encode_segments
 
 NEUTRAL = {"rate": 1.0, "semitones": 0.0, "pitch_range": 1.0, "energy": 0.0}
+NEUTRAL |= {"temperature": 0.0, "seed": 0.0}
 
 
 def prosody(markup):
