@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import BELOW_1, NOT_NEGATIVE, Options, option, sizes
+from models.config import AT_LEAST_1, BELOW_1, NOT_NEGATIVE, Options, option, sizes
 from models.layers import (
     DepthwiseBlock,
     FeatureNormalization,
@@ -61,6 +61,7 @@ class ParallelTtsConfig(Options):
         "units of the hidden layer of a block, once for all blocks or repeated for "
         "each, from the first of the encoder to the last of the body; by default twice "
         "the channels",
+        AT_LEAST_1,
     )
     kernel_size: int = option(
         7, "kernel size of the depthwise convolutions", unit="segments or frames"
