@@ -58,7 +58,6 @@ def _stages(task: ParallelSynthesis, size: int) -> dict[str, Callable[[], object
     segments = tf.tile(one[np.newaxis], [size, 1])
     lengths = tf.fill([size], len(one))
     durations = tf.fill([size, len(one)], FRAMES_PER_SEGMENT)
-    rates, prosody = tf.ones([size, 1]), {"semitones": tf.zeros([size, 1])}
     compiled = {
         "features of segments": tf.function(
             lambda: segment_features(segments, lengths, dim)
@@ -87,13 +86,13 @@ def _stages(task: ParallelSynthesis, size: int) -> dict[str, Callable[[], object
             predicted, tf.square(model.prediction_std), frame_lengths
         )
     )
-    frames, _ = task.frames(segments, lengths, durations, prosody)
+    frames, _ = task.frames(segments, lengths, durations, task.neutral)
 
     def whole() -> np.ndarray:
         for _ in range(size):
             encode_segments(task.front_end, TEXT)
-        task.durations(segments, lengths, rates)
-        spoken, counts = task.frames(segments, lengths, durations, prosody)
+        task.durations(segments, lengths, task.neutral)
+        spoken, counts = task.frames(segments, lengths, durations, task.neutral)
         return task.vocoder(spoken, counts)[0].numpy()
 
     return {

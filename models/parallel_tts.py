@@ -15,12 +15,15 @@ from models.config import BELOW_1, NOT_NEGATIVE, Options, option, sizes
 from models.layers import (
     DepthwiseBlock,
     FeatureNormalization,
+    Posterior,
     RecurrentBlock,
     SelfAttentionBlock,
     mask_frames,
 )
 from models.layers.convolution_block import ConvolutionBlock
 from models.layers.dead_units import drop_constant_units
+from models.layers.length_regulation import POSITIONS, frame_positions
+from models.layers.posterior import Gaussian
 from models.layers.self_attention import add_positions
 from models.model import SpeechModel
 
@@ -36,7 +39,6 @@ BODIES: dict[str, Callable[..., keras.layers.Layer]] = {
 """Name -> a block over frames of a configuration, a layer with the arguments k."""
 
 _VARIANCES = 3  # Of a segment: log duration, ln F0 and energy.
-_POSITIONS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +69,11 @@ class ParallelTtsConfig(Options):
     dropout: float = option(0.05, "dropout rate", BELOW_1, search=(0.05, 0.1, 0.2))
     variance_dropout: float = option(
         0.5, "dropout rate of the predictors of durations, pitch and energy", BELOW_1
+    )
+    latent_size: int = option(
+        0,
+        "size of the latent variable of a word, which renditions differ by, 0 for none",
+        NOT_NEGATIVE,
     )
 
     def __post_init__(self) -> None:
@@ -102,6 +109,10 @@ class ParallelTts(SpeechModel):
     repeated for every frame that they last, and blocks over frames follow. Sources: Ren
     et al. 2021, "FastSpeech 2" (arXiv 2006.04558); pitch and energy per phoneme are
     those of Lancucki 2021, "FastPitch" (arXiv 2006.06873).
+
+    With a latent variable it is a variational autoencoder of frames, conditioned on the
+    text: what a posterior finds in the recording of a word, or what is drawn from the
+    prior N(0, 1), is added to the encoding of its segments.
 
     Args of the constructor:
         config: The architecture.
@@ -151,6 +162,17 @@ class ParallelTts(SpeechModel):
         self.variance_layer = dense(_VARIANCES, name="variances")
         self.prosody_layer = dense(units, name="prosody")
         self.position_layer = dense(units, name="positions")
+        if config.latent_size:
+            self.latent_layer = dense(units, name="latent")
+            # Dropout would hide most of it from what predicts the variances.
+            self.latent_variances = dense(
+                *(_VARIANCES, None, False, "zeros"), name="latent_variances"
+            )
+            self.posterior = Posterior(
+                *(config.latent_size, units // 2, config.kernel_size, config.dropout),
+                dtype=policy,
+                name="posterior",
+            )
         self.body = [
             BODIES[config.body](
                 config,
@@ -179,7 +201,11 @@ class ParallelTts(SpeechModel):
         for layer in (*blocks, self.variance_layer, self.norm, self.frame_layer):
             layer.build(shape)
         self.prosody_layer.build((None, None, 2))
-        self.position_layer.build((None, None, _POSITIONS))
+        self.position_layer.build((None, None, POSITIONS))
+        if self.config.latent_size:
+            for layer in (self.latent_layer, self.latent_variances):
+                layer.build((None, None, self.config.latent_size))
+            self.posterior.build((None, None, self.target_dim), shape)
         self.normalization.build((None, None, self.target_dim))
         self.duration_normalization.build((None, None, 1))
         self.prosody_normalization.build((None, None, 2))
@@ -216,7 +242,9 @@ class ParallelTts(SpeechModel):
     def signature(self) -> dict[str, tf.TensorSpec]:
         """The inputs of `call`: segments as they were recorded, and their frames."""
         features = [None, None, self.feature_dim]
-        return {
+        size = self.config.latent_size
+        latent = tf.TensorSpec([None, None, size], tf.float32, "latent")
+        return ({"latent": latent} if size else {}) | {
             "segments": tf.TensorSpec([None, None], tf.int32, "segments"),
             "segment_features": tf.TensorSpec(features, name="segment_features"),
             "segment_lengths": tf.TensorSpec([None], tf.int32, "segment_lengths"),
@@ -255,40 +283,57 @@ class ParallelTts(SpeechModel):
                 segments] and `prosody` float32 [batch, segments, 2], ln F0 and energy,
                 all with `segment_lengths` int32 [batch]; `frame_segments`, the segment
                 of every frame, int32 [batch, frames], with `frame_lengths` int32
-                [batch]; and `seeds` int64 [batch] of dropout, drawn where they are not
-                given.
-            training: Whether dropout is on.
+                [batch]; with a latent variable its values `latent`, float32 [batch,
+                segments or 1, latent_size], or the recorded `frames` float32 [batch,
+                frames, target_dim] that they are found in, with `segment_words`, the
+                word of every segment, int32 [batch, segments]; and `seeds` int64
+                [batch] of dropout and samples, drawn where they are not given.
+            training: Whether dropout is on, and the latent variable a sample of its
+                posterior instead of its mean.
 
         Returns:
             `frames` float32 [batch, frames, target_dim], `log_durations` float32
             [batch, segments] and `prosody` float32 [batch, segments, 2], 0 beyond the
-            lengths.
+            lengths; and, where the latent variable was found in frames, its posterior:
+            `latent_mean` and `latent_log_variance` float32 [batch, words, latent_size],
+            of any value beyond the words of an utterance.
         """
         seeds = inputs.get("seeds")
         encoded = self._encode(inputs, seeds, training)
+        posterior = {}
+        if self.config.latent_size and "latent" not in inputs:
+            found = self._posterior(encoded, inputs, seeds, training)
+            latent = self.posterior.sample(found, seeds) if training else found.mean
+            latent = tf.gather(latent, inputs["segment_words"], batch_dims=1)
+            inputs = {**inputs, "latent": latent}
+            posterior = {f"latent_{k}": value for k, value in found._asdict().items()}
+        encoded = self._with_latent(encoded, inputs)
         log_durations, prosody = self._variances(encoded, inputs, seeds, training)
         return {
             "frames": self._decode(encoded, inputs["prosody"], inputs, seeds, training),
             "log_durations": log_durations,
             "prosody": prosody,
+            **posterior,
         }
 
     def predict_log_durations(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Predicts log durations, float32 [batch, segments]; see `call`.
 
         Args:
-            inputs: Those of `call` that are of segments, without durations and prosody.
+            inputs: Those of `call` that are of segments, without durations and prosody,
+                and `latent`.
         """
-        return self._variances(self._encode(inputs), inputs)[0]
+        encoded = self._with_latent(self._encode(inputs), inputs)
+        return self._variances(encoded, inputs)[0]
 
     def predict_frames(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Predicts frames with predicted pitch and energy; see `call`.
 
         Args:
-            inputs: Those of `call` without prosody; and `energy` float32 [batch,
-                segments or 1], by how much that of segments is to be raised.
+            inputs: Those of `call` with `latent`, without prosody; and `energy` float32
+                [batch, segments or 1], by how much that of segments is to be raised.
         """
-        encoded = self._encode(inputs)
+        encoded = self._with_latent(self._encode(inputs), inputs)
         prosody = self._variances(encoded, inputs)[1]
         raised = tf.expand_dims(inputs["energy"], 2)
         prosody += tf.pad(raised, [[0, 0], [0, 0], [1, 0]])
@@ -309,6 +354,38 @@ class ParallelTts(SpeechModel):
             )
         return encoded
 
+    def _posterior(
+        self,
+        encoded: tf.Tensor,
+        inputs: dict[str, tf.Tensor],
+        seeds: tf.Tensor | None,
+        training: bool,
+    ) -> Gaussian:
+        """Finds the latent variable in the frames of a recording and in their text."""
+        places = inputs["frame_segments"]
+        positions = frame_positions(inputs["durations"], places)
+        text = tf.gather(encoded, places, batch_dims=1)
+        text += self.position_layer(tf.cast(positions, self.compute_dtype))
+        frames = self.normalization(inputs["frames"])
+        words = inputs["segment_words"]
+        return self.posterior(
+            *(tf.cast(frames, self.compute_dtype), text, inputs["frame_lengths"]),
+            words=tf.gather(words, places, batch_dims=1),
+            count=tf.reduce_max(words) + 1,
+            seeds=seeds,
+            training=training,
+        )
+
+    def _with_latent(
+        self, encoded: tf.Tensor, inputs: dict[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """Adds the latent variable, if there is one, to encoded segments."""
+        if not self.config.latent_size:
+            return encoded
+        return encoded + self.latent_layer(
+            tf.cast(inputs["latent"], self.compute_dtype)
+        )
+
     def _variances(
         self,
         encoded: tf.Tensor,
@@ -320,7 +397,11 @@ class ParallelTts(SpeechModel):
         lengths = inputs["segment_lengths"]
         for block in self.variance_blocks:
             encoded = block(encoded, lengths, seeds, training=training)
-        found = tf.cast(self.variance_layer(encoded), tf.float32)
+        found = self.variance_layer(encoded)
+        if self.config.latent_size:
+            latent = tf.cast(inputs["latent"], self.compute_dtype)
+            found += self.latent_variances(latent)
+        found = tf.cast(found, tf.float32)
         durations = self.duration_normalization(found[:, :, :1], invert=True)
         prosody = self.prosody_normalization(found[:, :, 1:], invert=True)
         return mask_frames(durations, lengths)[:, :, 0], mask_frames(prosody, lengths)
@@ -338,7 +419,7 @@ class ParallelTts(SpeechModel):
         prosody = tf.cast(self.prosody_normalization(prosody), self.compute_dtype)
         encoded += self.prosody_layer(prosody)
         frames = tf.gather(encoded, places, batch_dims=1)
-        positions = _positions(inputs["durations"], places)
+        positions = frame_positions(inputs["durations"], places)
         frames += self.position_layer(tf.cast(positions, self.compute_dtype))
         if self.config.body == "transformer":
             frames = add_positions(frames)
@@ -367,17 +448,3 @@ def _encoder(
         )
         for index, kind in enumerate(kinds)
     ]
-
-
-def _positions(durations: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Where a frame is in its segment, float32 [batch, frames, 3].
-
-    Its middle as a share of the segment, and ln(1 + frames) before and after it.
-    """
-    starts = tf.cumsum(durations, axis=1, exclusive=True)
-    elapsed = tf.range(tf.shape(places)[1]) - tf.gather(starts, places, batch_dims=1)
-    elapsed = tf.maximum(tf.cast(elapsed, tf.float32) + 0.5, 0.5)
-    duration = tf.cast(tf.gather(durations, places, batch_dims=1), tf.float32)
-    remaining = tf.maximum(duration - elapsed, 0.0)
-    share = elapsed / (elapsed + remaining)
-    return tf.stack([share, tf.math.log1p(elapsed), tf.math.log1p(remaining)], axis=2)

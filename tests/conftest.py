@@ -200,6 +200,12 @@ def parallel_flags(sentences, phoneme_times) -> list[str]:
     return [*SMALL_PARALLEL, data, f"--alignments={phoneme_times}"]
 
 
+@pytest.fixture(scope="session")
+def latent_flags(parallel_flags) -> list[str]:
+    """How a small parallel synthesiser with a latent variable is trained."""
+    return [*parallel_flags, "--latent-size=3"]
+
+
 SMALL_SEGMENTS = [
     *(*SMALL_FRAMES, "--segment-frames=12", "--epochs=2", "--batch-size=4"),
     *("--warmup-steps=0", "--learning-rate=0.01", "--validation-sentences=2"),
@@ -283,6 +289,7 @@ small_hmm = trained("hmm_flags", check=lambda results: results["wer"] <= 0.5)
 small_voice = trained("voice_flags", check=has_four_sentences)
 small_dense = trained("dense_flags", check=has_four_sentences)
 small_parallel = trained("parallel_flags", check=has_four_sentences)
+small_latent = trained("latent_flags", check=has_four_sentences)
 small_vocoder = trained("vocoder_flags", "--conditioning=lpc", check=has_four_sentences)
 small_gan = trained("gan_flags", check=has_four_sentences)
 small_generator = trained(

@@ -21,12 +21,11 @@ from tfspeech.data.manifest import Utterance
 from tfspeech.data.store import prepare
 from tfspeech.data.textgrid import read_textgrid
 from tfspeech.errors import AudioError, CorpusError, SpecError
-from tfspeech.files import read_file, read_json
+from tfspeech.files import read_file, read_json, read_texts
 from tfspeech.serving.client import wav_contents
 from tfspeech.spec import parse_expression
 from tfspeech.strategies import parse_clipping
 from tfspeech.strategies.variables import VariableInfo
-from tfspeech.synthesize import read_texts
 from tfspeech.tasks.alignment.aligner import AlignmentConfig
 from tfspeech.tasks.limits import RecognitionLimits, SpeechLimits
 from tfspeech.tasks.registry import MODELS, default_config

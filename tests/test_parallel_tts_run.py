@@ -228,6 +228,24 @@ def test_mel_spectra_are_a_target_too(dense_flags, tmp_path, command):
     )
 
 
+@pytest.mark.slow
+def test_renditions_come_from_the_command_line(small_latent, tmp_path, command):
+    validations = [
+        r["validation"]
+        for r in read_metrics(small_latent / "metrics.jsonl")
+        if "validation" in r
+    ]
+    assert {0, 1, 2, 3} >= {v["active_dimensions"] for v in validations}
+    assert all(v["kl_nats"] > 0 for v in validations)
+    spoken = []
+    for seed in ("1", "1", "2"):
+        output = tmp_path / "x.wav"
+        flags = ("--temperature", "1", "--seed", seed)
+        spoken_seconds(small_latent, output, command, *flags)
+        spoken.append(output.read_bytes())
+    assert spoken[0] == spoken[1] != spoken[2]
+
+
 BAD = {
     "no pitch": (["--no-pitch"], "--target lpc needs linear prediction and pitch"),
     "unknown target": (["--target=wav"], "must be one of mel, lpc"),
@@ -258,7 +276,7 @@ def test_alignments_are_found_from_every_folder(dense_flags, monkeypatch, tmp_pa
     assert config.data.alignments == str(tmp_path / "here")
 
 
-@pytest.fixture(params=["dense", "parallel"])
+@pytest.fixture(params=["dense", "parallel", "latent"])
 def kind(request):
     """A finished run of a model, and its flags."""
     run_dir = request.getfixturevalue(f"small_{request.param}")

@@ -15,8 +15,8 @@ from models.config import between
 from tfspeech.audio.encode import PAUSE_S, write_pieces
 from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command, say
-from tfspeech.errors import RunError, SpecError, TextError
-from tfspeech.files import read_file
+from tfspeech.errors import RunError, SpecError
+from tfspeech.files import read_texts
 from tfspeech.flags import add_ssml, add_vocoder
 from tfspeech.tasks.conditions import (
     add_conditions,
@@ -105,28 +105,6 @@ def draw(
         yield Spoken(True, waveform, rate_hz, True, *times)
 
 
-def read_texts(path: Path, ssml: bool = False) -> list[str]:
-    """Reads a text per line; empty lines are left out.
-
-    Args:
-        path: UTF-8.
-        ssml: Whether the file is one document of SSML instead.
-
-    Raises:
-        TextError: There is none.
-        OSError: The file cannot be read.
-    """
-    try:
-        contents = read_file(path).decode()
-    except UnicodeDecodeError as error:
-        raise TextError(f"{path} is no UTF-8 text: {error}") from error
-    lines = [contents] if ssml else contents.splitlines()
-    texts = [line.strip() for line in lines if line.strip()]
-    if not texts:
-        raise TextError(f"{path} holds no text")
-    return texts
-
-
 def output_paths(output: Path, count: int) -> list[Path]:
     """Where several texts go: `x.wav`, or `x_1.wav` and so on."""
     if count == 1:
@@ -208,7 +186,7 @@ def _given_texts(given: argparse.Namespace) -> list[str]:
     if len(sources) != 1:
         raise SpecError("give either TEXT or --file, or --count for clips")
     if "file" in given:
-        return read_texts(given.file, "ssml" in given)
+        return read_texts(given.file, whole="ssml" in given)
     return given.texts if "texts" in sources else [""] * given.count
 
 

@@ -13,6 +13,7 @@ from models.layers.dropout import Dropout
 from models.layers.masking import mask_frames, sequence_mask
 from models.layers.normalization import FeatureNormalization
 from models.layers.pooling import AttentionPooling, LastPooling, MeanPooling
+from models.layers.posterior import Posterior
 from models.layers.postnet import Postnet
 from models.layers.recurrent import Recurrent
 from models.layers.residual import DepthwiseBlock, RecurrentBlock
@@ -34,6 +35,7 @@ __all__ = [
     "LocationSensitiveAttention",
     "MaskedConv1D",
     "MeanPooling",
+    "Posterior",
     "Postnet",
     "Recurrent",
     "RecurrentBlock",

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from models.layers.masking import Shape
-from models.layers.random import bernoulli, fold_in
+from models.layers.random import bernoulli, row_seeds
 
 
 class RandomLayer(keras.layers.Layer):
@@ -48,9 +48,7 @@ class RandomLayer(keras.layers.Layer):
         Returns:
             bool [batch, *shape].
         """
-        if seeds is None:
-            state = tf.cast(self.seed_generator.next(), tf.int64)
-            seeds = fold_in(tf.range(batch, dtype=tf.int64), state[0], state[1])
+        seeds = row_seeds(seeds, self.seed_generator, batch)
         return bernoulli(seeds, shape, self.path, self.rate)
 
 

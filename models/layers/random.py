@@ -14,6 +14,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -86,6 +87,25 @@ def bernoulli(
     drawn = tf.reshape(halves, [tf.shape(seeds)[0], -1])[:, :size]
     below = tf.cast(drawn, tf.int32) < round(probability * 2**16)
     return tf.reshape(below, tf.stack([tf.shape(seeds)[0], *shape]))
+
+
+def row_seeds(
+    seeds: tf.Tensor | None, generator: keras.random.SeedGenerator, batch: tf.Tensor
+) -> tf.Tensor:
+    """Returns the seeds of a batch, drawn where they are not given.
+
+    Args:
+        seeds: int64 [batch], or None to draw other ones at each call.
+        generator: What they are drawn from.
+        batch: int32, the number of rows.
+
+    Returns:
+        int64 [batch].
+    """
+    if seeds is not None:
+        return seeds
+    state = tf.cast(generator.next(), tf.int64)
+    return fold_in(tf.range(batch, dtype=tf.int64), state[0], state[1])
 
 
 def _bits(seeds: tf.Tensor, count: tf.Tensor, name: str) -> tf.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from models.config import SHARE, Options, option
+from models.config import NOT_NEGATIVE, SHARE, Options, option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.errors import SpecError
 
@@ -39,6 +39,21 @@ class ParallelSynthesisConfig(Options):
     )
     adversarial_weight: float = option(
         0.0, "weight of a discriminator's error of frames, 0 for no discriminator"
+    )
+    kl_weight: float = option(
+        0.0,
+        "weight of the KL divergence, in nats, of the latent variable from N(0, 1)",
+    )
+    kl_warmup: int = option(
+        0,
+        "epochs over which that weight rises from 0, 0 for none",
+        NOT_NEGATIVE,
+        unit="epochs",
+    )
+    free_bits: float = option(
+        0.0,
+        "KL divergence of every dimension of a latent variable that costs nothing",
+        unit="nats",
     )
     variance_scaling: float = option(
         0.0,

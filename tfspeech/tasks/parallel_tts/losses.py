@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -74,6 +74,54 @@ class SynthesisLoss:
         weights = self._weights[: wanted.shape[-1]]
         errors = tf.reduce_mean(weights * error(predicted - wanted), axis=-1)
         return _sum_within(errors, lengths)
+
+
+def kl_divergence(outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """The KL divergence of the posterior of every dimension from N(0, 1).
+
+    Source: Kingma, Welling 2014 (arXiv 1312.6114), appendix B.
+
+    Args:
+        outputs: `latent_mean` and `latent_log_variance`, float32 [batch, words,
+            latent_size].
+
+    Returns:
+        In nats, float32 [batch, words, latent_size].
+    """
+    mean, log_variance = outputs["latent_mean"], outputs["latent_log_variance"]
+    return 0.5 * (tf.square(mean) + tf.exp(log_variance) - 1.0 - log_variance)
+
+
+def word_mask(batch: Batch, divergences: tf.Tensor) -> tf.Tensor:
+    """Whether an utterance has a word, bool [batch, words]; see `kl_divergence`."""
+    counts = tf.reduce_max(batch["segment_words"], axis=1) + 1
+    return tf.sequence_mask(counts, tf.shape(divergences)[1])
+
+
+def latent_loss(
+    outputs: Mapping[str, tf.Tensor], batch: Batch, config: ParallelSynthesisConfig
+) -> tuple[tf.Tensor, tf.Tensor | float]:
+    """Adds up the divergences of a batch, of each dimension at least the free bits.
+
+    Free bits are those of Kingma et al. 2016 (arXiv 1606.04934), of every word instead
+    of a mean over the batch, so that it does not matter which share one. The
+    weight rises linearly, after Bowman et al. 2016 (arXiv 1511.06349).
+
+    Args:
+        outputs: See `kl_divergence`.
+        batch: With `segment_words`; in training with `epochs_done` float32 [batch].
+        config: Of the task.
+
+    Returns:
+        The sum, in nats, and its weight in the loss.
+    """
+    divergences = kl_divergence(outputs)
+    costs = tf.reduce_sum(tf.maximum(divergences, config.free_bits), axis=2)
+    total = tf.reduce_sum(tf.where(word_mask(batch, divergences), costs, 0.0))
+    if not (config.kl_warmup and "epochs_done" in batch):
+        return total, config.kl_weight
+    share = tf.reduce_max(batch["epochs_done"]) / config.kl_warmup
+    return total, config.kl_weight * tf.minimum(share, 1.0)
 
 
 class AdversarialLoss:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from models import DenseSynthesis, ParallelTts
 from models.layers import mask_frames
+from models.layers.random import fold_in, normal
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.trajectory import most_likely_trajectory
-from tfspeech.tasks.conditions import RATE, Condition
+from tfspeech.tasks.conditions import (
+    ENERGY,
+    PITCH,
+    PITCH_RANGE,
+    RATE,
+    SEED,
+    TEMPERATURE,
+    Condition,
+)
 from tfspeech.tasks.parallel_tts.config import ParallelSynthesisConfig, target_values
+from tfspeech.tasks.parallel_tts.data import segment_words
 from tfspeech.tasks.parallel_tts.statistics import predicts_deltas, utterance_means
 from tfspeech.text.context import FrameContext
 from tfspeech.text.linguistic import frame_features, segment_features
@@ -27,8 +37,25 @@ PER_SEGMENT = tf.TensorSpec([None, None])
 """A condition [batch, segments], or [batch, 1] for all segments alike."""
 
 
+def conditions_of(inputs: Collection[str], target: str) -> tuple[Condition, ...]:
+    """The conditions that a model can be asked for.
+
+    Args:
+        inputs: Names of its inputs.
+        target: See `ParallelSynthesisConfig`.
+    """
+    found: tuple[Condition, ...] = (RATE,)
+    if target == "lpc":
+        found += (PITCH,)
+        found += (PITCH_RANGE, ENERGY) * ("prosody" in inputs)
+    return found + (TEMPERATURE, SEED) * ("latent" in inputs)
+
+
 class Prediction:
     """Predictions of a model with durations for segments, under conditions.
+
+    Where a model has a latent variable, its values are the temperature times what the
+    seed draws from N(0, 1) for a word; without these conditions they are 0.
 
     Args of the constructor:
         model: Of `ParallelSynthesis`.
@@ -39,7 +66,8 @@ class Prediction:
         conditions: What speech can be asked for, with the rate.
 
     Attributes:
-        frames: Predicts frames, see `_predict_frames`, compiled.
+        durations: Predicts durations, see `predict_durations`, compiled.
+        frames: Predicts frames, see `predict_frames`, compiled.
     """
 
     def __init__(
@@ -58,50 +86,62 @@ class Prediction:
         self._deltas = predicts_deltas(model, self.targets)
         self._linguistic_dim = linguistic_dim
         self._is_phoneme = is_phoneme
-        specs = {c.name: PER_SEGMENT for c in conditions if c is not RATE}
+        specs = {c.name: PER_SEGMENT for c in conditions}
+        self.durations = tf.function(
+            self.predict_durations, input_signature=[*SEGMENTS, specs]
+        )
         self.frames = tf.function(
-            self._predict_frames,
+            self.predict_frames,
             input_signature=[*SEGMENTS, tf.TensorSpec([None, None], tf.int32), specs],
         )
 
-    @tf.function(input_signature=[*SEGMENTS, PER_SEGMENT])
-    def durations(
-        self, segments: tf.Tensor, lengths: tf.Tensor, rate: tf.Tensor
+    def predict_durations(
+        self,
+        segments: tf.Tensor,
+        lengths: tf.Tensor,
+        conditions: Mapping[str, tf.Tensor],
     ) -> tf.Tensor:
         """Predicts how long segments last.
 
         Args:
             segments: int32 [batch, segments].
             lengths: int32 [batch].
-            rate: float32 [batch, segments or 1], 2 for twice as fast.
+            conditions: By name, each float32 [batch, segments or 1].
 
         Returns:
             Frames, int32 [batch, segments], 0 beyond the lengths; a phoneme has at
             least 1.
         """
-        inputs = self._segment_inputs(segments, lengths)
+        inputs = self._segment_inputs(segments, lengths, conditions)
         log_durations = self.model.predict_log_durations(inputs)
         is_phoneme = tf.gather(self._is_phoneme, segments)
         # The mean of what is log-normal is above the exponential of the mean logarithm.
         more = 0.5 * tf.square(self.model.duration_std)
         log_durations += tf.where(is_phoneme, more, 0.0)
-        durations = tf.math.expm1(log_durations) / rate
+        durations = tf.math.expm1(log_durations) / conditions["rate"]
         # Sums are to stay whole numbers of int32, whatever a network has learned.
         durations = tf.minimum(durations, _MOST_FRAMES)
         return whole_durations(durations, is_phoneme, lengths)
 
     def _segment_inputs(
-        self, segments: tf.Tensor, lengths: tf.Tensor
+        self,
+        segments: tf.Tensor,
+        lengths: tf.Tensor,
+        conditions: Mapping[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
         """The inputs of models that are of segments, without recordings."""
         dim = self._linguistic_dim
-        return {
+        inputs = {
             "segments": segments,
             "segment_features": segment_features(segments, lengths, dim),
             "segment_lengths": lengths,
         }
+        if "latent" in self.model.signature:
+            size = self.model.signature["latent"].shape[-1]
+            inputs["latent"] = draw_latent(segments, lengths, conditions, size)
+        return inputs
 
-    def _predict_frames(
+    def predict_frames(
         self,
         segments: tf.Tensor,
         lengths: tf.Tensor,
@@ -114,13 +154,14 @@ class Prediction:
             segments: int32 [batch, segments].
             lengths: int32 [batch].
             durations: In frames, int32 [batch, segments], 0 beyond the lengths.
-            conditions: All but the rate, by name, each float32 [batch, segments or 1].
+            conditions: By name, each float32 [batch, segments or 1]; without influence
+                is the rate.
 
         Returns:
             Frames as of `acoustic_frames`, float32 [batch, frames, frame_dim], 0 beyond
             the lengths and where a value is no target; and the lengths, int32 [batch].
         """
-        inputs = self._segment_inputs(segments, lengths)
+        inputs = self._segment_inputs(segments, lengths, conditions)
         context = FrameContext(segments, lengths, durations)
         if "frame_features" in self.model.signature:
             dim = self._linguistic_dim
@@ -181,6 +222,33 @@ class Prediction:
         # TFLite has no new axes where it knows no sizes, but by this operation.
         raised = tf.expand_dims(raised * valid, 2)
         return frames + tf.pad(raised, [[0, 0], [0, 0], [frames.shape[-1] - 2, 1]])
+
+
+def draw_latent(
+    segments: tf.Tensor,
+    lengths: tf.Tensor,
+    conditions: Mapping[str, tf.Tensor],
+    size: int,
+) -> tf.Tensor:
+    """Draws the latent variable of every word from N(0, temperature^2).
+
+    Args:
+        segments: int32 [batch, segments].
+        lengths: int32 [batch].
+        conditions: `temperature` and `seed`, float32 [batch, segments or 1]; without
+            them the values are 0.
+        size: Of the latent variable.
+
+    Returns:
+        float32 [batch, segments or 1, size], the same for a seed and a place of a word.
+    """
+    if "temperature" not in conditions:
+        return tf.zeros([1, 1, size])
+    seeds = tf.cast(conditions["seed"], tf.int64)
+    seeds = fold_in(seeds, segment_words(segments, lengths))
+    drawn = normal(tf.reshape(seeds, [-1]), [size], "latent")
+    drawn = tf.reshape(drawn, tf.concat([tf.shape(seeds), [size]], axis=0))
+    return conditions["temperature"][:, :, tf.newaxis] * drawn
 
 
 def whole_durations(

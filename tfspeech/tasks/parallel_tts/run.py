@@ -49,7 +49,11 @@ class ParallelTtsRun(RunConfig):
     )
     task: ParallelSynthesisConfig = field(
         default_factory=lambda: ParallelSynthesisConfig(
-            segment_weight=3.0, variance_scaling=1.0
+            segment_weight=3.0,
+            variance_scaling=1.0,
+            kl_weight=0.02,
+            kl_warmup=1,
+            free_bits=0.05,
         )
     )
 
@@ -161,7 +165,10 @@ class DenseSynthesisRun(ParallelTtsRun):
     def __post_init__(self) -> None:
         # What does not fit is to fail before any data is read.
         target_values(self.task, self.frames)
-        for name in ("adversarial_weight", "variance_scaling"):
+        for name in (
+            *("adversarial_weight", "variance_scaling"),
+            *("kl_weight", "kl_warmup", "free_bits"),
+        ):
             if value := getattr(self.task, name):
                 raise SpecError(
                     f"{name} is for parallel_tts, not for dense networks; it must be "

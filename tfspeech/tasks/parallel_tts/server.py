@@ -68,11 +68,7 @@ class ParallelTtsServer(SpeechServer):
         return segments, lengths + tf.cast(lengths > 0, tf.int32)
 
     def predict(
-        self,
-        symbols: tf.Tensor,
-        lengths: tf.Tensor,
-        rate: tf.Tensor,
-        **prosody: tf.Tensor,
+        self, symbols: tf.Tensor, lengths: tf.Tensor, **conditions: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """Predicts durations and acoustic frames.
 
@@ -80,8 +76,7 @@ class ParallelTtsServer(SpeechServer):
             symbols: int32 [batch, symbols], after a space for the silence at the start;
                 see `encode_segments`.
             lengths: int32 [batch].
-            rate: Relative to the speaker's own, float32 [batch, symbols or 1].
-            **prosody: The other conditions of the model, of that shape, too.
+            **conditions: Of the model, each float32 [batch, symbols or 1].
 
         Returns:
             `frames` float32 [batch, frames, frame_dim], what the vocoder takes;
@@ -91,7 +86,7 @@ class ParallelTtsServer(SpeechServer):
         Raises:
             tf.errors.InvalidArgumentError: The speech would be too long.
         """
-        durations = self._durations(symbols, lengths, rate)
+        durations = self._durations(symbols, lengths, conditions)
         frames = tf.reduce_max(tf.reduce_sum(tf.cast(durations, tf.int64), axis=1))
         check = self._limits.check_in_graph(
             "max_spoken_seconds",
@@ -100,7 +95,7 @@ class ParallelTtsServer(SpeechServer):
         )
         with tf.control_dependencies([check]):
             durations = tf.identity(durations)
-        frames, frame_lengths = self._frames(symbols, lengths, durations, prosody)
+        frames, frame_lengths = self._frames(symbols, lengths, durations, conditions)
         return {
             "frames": frames,
             "frame_length": frame_lengths,

@@ -7,11 +7,46 @@ import tensorflow as tf
 
 from models import DenseSynthesis, ParallelTts
 from models.layers import mask_frames
+from tfspeech.tasks.parallel_tts.losses import kl_divergence, word_mask
+
+_ACTIVE_VARIANCE = 0.01
 
 
 def predicts_deltas(model: DenseSynthesis | ParallelTts, targets: slice) -> bool:
     """Whether a model predicts the differences between frames, beside the targets."""
     return model.target_dim == 2 * (targets.stop - targets.start)
+
+
+def root_mean_square(errors: np.ndarray) -> float:
+    """The root mean square of numbers."""
+    return float(np.sqrt(np.mean(np.square(errors, dtype=float))))
+
+
+def measure_latent(model: ParallelTts, batches: tf.data.Dataset) -> dict[str, float]:
+    """Measures what the posteriors of words say.
+
+    Args:
+        model: With a latent variable.
+        batches: As of `TimedUtterances.load`.
+
+    Returns:
+        `kl_nats`, the divergence from the prior, a mean over utterances; and
+        `active_dimensions`, those whose posterior means have a variance above 0.01:
+        Burda et al. 2016 (arXiv 1509.00519), section 5.
+    """
+    total, utterances, means = 0.0, 0, []
+    for batch in batches:
+        outputs = model(batch)
+        divergences = kl_divergence(outputs)
+        mask = word_mask(batch, divergences)
+        total += float(tf.reduce_sum(tf.boolean_mask(divergences, mask)))
+        utterances += len(mask)
+        means.append(tf.boolean_mask(outputs["latent_mean"], mask))
+    variances = np.concatenate(means).var(axis=0)
+    return {
+        "kl_nats": total / utterances,
+        "active_dimensions": int(np.sum(variances > _ACTIVE_VARIANCE)),
+    }
 
 
 def measure_stds(
@@ -23,7 +58,7 @@ def measure_stds(
     """Has a model carry the root mean square errors of its predictions.
 
     Where it predicts no differences, it carries the ratio of variances instead of the
-    errors of frames.
+    errors of frames. A latent variable is 0, as it is in synthesis by default.
 
     Args:
         model: Of `ParallelSynthesis`.
@@ -34,8 +69,10 @@ def measure_stds(
     squares, frames = 0.0, 0.0
     variances = np.zeros([2, 1])
     of_durations, segments = 0.0, 0
+    spec = model.signature.get("latent")
+    latent = {} if spec is None else {"latent": tf.zeros([1, 1, spec.shape[-1]])}
     for batch in batches:
-        outputs = model(batch)
+        outputs = model(batch | latent)
         lengths = batch["frame_lengths"]
         if deltas:
             error = tf.square(outputs["frames"] - batch["frames"])

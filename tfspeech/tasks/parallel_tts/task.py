@@ -14,23 +14,28 @@ from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import VOCODERS
 from tfspeech.data.pipeline import Batch
 from tfspeech.errors import TextError
-from tfspeech.tasks.conditions import (
-    ENERGY,
-    PITCH,
-    PITCH_RANGE,
-    RATE,
-    Condition,
-)
 from tfspeech.tasks.parallel_tts.config import (
     VOCODER_OF,
     ParallelSynthesisConfig,
     target_values,
 )
-from tfspeech.tasks.parallel_tts.data import ParallelTtsData, TimedUtterances
-from tfspeech.tasks.parallel_tts.losses import AdversarialLoss, SynthesisLoss
-from tfspeech.tasks.parallel_tts.prediction import Prediction
+from tfspeech.tasks.parallel_tts.data import (
+    ParallelTtsData,
+    SpokenSentences,
+    TimedUtterances,
+)
+from tfspeech.tasks.parallel_tts.losses import (
+    AdversarialLoss,
+    SynthesisLoss,
+    latent_loss,
+)
+from tfspeech.tasks.parallel_tts.prediction import Prediction, conditions_of
 from tfspeech.tasks.parallel_tts.server import ParallelTtsServer
-from tfspeech.tasks.parallel_tts.statistics import measure_stds, predicts_deltas
+from tfspeech.tasks.parallel_tts.statistics import (
+    measure_stds,
+    predicts_deltas,
+    root_mean_square,
+)
 from tfspeech.tasks.speech.data import EVALUATION_BATCH_SIZE
 from tfspeech.tasks.speech.evaluation import (
     OTHER_VOICE,
@@ -81,8 +86,9 @@ class ParallelSynthesis(SpeechTask):
 
     Attributes:
         targets: Which of the values of a frame are predicted.
-        durations: See `Prediction.durations`.
+        durations: Predicts durations; see `Prediction`.
         frames: Predicts frames; see `Prediction`.
+        neutral: The conditions that change nothing, by name, each float32 [1, 1].
     """
 
     monitor = Monitor("aligned_mcd_db", higher_is_better=False)
@@ -105,11 +111,8 @@ class ParallelSynthesis(SpeechTask):
             self.models[DISCRIMINATOR] = discriminator
             self.groups[DISCRIMINATOR] = GroupSpec((DISCRIMINATOR,))
             self._adversary = AdversarialLoss(discriminator, model.normalization)
-        predicts_prosody = "prosody" in model.signature
-        self.conditions: tuple[Condition, ...] = (RATE,)
-        if config.target == "lpc":
-            self.conditions += (PITCH,)
-            self.conditions += (PITCH_RANGE, ENERGY) * predicts_prosody
+        self.conditions = conditions_of(model.signature, config.target)
+        self.neutral = {c.name: tf.fill([1, 1], c.default) for c in self.conditions}
         self.config = config
         self.linguistic = linguistic
         self.targets = target_values(config, features)
@@ -118,19 +121,19 @@ class ParallelSynthesis(SpeechTask):
         self._deltas = predicts_deltas(model, self.targets)
         values = self.targets.stop - self.targets.start
         self._loss = SynthesisLoss(model, config, values, self._deltas)
-        prediction = Prediction(
+        self._prediction = Prediction(
             *(model, config, features, linguistic.linguistic_dim, self._is_phoneme),
             self.conditions,
         )
-        self.durations, self.frames = prediction.durations, prediction.frames
+        self.durations = self._prediction.durations
+        self.frames = self._prediction.frames
 
     def losses(self, group: str, batch: Batch, training: bool = True) -> Losses:
         """The terms of the loss of the model, see `losses_of`, or the discriminator's.
 
-        With a discriminator, the model has the term `adversarial`, too.
+        With a latent variable, the model has the term `kl`, too, in nats per frame;
+        with a discriminator, the term `adversarial`.
         """
-        if self._adversary is None:
-            return super().losses(group, batch, training)
         count = self.weight(batch)
         if group == DISCRIMINATOR:
             predicted = self.model(batch, training=training)["frames"]
@@ -141,10 +144,16 @@ class ParallelSynthesis(SpeechTask):
             }
             return Losses(terms)
         found = super().losses(group, batch, training)
-        error = self._adversary(found.outputs["frames"], 1.0, batch) / count
-        weights = {"adversarial": self.config.adversarial_weight, **found.weights}
+        more, outputs = {}, found.outputs
+        if "latent_mean" in outputs:
+            more["kl"] = latent_loss(outputs, batch, self.config)
+        if self._adversary is not None:
+            error = self._adversary(outputs["frames"], 1.0, batch)
+            more["adversarial"] = error, self.config.adversarial_weight
+        terms = {name: total / count for name, (total, _) in more.items()}
+        weights = {name: weight for name, (_, weight) in more.items()}
         return found._replace(
-            terms={**found.terms, "adversarial": error}, weights=weights
+            terms={**found.terms, **terms}, weights={**found.weights, **weights}
         )
 
     @property
@@ -216,7 +225,7 @@ class ParallelSynthesis(SpeechTask):
         conditions: Mapping[str, np.ndarray],
     ) -> list[Speech]:
         """Speaks segments under conditions, each float32 [batch, segments or 1]."""
-        durations = self.durations(segments, lengths, conditions["rate"])
+        durations = self.durations(segments, lengths, conditions)
         frames = int(tf.reduce_max(tf.reduce_sum(durations, axis=1)))
         seconds = frames * self.features.hop_length / self.features.sample_rate_hz
         self.limits.check("max_spoken_seconds", seconds, TextError)
@@ -242,9 +251,7 @@ class ParallelSynthesis(SpeechTask):
             Speech whose alignment is 1 where a frame is of a segment, else 0; values of
             frames that are no target are 0.
         """
-        neutral = {c.name: tf.fill([1, 1], c.default) for c in self.conditions}
-        values = {**neutral, **(conditions or {})}
-        del values[RATE.name]
+        values = {**self.neutral, **(conditions or {})}
         frames, frame_lengths = self.frames(segments, lengths, durations, values)
         rows = (frames, frame_lengths, lengths, durations)
         return [
@@ -293,8 +300,13 @@ class ParallelSynthesis(SpeechTask):
         audible = tf.gather(self._is_phoneme, segments)
         return tf.boolean_mask(found - wanted, audible).numpy()
 
-    def timed(self, data: ParallelTtsData, indices: np.ndarray) -> TimedUtterances:
-        """Prepares the utterances at some places for training or evaluation.
+    def timed(
+        self,
+        data: ParallelTtsData,
+        indices: np.ndarray,
+        spoken: SpokenSentences | None = None,
+    ) -> TimedUtterances:
+        """Prepares the utterances at some places, and what is spoken, for training.
 
         Raises:
             CorpusError: An utterance has no phoneme times, or those of another text.
@@ -303,6 +315,7 @@ class ParallelSynthesis(SpeechTask):
             *(data, indices, self.targets, self.linguistic.linguistic_dim),
             inputs=self.model.signature,
             deltas=self._deltas,
+            spoken=spoken,
         )
 
     def evaluate_split(self, data: ParallelTtsData, split: str) -> dict[str, Any]:
@@ -328,7 +341,7 @@ class ParallelSynthesis(SpeechTask):
             for start in range(0, len(indices), EVALUATION_BATCH_SIZE):
                 rows = np.arange(start, len(indices))[:EVALUATION_BATCH_SIZE]
                 segments, lengths, durations = utterances.segments(rows)
-                own = self.durations(segments, lengths, tf.ones([len(rows), 1]))
+                own = self.durations(segments, lengths, self.neutral)
                 errors.append(self.duration_errors(segments, durations, own))
                 pairs = [
                     self.speak_timed(segments, lengths, each)
@@ -359,32 +372,24 @@ class ParallelSynthesis(SpeechTask):
         def predict(
             symbols: tf.Tensor,
             rate: tf.Tensor,
-            semitones: tf.Tensor | Sequence[float] = (0.0,),
-            pitch_range: tf.Tensor | Sequence[float] = (1.0,),
-            energy: tf.Tensor | Sequence[float] = (0.0,),
+            semitones: tf.Tensor | None = None,
+            pitch_range: tf.Tensor | None = None,
+            energy: tf.Tensor | None = None,
         ) -> dict[str, tf.Tensor]:
-            lengths = tf.shape(symbols)[1:]
-            durations = self.durations(symbols, lengths, tf.expand_dims(rate, 1))
-            given = {
-                "semitones": semitones,
-                "pitch_range": pitch_range,
-                "energy": energy,
+            given = {"rate": rate, "semitones": semitones}
+            given |= {"pitch_range": pitch_range, "energy": energy}
+            conditions = {
+                name: tf.expand_dims(value, 1)
+                for name, value in given.items()
+                if value is not None
             }
-            prosody = {
-                c.name: tf.expand_dims(given[c.name], 1)
-                for c in self.conditions
-                if c is not RATE
-            }
-            frames, _ = self.frames(symbols, lengths, durations, prosody)
+            inputs = symbols, tf.shape(symbols)[1:]
+            durations = self._prediction.predict_durations(*inputs, conditions)
+            frames, _ = self._prediction.predict_frames(*inputs, durations, conditions)
             return {"frames": frames, "durations": durations}
 
         encode = functools.partial(encode_segments, self.front_end)
         return LiteSpeech(self, predict, encode)
-
-
-def root_mean_square(errors: np.ndarray) -> float:
-    """The root mean square of numbers."""
-    return float(np.sqrt(np.mean(np.square(errors, dtype=float))))
 
 
 def describe_scores(scores: Mapping[str, Any]) -> str:

@@ -10,7 +10,11 @@ import tensorflow as tf
 
 from tfspeech.data.pipeline import Batch
 from tfspeech.tasks.parallel_tts.data import ParallelTtsData
-from tfspeech.tasks.parallel_tts.task import ParallelSynthesis, root_mean_square
+from tfspeech.tasks.parallel_tts.statistics import (
+    measure_latent,
+    root_mean_square,
+)
+from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
 from tfspeech.tasks.speech.evaluation import log_mels
 from tfspeech.tasks.speech.scores import frame_pairs
 from tfspeech.tasks.speech.task import Speech
@@ -39,15 +43,34 @@ class ParallelTtsTraining(SpeechTraining):
     def __init__(
         self, task: ParallelSynthesis, data: ParallelTtsData, settings: TrainingConfig
     ) -> None:
-        super().__init__(data, settings, task.config.validation_sentences)
+        spoken = data.spoken
+        more = spoken.frames.lengths * data.features.hop_length if spoken else ()
+        super().__init__(data, settings, task.config.validation_sentences, more)
         self._task = task
-        self._utterances = task.timed(data, self._train)
+        self._utterances = task.timed(data, self._train, spoken)
         validation = task.timed(data, self._validation)
         model = task.model
         dim = model.feature_dim + model.target_dim
         self._validation_batches = self.cached(validation.batches(), dim)
         self.spoken_frames = [validation.frames[row] for row in self._spoken_rows]
         self._spoken_segments = validation.segments(self._spoken_rows)
+
+    def batches(
+        self, first_step: int, shard: tuple[int, int] = (0, 1)
+    ) -> tf.data.Dataset:
+        """Endless batches with `epochs_done` float32 [batch]; see `Training.batches`.
+
+        What a schedule depends on comes with the examples, and needs no other state.
+        """
+        per_epoch = self._plan.batches_per_epoch
+
+        def with_epochs(number: tf.Tensor, batch: Batch) -> Batch:
+            done = tf.cast(number / per_epoch, tf.float32)
+            return batch | {"epochs_done": tf.fill(tf.shape(batch["seeds"]), done)}
+
+        batches = super().batches(first_step, shard)
+        numbered = batches.enumerate(first_step * self._batches_per_step)
+        return numbered.map(with_epochs).prefetch(1)
 
     def load(self, rows: tf.Tensor, seeds: tf.Tensor) -> Batch:
         """Reads utterances; see `TimedUtterances.load`."""
@@ -63,12 +86,18 @@ class ParallelTtsTraining(SpeechTraining):
         segments, lengths, durations = self._spoken_segments
         spoken = task.speak_timed(segments, lengths, durations)
         self.speech = [self._with_mels(each) for each in spoken]
-        own = task.durations(segments, lengths, tf.ones([len(lengths), 1]))
+        own = task.durations(segments, lengths, task.neutral)
         errors = task.duration_errors(segments, durations, own)
+        has_latent = "latent" in task.model.signature
         return {
             "loss": task.mean_loss(self._validation_batches),
             "aligned_mcd_db": self.mean_distortion_db(frame_pairs),
             "duration_rmse_frames": root_mean_square(errors),
+            **(
+                measure_latent(task.model, self._validation_batches)
+                if has_latent
+                else {}
+            ),
         }
 
     def _with_mels(self, speech: Speech) -> Speech:

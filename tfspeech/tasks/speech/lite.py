@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.console import progress
+from tfspeech.tasks.conditions import SEED, TEMPERATURE
 from tfspeech.tasks.lite import LiteModel, Runner
 from tfspeech.tasks.speech.evaluation import log_mels
 from tfspeech.tasks.speech.scores import alignment_path, mel_cepstral_distortion
@@ -23,8 +24,9 @@ class LiteSpeech(LiteModel):
 
     Args of the constructor:
         task: The trained model, its front end and its vocoder.
-        function: From `symbols` int32 [1, symbols] and the task's conditions, each
-            float32 [1], to `frames` float32 [1, frames, frame_dim] and more.
+        function: From `symbols` int32 [1, symbols] and the task's conditions but
+            temperature and seed, each float32 [1], to `frames` float32 [1, frames,
+            frame_dim] and more.
         encode: From a text to its symbols, int32 [symbols].
     """
 
@@ -35,14 +37,17 @@ class LiteSpeech(LiteModel):
         encode: Callable[[str], np.ndarray],
     ) -> None:
         symbols = tf.TensorSpec([1, None], tf.int32, "symbols")
-        conditions = [tf.TensorSpec([1], name=c.name) for c in task.conditions]
-        super().__init__(task.model, function, [symbols, *conditions])
+        # TFLite lacks the operations that draw renditions.
+        conditions = [c for c in task.conditions if c not in (TEMPERATURE, SEED)]
+        specs = [tf.TensorSpec([1], name=c.name) for c in conditions]
+        super().__init__(task.model, function, [symbols, *specs])
         self._task = task
+        self._conditions = conditions
         self._encode = encode
 
     def inputs(self, text: str) -> dict[str, np.ndarray]:
         """Returns the inputs of the function for a text, with neutral conditions."""
-        neutral = {c.name: np.float32([c.default]) for c in self._task.conditions}
+        neutral = {c.name: np.float32([c.default]) for c in self._conditions}
         return {"symbols": self._encode(text)[np.newaxis], **neutral}
 
     def measure(self, data: Any, runner: Runner) -> dict[str, Any]:
