@@ -100,7 +100,8 @@ class WordGeneration(Task):
             "model": GroupSpec(("model",)),
         }
         self.set_vocoder(LpcSynthesis(features))
-        self._generate = tf.function(self.generate, reduce_retracing=True)
+        specs = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([None])]
+        self._generate = tf.function(self.generate, specs)
         self._terms = tf.function(self._measured_terms, reduce_retracing=True)
 
     def set_vocoder(
