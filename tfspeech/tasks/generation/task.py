@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import Bounds, Options, option
+from models.config import Options, between, option
 from models.layers.random import normal
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import LpcSynthesis, Vocoder
@@ -49,7 +49,7 @@ class GenerationConfig(Options):
     clips: int = option(
         500,
         "clips that validations and evaluations draw",
-        Bounds("at least 2", lambda x: x >= 2),
+        between(2, 10_000),
     )
 
 
@@ -100,7 +100,8 @@ class WordGeneration(Task):
             "model": GroupSpec(("model",)),
         }
         self.set_vocoder(LpcSynthesis(features))
-        self._generate = tf.function(self.generate, reduce_retracing=True)
+        specs = [tf.TensorSpec([None], tf.int64), tf.TensorSpec([None])]
+        self._generate = tf.function(self.generate, specs)
         self._terms = tf.function(self._measured_terms, reduce_retracing=True)
 
     def set_vocoder(
