@@ -51,9 +51,9 @@ class ParallelTtsRun(RunConfig):
         default_factory=lambda: ParallelSynthesisConfig(
             segment_weight=3.0,
             variance_scaling=1.0,
-            kl_weight=0.03,
-            kl_warmup=2,
-            free_bits=0.1,
+            kl_weight=0.02,
+            kl_warmup=1,
+            free_bits=0.05,
         )
     )
 
