@@ -240,6 +240,20 @@ def wavenet_flags(sentences) -> list[str]:
     return ["wavenet", *SMALL_SEGMENTS, *SMALL_WAVENET, data]
 
 
+SMALL_GENERATOR = [
+    *("frame_gan", *SMALL_FRAMES, "--clips=12", "--latent-dim=4", "--first-frames=6"),
+    *("--channels=8", "--channels=8", "--discriminator-channels=8"),
+    *("--discriminator-channels=8", "--epochs=2", "--batch-size=8"),
+    *("--warmup-steps=0", "--gradient-penalty=0.5"),
+]
+
+
+@pytest.fixture(scope="session")
+def generator_flags(tones) -> list[str]:
+    """How a small generator of tones is trained."""
+    return [*SMALL_GENERATOR, "--data", f"folder:{tones}"]
+
+
 def trained(flags, *more, check):
     """Makes a fixture: a finished run by the flags, with results that pass a check.
 
@@ -278,6 +292,9 @@ small_parallel = trained("parallel_flags", check=has_four_sentences)
 small_latent = trained("latent_flags", check=has_four_sentences)
 small_vocoder = trained("vocoder_flags", "--conditioning=lpc", check=has_four_sentences)
 small_gan = trained("gan_flags", check=has_four_sentences)
+small_generator = trained(
+    "generator_flags", check=lambda results: results["clips"] == 12
+)
 small_wavenet = trained("wavenet_flags", check=has_four_sentences)
 
 

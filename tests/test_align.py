@@ -11,6 +11,7 @@ from tfspeech.data.textgrid import read_textgrid
 from tfspeech.errors import CorpusError, RunError
 from tfspeech.tasks.alignment import run
 from tfspeech.tasks.alignment.aligner import AlignmentConfig, default_features
+from tfspeech.tasks.alignment.grids import grid_names
 from tfspeech.tasks.alignment.run import align_corpus
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 
@@ -115,7 +116,7 @@ def test_recordings_of_one_name_are_told_apart_by_their_folder(tmp_path):
     rows.append("ann/b.wav\tthe red box.")
     (tmp_path / "list.tsv").write_text("\n".join(rows))
     utterances = load_corpus(f"manifest:{tmp_path / 'list.tsv'}").utterances
-    names = [str(name) for name in run._grid_names(utterances)]
+    names = [str(name) for name in grid_names(utterances)]
     assert names == ["ann/a.TextGrid", "bob/a.TextGrid", "b.TextGrid"]
 
 

@@ -21,12 +21,11 @@ from tfspeech.data.manifest import Utterance
 from tfspeech.data.store import prepare
 from tfspeech.data.textgrid import read_textgrid
 from tfspeech.errors import AudioError, CorpusError, SpecError
-from tfspeech.files import read_file, read_json
+from tfspeech.files import read_file, read_json, read_texts
 from tfspeech.serving.client import wav_contents
 from tfspeech.spec import parse_expression
 from tfspeech.strategies import parse_clipping
 from tfspeech.strategies.variables import VariableInfo
-from tfspeech.synthesize import read_texts
 from tfspeech.tasks.alignment.aligner import AlignmentConfig
 from tfspeech.tasks.limits import RecognitionLimits, SpeechLimits
 from tfspeech.tasks.registry import MODELS, default_config
@@ -258,7 +257,7 @@ FLAGS = {
         ["--url=http://127.0.0.1:9", "--model=m", "text"],
         ["--timeout", "--retries", "--model-version", *SPEAKING],
     ),
-    "synthesize": (synthesize.main, ["/no/run", "text"], SPEAKING),
+    "synthesize": (synthesize.main, ["/no/run", "text"], [*SPEAKING, "--count"]),
     "data": (check, ["check", "folder:/no/corpus"], ["--sample-rate-hz"]),
     "align": (
         align.main,
@@ -305,6 +304,7 @@ OUT_OF_RANGE = {
     ("client", "--pitch-range"): "-1 5",
     ("client", "--energy"): "-30 30",
     ("synthesize", "--rate"): "0 -1 5",
+    ("synthesize", "--count"): "0 -1 1.5 10001",
     ("data", "--sample-rate-hz"): "-1 3 500000",
     ("align", "--sample-rate-hz"): "-1 3 500000",
     ("train", "--sample-rate-hz"): "-1 3 500000",

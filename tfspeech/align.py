@@ -10,9 +10,12 @@ from tfspeech.config import add_flags, take_flags
 from tfspeech.console import Parser, print_json, run_command, say
 from tfspeech.data.corpora import LAYOUTS
 from tfspeech.data.store import MAX_SECONDS
+from tfspeech.errors import SpecError
 from tfspeech.tasks.alignment.aligner import AlignmentConfig, default_features
-from tfspeech.tasks.alignment.run import PLOTS, align_corpus
-from tfspeech.tasks.alignment.scores import CLOSE_MS
+from tfspeech.tasks.alignment.grids import PLOTS
+from tfspeech.tasks.alignment.run import align_corpus
+from tfspeech.tasks.alignment.scores import CLOSE_MS, NEAR_MS
+from tfspeech.tasks.attention_alignment import align_by_attention
 
 _MAX_NAMES = 5
 
@@ -41,7 +44,8 @@ def describe(results: Mapping[str, Any], output: Path) -> str:
         scores = results["boundaries"]
         lines.append(
             f"{scores[f'within_{CLOSE_MS}_ms']:.1%} of {scores['count']} boundaries "
-            f"are within {CLOSE_MS} ms of the true ones; median error "
+            f"are within {CLOSE_MS} ms of the true ones, "
+            f"{scores[f'within_{NEAR_MS}_ms']:.1%} within {NEAR_MS} ms; median error "
             f"{scores['median_ms']:.1f} ms, signed {scores['bias_ms']:+.1f} ms"
         )
     lines.append(f"look at {output / PLOTS}; train with --alignments {output}")
@@ -52,8 +56,9 @@ def main(arguments: Sequence[str]) -> None:
     """Aligns a corpus, and prints how well."""
     parser = Parser(
         "align",
-        "Finds the times of the phonemes of a corpus by forced alignment with hidden "
-        "Markov models, which are trained on the corpus itself.",
+        "Finds the times of the phonemes of a corpus by forced alignment, with hidden "
+        "Markov models that are trained on the corpus itself, or by the attention of a "
+        "synthesiser.",
     )
     parser.add_argument(
         "corpus", metavar="CORPUS[:PATH]", help="one of " + ", ".join(LAYOUTS)
@@ -65,6 +70,13 @@ def main(arguments: Sequence[str]) -> None:
         metavar="DIR",
         help="folder of the TextGrids; those that exist are not aligned again",
     )
+    parser.add_argument(
+        "--attention",
+        type=Path,
+        metavar="RUN_DIR",
+        help="run of attention_tts --symbols phonemes whose attention finds the times, "
+        "instead of hidden Markov models",
+    )
     parser.add_json()
     add_flags(parser, AlignmentConfig())
     add_flags(parser, default_features())
@@ -72,7 +84,14 @@ def main(arguments: Sequence[str]) -> None:
     config = take_flags(AlignmentConfig(), given)
     features = take_flags(default_features(), given)
     try:
-        results = align_corpus(given.corpus, given.output, config, features)
+        if "attention" not in given:
+            results = align_corpus(given.corpus, given.output, config, features)
+        elif (config, features) == (AlignmentConfig(), default_features()):
+            results = align_by_attention(given.corpus, given.output, given.attention)
+        else:
+            raise SpecError(
+                "--attention has no hidden Markov models: leave out their settings"
+            )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "interrupted; the same command goes on where it was"

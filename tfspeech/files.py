@@ -27,7 +27,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from tfspeech.console import say
-from tfspeech.errors import RunError
+from tfspeech.errors import RunError, TextError
 
 Value = TypeVar("Value")
 
@@ -170,6 +170,28 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """Reads a file that a user names; see `open_file`."""
     with open_file(path) as file:
         return file.read()
+
+
+def read_texts(path: Path, whole: bool = False) -> list[str]:
+    """Reads a text per line; empty lines are left out.
+
+    Args:
+        path: UTF-8.
+        whole: Whether the file is one text instead.
+
+    Raises:
+        TextError: There is none.
+        OSError: The file cannot be read.
+    """
+    try:
+        contents = read_file(path).decode()
+    except UnicodeDecodeError as error:
+        raise TextError(f"{path} is no UTF-8 text: {error}") from error
+    lines = [contents] if whole else contents.splitlines()
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise TextError(f"{path} holds no text")
+    return texts
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from models.config import between
 from tfspeech.audio.encode import PAUSE_S, write_pieces
+from tfspeech.config import number
 from tfspeech.console import Parser, print_json, run_command, say
-from tfspeech.errors import RunError, SpecError, TextError
-from tfspeech.files import read_file
+from tfspeech.errors import RunError, SpecError
+from tfspeech.files import read_texts
 from tfspeech.flags import add_ssml, add_vocoder
-from tfspeech.tasks.conditions import add_conditions, given_conditions
+from tfspeech.tasks.conditions import (
+    add_conditions,
+    complete_conditions,
+    given_conditions,
+)
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.speech.speaking import Spoken, speak_ssml, speak_texts
 
 Piece = TypeVar("Piece", bound=tuple)
+
+_COUNTS = between(1, 10_000)  # Of clips, which are drawn before the first is written.
 
 # One frame alone is between no samples.
 _SHORTEST_S = 1e-4
@@ -49,33 +59,50 @@ def run(
     """
     config, task = load_task(run_dir, vocoder)
     if not task.speaks:
-        raise RunError(f"{run_dir} holds a run of {config.model}, which does not speak")
+        cure = ": it draws clips, give --count" if task.generates else ""
+        raise RunError(
+            f"{run_dir} holds a run of {config.model}, which does not speak{cure}"
+        )
     speak = speak_ssml if ssml else speak_texts
     # The first call compiles, which is not to count.
     next(speak(task, texts, **conditions), None)
     return speak(task, texts, **conditions)
 
 
-def read_texts(path: Path, ssml: bool = False) -> list[str]:
-    """Reads a text per line; empty lines are left out.
+def draw(
+    run_dir: Path, count: int, vocoder: str | None = None, **conditions: float
+) -> Iterator[Spoken]:
+    """Draws clips of a generator, which speaks no text.
 
     Args:
-        path: UTF-8.
-        ssml: Whether the file is one document of SSML instead.
+        run_dir: A run with a trained model.
+        count: How many clips.
+        vocoder: Another one than that of the run; see `load_task`.
+        **conditions: Some of the model's `conditions`, by name; `seed` is that of the
+            first clip.
 
     Raises:
-        TextError: There is none.
-        OSError: The file cannot be read.
+        RunError: There is no trained model, or it is no generator.
+        SpecError: The model lacks a condition, or a value is out of range; or the
+            vocoder is not for its frames.
     """
-    try:
-        contents = read_file(path).decode()
-    except UnicodeDecodeError as error:
-        raise TextError(f"{path} is no UTF-8 text: {error}") from error
-    lines = [contents] if ssml else contents.splitlines()
-    texts = [line.strip() for line in lines if line.strip()]
-    if not texts:
-        raise TextError(f"{path} holds no text")
-    return texts
+    config, task = load_task(run_dir, vocoder)
+    if not task.generates:
+        raise RunError(
+            f"{run_dir} holds a run of {config.model}, which draws no clips: leave out "
+            "--count"
+        )
+    conditions = complete_conditions(config.name, task.conditions, conditions)
+    task.draw(1)  # The first call compiles, which is not to count.
+    started = time.perf_counter()
+    clips = task.draw_frames(count, **conditions)
+    model_seconds = time.perf_counter() - started
+    waveforms = task.waveforms(clips)
+    seconds = time.perf_counter() - started
+    rate_hz = task.features.sample_rate_hz
+    for waveform in waveforms:
+        times = seconds / count, model_seconds / count
+        yield Spoken(True, waveform, rate_hz, True, *times)
 
 
 def output_paths(output: Path, count: int) -> list[Path]:
@@ -117,22 +144,28 @@ def main(arguments: Sequence[str]) -> None:
         "(default: speech.wav)",
     )
     add_ssml(parser, "TEXT, or FILE as a whole,")
+    parser.add_argument(
+        "--count",
+        type=number(int, _COUNTS),
+        metavar="N",
+        help="instead of TEXT: draw so many clips of a generator of words, with the "
+        "seeds --seed, --seed + 1 and so on",
+    )
     add_vocoder(parser)
     add_conditions(parser)
     parser.add_json()
     given = parser.parse_args(arguments)
     conditions = given_conditions(given)
-    texts, ssml = list(getattr(given, "texts", ())), "ssml" in given
-    if ("file" in given) == bool(texts):
-        raise SpecError("give either TEXT or --file")
-    if "file" in given:
-        texts = read_texts(given.file, ssml)
+    texts, ssml = _given_texts(given), "ssml" in given
     output = getattr(given, "output", "speech.wav")
     if output == "-" and (len(texts) > 1 or "json" in given):
         raise SpecError("--output - takes one text, and no --json")
     paths = output_paths(Path(output), len(texts))
     vocoder = getattr(given, "vocoder", None)
-    speech = run(given.run_dir, texts, vocoder, ssml, **conditions)
+    if "count" in given:
+        speech = draw(given.run_dir, given.count, vocoder, **conditions)
+    else:
+        speech = run(given.run_dir, texts, vocoder, ssml, **conditions)
     pause_s = 0.0 if ssml else PAUSE_S  # Documents say which breaks they have.
     report = [
         {"file": str(path), "text": text, **_write_one(path, speech, pause_s)}
@@ -140,6 +173,21 @@ def main(arguments: Sequence[str]) -> None:
     ]
     if "json" in given:
         print_json({"files": report})
+
+
+def _given_texts(given: argparse.Namespace) -> list[str]:
+    """The texts of a command line, empty ones for clips.
+
+    Raises:
+        SpecError: There are none, or they come from several places.
+        TextError: The file holds none.
+    """
+    sources = [n for n in ("texts", "file", "count") if getattr(given, n, None)]
+    if len(sources) != 1:
+        raise SpecError("give either TEXT or --file, or --count for clips")
+    if "file" in given:
+        return read_texts(given.file, whole="ssml" in given)
+    return given.texts if "texts" in sources else [""] * given.count
 
 
 def _write_one(path: Path, speech: Iterator[Spoken], pause_s: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfspeech import adapt, calibrate, evaluate, export
+from tfspeech import adapt, calibrate, evaluate, export, synthesize
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.encode import PAUSE_S
 from tfspeech.audio.samples import as_waveform
@@ -114,6 +114,7 @@ class TrainingRun:
         vocoder: Vocoder | None = None,
         judge: bool = False,
         language_model: Folder | None = None,
+        recognizer: Folder | None = None,
     ) -> dict[str, Any]:
         """Scores the best model on a corpus.
 
@@ -125,6 +126,8 @@ class TrainingRun:
             vocoder: As of `synthesize`.
             judge: Predict mean opinion scores of speech, too; needs `tfspeech[judge]`.
             language_model: As of `transcribe`.
+            recognizer: For a generator, the run of a recogniser of words that says what
+                is heard.
 
         Raises:
             CorpusError: The corpus cannot be read, or is not for this model.
@@ -134,7 +137,7 @@ class TrainingRun:
             spec = None if data is None else corpus_spec(data, self.directory)
             return evaluate.run(
                 *(self.directory, spec, split, test_speakers, _name(vocoder), judge),
-                _folder(language_model),
+                *(_folder(language_model), _folder(recognizer)),
             )
 
     def transcribe(
@@ -260,6 +263,24 @@ class TrainingRun:
             else:
                 waveforms.append(pause)
         return spoken if isinstance(text, list) else spoken[0]
+
+    def draw(
+        self, count: int, *, vocoder: Vocoder | None = None, **conditions: float
+    ) -> list[Audio]:
+        """Draws clips of a generator, which speaks no text.
+
+        Args:
+            count: How many.
+            vocoder: As of `synthesize`.
+            **conditions: `seed`, that of the first clip, and `temperature`.
+
+        Raises:
+            RunError: The model is no generator.
+            SpecError: It lacks a condition, or a value is out of range; or the vocoder
+                is not for its frames.
+        """
+        clips = synthesize.draw(self.directory, count, _name(vocoder), **conditions)
+        return [Audio(clip.waveform, clip.sample_rate_hz) for clip in clips]
 
     def export(
         self,

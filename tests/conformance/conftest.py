@@ -49,7 +49,7 @@ def serve(folder, tmp_path):
 RUNS = (
     *("small_run", "small_transcriber", "small_hybrid", "small_hmm"),
     *("small_voice", "small_dense", "small_parallel"),
-    *("small_vocoder", "small_gan", "small_wavenet"),
+    *("small_vocoder", "small_gan", "small_wavenet", "small_generator"),
 )
 
 

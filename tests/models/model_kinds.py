@@ -8,8 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from models.ctc import ctc_losses
+from models.frame_gan import FrameGanConfig
 from models.layers.mu_law import LEVELS, mu_law_classes
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
+from tfspeech.tasks.generation.run import GenerationRun
 from tfspeech.tasks.parallel_tts.run import DenseSynthesisRun, ParallelTtsRun
 from tfspeech.tasks.speech_recognition.run import (
     HmmRecognitionRun,
@@ -182,12 +184,30 @@ def wavenet_loss(outputs, batch):
     )
 
 
+def generation_batch(size, length, rng):
+    """Windows, which are of one length."""
+    config = FrameGanConfig()
+    return {
+        "latent": rng.normal(size=(size, config.latent_dim)).astype(np.float32),
+        "frames": rng.normal(size=(size, config.window_frames, CHOICES)).astype("f4"),
+        "inside": np.ones((size, config.window_frames), np.float32),
+    }
+
+
+def generation_loss(outputs, batch):
+    return sum(
+        tf.reduce_mean(tf.square(outputs[name] - batch[name]))
+        for name in ("frames", "inside")
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """How models of a kind are built and fed.
 
     `keras_losses` has those of `fit`: output -> its target in a batch, and its loss,
-    with the `learning_rate`; `options` make large models smaller.
+    with the `learning_rate`; `options` make large models smaller, and `fixed` are the
+    inputs without a length.
     """
 
     sizes: tuple[int, ...]
@@ -199,6 +219,7 @@ class Kind:
     keras_losses: dict[str, tuple[str, object]]
     options: dict[str, int] = dataclasses.field(default_factory=dict)
     learning_rate: float = 3e-3
+    fixed: tuple[str, ...] = ()
 
 
 VOCODING = Kind(
@@ -253,6 +274,11 @@ KINDS = {
     AttentionTtsRun: Kind(
         *((CHOICES, DIM), synthesis_batch, synthesis_loss, "frames_refined", DIM, 0.9),
         {"frames_refined": ("frames", "mean_absolute_error")},
+    ),
+    GenerationRun: Kind(
+        *((CHOICES,), generation_batch, generation_loss, "frames", CHOICES, 0.7),
+        {name: (name, "mean_squared_error") for name in ("frames", "inside")},
+        fixed=("latent",),
     ),
     VocodingRun: VOCODING,
     AdversarialVocodingRun: VOCODING,

@@ -20,6 +20,7 @@ RUNS = {
     "hmm_recognizer": "small_hmm",
     "hybrid_recognizer": "small_hybrid",
     "parallel_tts": "small_parallel",
+    "frame_gan": "small_generator",
     "gan_vocoder": "small_gan",
     "rnn_recognizer": "small_run",
     "source_filter": "small_vocoder",

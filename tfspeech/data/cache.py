@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import re
@@ -12,7 +13,7 @@ import weakref
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +26,62 @@ Entry = TypeVar("Entry")
 _LEFTOVER_AGE_S = 24 * 3600
 
 
-class ArrayStore:
+class Arrays(abc.ABC):
+    """Arrays of rows of float32.
+
+    Attributes:
+        lengths: The rows of each array, integer [arrays].
+        row_shape: () for rows that are numbers, (dim,) for vectors.
+    """
+
+    lengths: np.ndarray
+    row_shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @abc.abstractmethod
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Returns one array, float32 [rows, *row_shape], read-only."""
+
+    def batch(self, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns arrays side by side.
+
+        Args:
+            indices: Which ones, int [batch].
+
+        Returns:
+            float32 [batch, rows of the longest, *row_shape], padded with zeros, and
+            their lengths in rows, int32 [batch].
+        """
+        lengths = self.lengths[indices].astype(np.int32)
+        shape = len(lengths), lengths.max(initial=0), *self.row_shape
+        arrays = np.zeros(shape, np.float32)
+        for row, index in enumerate(indices):
+            arrays[row, : lengths[row]] = self[index]
+        return arrays, lengths
+
+
+class JoinedArrays(Arrays):
+    """Arrays of two kinds, the second after the first.
+
+    Args of the constructor:
+        first: Any.
+        second: Their rows have the same shape.
+    """
+
+    def __init__(self, first: Arrays, second: Arrays) -> None:
+        self.lengths = np.concatenate([first.lengths, second.lengths])
+        self.row_shape = first.row_shape
+        self._first, self._second = first, second
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Returns one array, float32 [rows, *row_shape], read-only."""
+        count = len(self._first)
+        return self._first[index] if index < count else self._second[index - count]
+
+
+class ArrayStore(Arrays):
     """Arrays of rows of float32 that lie one after the other in a file.
 
     They are read when they are asked for, from any thread: a memory map's pages would
@@ -58,9 +114,6 @@ class ArrayStore:
         closing = weakref.finalize(self, os.close, self._file)
         closing.atexit = False  # Threads of `tf.data` may read until the process ends.
 
-    def __len__(self) -> int:
-        return len(self.lengths)
-
     def __getitem__(self, index: int) -> np.ndarray:
         """Returns one array, float32 [rows, *row_shape], read-only.
 
@@ -88,23 +141,6 @@ class ArrayStore:
 
     def _array(self, contents: bytes) -> np.ndarray:
         return np.frombuffer(contents, np.float32).reshape(-1, *self.row_shape)
-
-    def batch(self, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns arrays side by side.
-
-        Args:
-            indices: Which ones, int [batch].
-
-        Returns:
-            float32 [batch, rows of the longest, *row_shape], padded with zeros, and
-            their lengths in rows, int32 [batch].
-        """
-        lengths = self.lengths[indices].astype(np.int32)
-        shape = len(lengths), lengths.max(initial=0), *self.row_shape
-        arrays = np.zeros(shape, np.float32)
-        for row, index in enumerate(indices):
-            arrays[row, : lengths[row]] = self[index]
-        return arrays, lengths
 
 
 class CheckedStore(ArrayStore):
@@ -182,12 +218,41 @@ class CheckedStore(ArrayStore):
         return contents
 
 
+class ArrayWriter:
+    """Writes the arrays of a `CheckedStore` one after the other.
+
+    Args of the constructor:
+        file: Where to.
+        count: How many there will be.
+
+    Attributes:
+        columns: The `starts`, `lengths` and `checksums` of the store, int64 [arrays].
+    """
+
+    def __init__(self, file: BinaryIO, count: int) -> None:
+        self._file = file
+        self._written = 0
+        self.columns = {
+            name: np.zeros(count, np.int64)
+            for name in ("starts", "lengths", "checksums")
+        }
+
+    def write(self, index: int, array: np.ndarray) -> None:
+        """Writes the array of an index, float32 [rows, ...]."""
+        contents = array.tobytes()
+        values = self._written, len(array), checksum(contents)
+        for column, value in zip(self.columns.values(), values, strict=True):
+            column[index] = value
+        self._written += len(array)
+        self._file.write(contents)
+
+
 def checksum(contents: bytes) -> int:
     """The checksum of an array's bytes, CRC-32: it finds accidents, not forgeries."""
     return zlib.crc32(contents)
 
 
-def read_arrays(store: ArrayStore, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def read_arrays(store: Arrays, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Reads arrays in `tf.data`.
 
     Args:
@@ -195,7 +260,7 @@ def read_arrays(store: ArrayStore, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Te
         indices: Which ones, integer [batch].
 
     Returns:
-        As `ArrayStore.batch`.
+        As `Arrays.batch`.
     """
     arrays, lengths = tf.numpy_function(store.batch, [indices], [tf.float32, tf.int32])
     arrays = tf.ensure_shape(arrays, [None, None, *store.row_shape])

@@ -17,8 +17,8 @@ from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
 from tfspeech.console import progress, say
 from tfspeech.data.cache import (
     ArrayStore,
+    ArrayWriter,
     CheckedStore,
-    checksum,
     open_or_make,
     read_arrays,
 )
@@ -121,26 +121,17 @@ def _fill(
         return {"rows": rows, "frames": frames, "lengths": lengths}
 
     say(f"analysing {len(indices)} utterances to the cache")
-    index = {
-        name: np.zeros(len(indices), np.int64)
-        for name in ("starts", "lengths", "checksums")
-    }
     batches = ordered_rows(store.lengths[indices], _ANALYSED_AT_ONCE, load)
-    written = 0
     with (
         (folder / _FRAMES).open("wb") as file,
         progress(len(indices), "Analysing", "sentence") as bar,
     ):
+        writer = ArrayWriter(file, len(indices))
         for batch in batches.as_numpy_iterator():
             for row, frames, length in zip(*batch.values(), strict=True):
                 kept = frames[:length]
                 if change:
                     kept = change(int(indices[row]), kept)
-                contents = kept.tobytes()
-                index["starts"][row] = written
-                index["lengths"][row] = length
-                index["checksums"][row] = checksum(contents)
-                written += length
-                file.write(contents)
+                writer.write(row, kept)
             bar.update(len(batch["rows"]))
-    np.savez(folder / _INDEX, **index)
+    np.savez(folder / _INDEX, **writer.columns)

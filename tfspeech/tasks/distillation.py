@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfspeech.errors import RunError, SpecError
-from tfspeech.tasks.pinned import pinned_directory
+from tfspeech.tasks.pinned import pinned_path
 from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.tasks.task import RunConfig, Task
 from tfspeech.training.config import TrainingConfig
@@ -27,7 +27,7 @@ def check_teacher(config: RunConfig) -> None:
     wanted = config.of_teacher()
     if not wanted:
         raise SpecError(f"{config.model} takes no teacher: leave out --teacher")
-    directory = pinned_directory(config.training.teacher)
+    directory = pinned_path(config.training.teacher)
     teacher = load_config(directory)
     if type(teacher) is not type(config):
         raise RunError(
@@ -65,7 +65,7 @@ def losses_with_teacher(
     if not settings.teacher:
         return task.losses
     with distribution.strategy.scope():
-        _, taught_by = load_task(pinned_directory(settings.teacher))
+        _, taught_by = load_task(pinned_path(settings.teacher))
     teacher = taught_by.models[_STUDENT]
     teacher.trainable = False
     share = settings.teacher_weight

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 from pathlib import Path
 
 import numpy as np
 
 from tfspeech.data.config import DataConfig
 from tfspeech.errors import SpecError
-from tfspeech.files import read_file
 from tfspeech.tasks.parallel_tts.data import ParallelTtsData
 from tfspeech.tasks.parallel_tts.run import ParallelTtsRun
 from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
-from tfspeech.tasks.pinned import pin_run, pinned_directory
+from tfspeech.tasks.pinned import pin_run, pinned_path, run_digest
 from tfspeech.tasks.runs import load_config, load_task
 from tfspeech.tasks.speech.data import RecordingData
 from tfspeech.tasks.task import Data, RunConfig, Task
 from tfspeech.tasks.vocoding.config import check_frames, conditioning_values
 from tfspeech.tasks.vocoding.task import Vocoding
-from tfspeech.training.checkpoints import BEST_FILE
-from tfspeech.training.paths import CHECKPOINTS, CONFIG_FILE
 
 
 class PredictedFrames:
@@ -80,7 +76,7 @@ def pin_synthesiser(config: RunConfig) -> RunConfig:
     name = _frames_from(config)
     if not name:
         return config
-    directory = pinned_directory(name)
+    directory = pinned_path(name)
     synthesiser = load_config(directory)
     if not isinstance(synthesiser, ParallelTtsRun):
         raise SpecError(
@@ -107,7 +103,7 @@ def with_predicted_frames(config: RunConfig, task: Task, data: Data) -> Data:
         CorpusError: The corpus is not for the synthesiser.
     """
     if name := _frames_from(config):
-        return _changed(pinned_directory(name), config.data, task, data)
+        return _changed(pinned_path(name), config.data, task, data)
     return data
 
 
@@ -126,11 +122,9 @@ def _changed(
     own = dataclasses.replace(own, test_speakers=wanted.test_speakers)
     sentences = config.read_data(own)
     sentences.report.raise_if_fatal()
-    digest = hashlib.sha256(repr(own).encode())
-    for path in (run_dir / CONFIG_FILE, run_dir / CHECKPOINTS / BEST_FILE):
-        digest.update(read_file(path))
+    fingerprint = f"{run_digest(run_dir)} {own!r}"
     try:
-        change = PredictedFrames(synthesiser, sentences, vocoder, digest.hexdigest())
+        change = PredictedFrames(synthesiser, sentences, vocoder, fingerprint)
     except SpecError as error:
         raise SpecError(f"{run_dir}: {error}") from error
     changed = copy.copy(data)

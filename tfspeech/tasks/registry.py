@@ -17,6 +17,8 @@ from models import (
     CtcRecognizerConfig,
     DenseSynthesis,
     DenseSynthesisConfig,
+    FrameGan,
+    FrameGanConfig,
     HmmRecognizer,
     HmmRecognizerConfig,
     HybridRecognizer,
@@ -35,6 +37,7 @@ from tfspeech.errors import SpecError
 from tfspeech.files import parse_json
 from tfspeech.spec import is_outside, load_outside, unknown
 from tfspeech.tasks.attention_tts.run import AttentionTtsRun
+from tfspeech.tasks.generation.run import GenerationRun
 from tfspeech.tasks.parallel_tts.run import DenseSynthesisRun, ParallelTtsRun
 from tfspeech.tasks.speech_recognition.run import (
     HmmRecognitionRun,
@@ -99,6 +102,20 @@ MODELS = {
             "learning_rate": 4e-3,
             "clip": ("value(0.01)",),
             "ema_momentum": 0.0,
+        },
+    ),
+    "frame_gan": Entry(
+        FrameGan,
+        FrameGanConfig,
+        GenerationRun,
+        {
+            "epochs": 60,
+            "batch_size": 32,
+            "optimizer": "adam(0.5, 0.9)",
+            "learning_rate": 4e-4,
+            "schedule": "constant()",
+            "clip": ("global_norm(5.0)",),
+            "ema_momentum": 0.995,
         },
     ),
     "gan_vocoder": Entry(

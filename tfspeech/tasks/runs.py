@@ -206,7 +206,7 @@ def load_task(
     if vocoder is not None and not is_run:
         config = _with_vocoder(config, vocoder)
     task = build_task(config)
-    if is_run and not task.speaks:
+    if is_run and not (task.speaks or task.generates):
         raise RunError(
             f"{run_dir} holds a run of {config.model}, which needs no vocoder: leave "
             "it out"

@@ -61,6 +61,31 @@ class GroupSpec(NamedTuple):
     settings: OptimizationConfig | None = None
 
 
+class Heard(NamedTuple):
+    """Result of a `Listener`.
+
+    Attributes:
+        probabilities: Of every label, float32 [clips, labels].
+        embeddings: What these are computed from, float32 [clips, channels].
+    """
+
+    probabilities: np.ndarray
+    embeddings: np.ndarray
+
+
+class Listener(Protocol):
+    """Recogniser of words that judges the speech of other models.
+
+    Attributes:
+        labels: The words that it knows.
+    """
+
+    labels: Sequence[str]
+
+    def __call__(self, clips: Sequence[np.ndarray], rate_hz: int) -> Heard:
+        """Recognises clips, each float32 [samples] in [-1, 1]."""
+
+
 class Task(abc.ABC):
     """Purpose of one or several models: losses, scores and serving.
 
@@ -79,6 +104,9 @@ class Task(abc.ABC):
             `calibrate(data, split, false_alarms)` its probabilities to a corpus.
         speaks: Whether it takes text and returns audio.
         vocodes: Whether it takes acoustic frames and returns audio.
+        generates: Whether it makes speech of nothing but a seed; then
+            `draw_frames(count, **conditions)` returns clips, `waveforms(clips)` makes
+            speech of them, and its `recognizer`, a `Listener` or None, judges it.
         conditions: What speech can be asked for besides its text.
         limits: Of a request, for commands and for what `server` returns.
         models: By name. All are saved; those that no group names are frozen.
@@ -93,6 +121,7 @@ class Task(abc.ABC):
     adapts: ClassVar[bool] = False
     speaks: ClassVar[bool] = False
     vocodes: ClassVar[bool] = False
+    generates: ClassVar[bool] = False
     conditions: Sequence[Condition] = ()
     limits: Limits = Limits()
 
@@ -145,6 +174,10 @@ class Task(abc.ABC):
         It has `signatures`; `examples`, a request of one row for each of them; and
         `metadata`, properties that its signatures do not tell a client.
         """
+
+    def listener(self) -> Listener | None:
+        """The model as a judge of which words are said, None where it is none."""
+        return None
 
     def lite(self) -> LiteModel | None:
         """The part of the model that TFLite runs, None where there is none."""

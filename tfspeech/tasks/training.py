@@ -42,6 +42,7 @@ from tfspeech.tasks.runs import (
     load_config,
     save_config,
 )
+from tfspeech.tasks.spoken_texts import pin_unlabelled, with_spoken_texts
 from tfspeech.tasks.task import Data, RunConfig, Task
 from tfspeech.training.callbacks import (
     JsonLines,
@@ -157,7 +158,7 @@ def _train_and_score(
     infos = describe_groups(task)
     if start is not None and not resumed:
         _take_weights(start, task)
-    seen = with_predicted_frames(resolved, task, data)
+    seen = with_predicted_frames(resolved, task, with_spoken_texts(resolved, data))
     done, seconds = _train(
         resolved, run_dir, task, infos, seen, distribution, resumed, is_over
     )
@@ -186,8 +187,9 @@ def absolute(config: RunConfig) -> RunConfig:
     """Names corpus and other runs so that they are found from everywhere.
 
     Raises:
-        RunError: The teacher or the synthesiser of predicted frames is none, or not
-            the one that the run began with.
+        RunError: The teacher, the synthesiser of predicted frames or the unlabelled
+            text is none, or not the one that the run began with.
+        SpecError: There is an unlabelled text, but no teacher.
     """
     data = dataclasses.replace(config.data, data=absolute_spec(config.data.data))
     training = config.training
@@ -198,7 +200,7 @@ def absolute(config: RunConfig) -> RunConfig:
         pinned = pin_run(training.teacher, "teacher")
         training = dataclasses.replace(training, teacher=pinned)
     config = dataclasses.replace(config, data=data, training=training)
-    return pin_synthesiser(config)
+    return pin_unlabelled(pin_synthesiser(config))
 
 
 def _extended(saved: RunConfig, wanted: RunConfig) -> RunConfig:

@@ -93,14 +93,16 @@ def test_scores_of_boundaries():
     assert scores == {
         "count": 5,
         "within_20_ms": 0.8,
+        "within_50_ms": 0.8,
         "median_ms": 5.0,
         "bias_ms": 3.0,
     }
     assert boundary_scores([]) == {"count": 0}
 
 
-def test_a_plot_is_drawn(tmp_path):
+@pytest.mark.parametrize("rate_hz", [8000, 22050])
+def test_a_plot_is_drawn(rate_hz, tmp_path):
     waveform = np.random.default_rng(0).normal(size=4800).astype(np.float32)
     tiers = {"words": (Interval(0.1, 0.31, "see"),), "phones": FOUND}
-    plot_alignment(waveform, 8000, tiers, tmp_path / "a.png", TRUE)
+    plot_alignment(waveform, rate_hz, tiers, tmp_path / "a.png", TRUE)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfspeech.errors import TextError
-from tfspeech.tasks.speech.phrases import Phrase, encode_phrases
+from tfspeech.tasks.speech.phrases import Phrase, Utterance, encode_phrases
 from tfspeech.tasks.speech.ssml import MAX_BYTES, MAX_DEPTH, parse_ssml
 from tfspeech.text.front_end import TextConfig, TextFrontEnd
 from tfspeech.text.linguistic import encode_segments
@@ -57,6 +57,12 @@ def test_a_document_is_cut_into_phrases_and_at_breaks():
     np.testing.assert_allclose(silences, [(1.0, 0.45), (0.0, 0.0)])
     rates = [phrase.prosody["rate"] for phrase in found[1].phrases]
     assert rates == [1.0, 1.33]
+
+
+def test_silences_are_around_what_is_spoken():
+    utterance = Utterance((), before_s=0.5, after_s=0.25)
+    found = utterance.with_silences(np.ones(2), rate_hz=8)
+    assert found.tolist() == [0, 0, 0, 0, 1, 1, 0, 0]
 
 
 def test_marks_alone_are_not_spoken():

@@ -8,8 +8,9 @@ import tensorflow as tf
 from test_synthesis_run import arrays_of
 
 from tfspeech import train
+from tfspeech.tasks.adversarial import LOSSES
 from tfspeech.tasks.runs import load_task
-from tfspeech.tasks.vocoding.adversarial import LOSSES, AdversaryConfig
+from tfspeech.tasks.vocoding.adversarial import AdversaryConfig
 from tfspeech.training.callbacks import read_metrics
 from tfspeech.training.distribution import create_distribution
 
@@ -53,17 +54,26 @@ def test_the_losses_are_those_of_numpy(name, task, batch, monkeypatch):
         scores = [s for key, s in scores.items() if key.endswith("/score")]
         return np.mean([(weights * loss(each).mean(1)).sum() for each in scores])
 
-    square = name == "least_squares"
-    wanted = {
-        "real": mean(lambda s: (s - 1) ** 2 if square else np.maximum(0, 1 - s), real),
-        "fake": mean(lambda s: s**2 if square else np.maximum(0, 1 + s), fake),
-    }
+    of_real, of_fake, of_taken = {
+        "hinge": (
+            lambda s: np.maximum(0, 1 - s),
+            lambda s: np.maximum(0, 1 + s),
+            np.negative,
+        ),
+        "least_squares": (
+            lambda s: (s - 1) ** 2,
+            lambda s: s**2,
+            lambda s: (s - 1) ** 2,
+        ),
+        "wasserstein": (np.negative, np.positive, np.negative),
+    }[name]
+    wanted = {"real": mean(of_real, real), "fake": mean(of_fake, fake)}
     found = task.losses("discriminators", batch)
     assert set(found.terms) == set(wanted)
     for key, value in wanted.items():
         assert float(found.terms[key]) == pytest.approx(value, rel=1e-4)
     generator = task.losses("model", batch)
-    taken = mean(lambda s: (s - 1) ** 2 if square else -s, fake)
+    taken = mean(of_taken, fake)
     assert float(generator.terms["adversarial"]) == pytest.approx(taken, rel=1e-4)
     ratios = [
         np.abs(real[key] - fake[key]).mean((1, 2)) / np.abs(real[key]).mean((1, 2))

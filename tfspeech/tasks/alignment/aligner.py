@@ -249,7 +249,10 @@ class Aligner:
             shortest utterance to the longest.
         """
         for row, path in self._paths(rows, models):
-            yield row, self._tiers(row, path // self.config.phoneme_states)
+            units = path // self.config.phoneme_states
+            hop_s = self._features.hop_length / self._features.sample_rate_hz
+            seconds = float(self._store.lengths[row] / self._features.sample_rate_hz)
+            yield row, tiers(self._texts[row], units, hop_s, seconds)
 
     def states(
         self, rows: Sequence[int], models: Models
@@ -331,23 +334,33 @@ class Aligner:
     def _decode_batch(self, models: Models, batch: _Batch) -> tf.Tensor:
         return viterbi(*self._inputs(models, batch))[0]
 
-    def _tiers(self, row: int, units: np.ndarray) -> dict[str, list[Interval]]:
-        """Returns the intervals of an utterance, given which unit each frame is of."""
-        text = self._texts[row]
-        rate_hz = self._features.sample_rate_hz
-        first = np.flatnonzero(np.diff(units, prepend=-1))
-        # A frame reaches half a hop to either side of its middle.
-        bounds_s = (first - 0.5) * self._features.hop_length / rate_hz
-        bounds_s = np.append(bounds_s, self._store.lengths[row] / rate_hz)
-        bounds_s[0] = 0.0
-        phones, words = [], []
-        for unit, start_s, end_s in zip(
-            units[first].tolist(), bounds_s[:-1], bounds_s[1:], strict=True
-        ):
-            name, word = text.names[unit], text.words[unit]
-            phones.append(Interval(start_s, end_s, SILENCE if name == PAUSE else name))
-            if word >= 0 and len(words) == word:
-                words.append(Interval(start_s, end_s, text.labels[word]))
-            elif word >= 0:
-                words[word] = words[word]._replace(end_s=end_s)
-        return {WORDS: words, PHONES: phones}
+
+def tiers(
+    text: PronouncedText, units: np.ndarray, hop_s: float, seconds: float
+) -> dict[str, list[Interval]]:
+    """Returns the intervals of an utterance, given which unit each frame is of.
+
+    Args:
+        text: The utterance.
+        units: Places in it, int [frames], which never fall.
+        hop_s: From the middle of one frame to that of the next.
+        seconds: The length of the utterance.
+
+    Returns:
+        The intervals of its `WORDS` and `PHONES`.
+    """
+    first = np.flatnonzero(np.diff(units, prepend=-1))
+    # A frame reaches half a hop to either side of its middle.
+    bounds_s = np.append((first - 0.5) * hop_s, seconds)
+    bounds_s[0] = 0.0
+    phones, words = [], []
+    for unit, start_s, end_s in zip(
+        units[first].tolist(), bounds_s[:-1], bounds_s[1:], strict=True
+    ):
+        name, word = text.names[unit], text.words[unit]
+        phones.append(Interval(start_s, end_s, SILENCE if name == PAUSE else name))
+        if word >= 0 and len(words) == word:
+            words.append(Interval(start_s, end_s, text.labels[word]))
+        elif word >= 0:
+            words[word] = words[word]._replace(end_s=end_s)
+    return {WORDS: words, PHONES: phones}

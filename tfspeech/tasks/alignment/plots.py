@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from matplotlib.figure import Figure
 
-from tfspeech.audio.features import FeatureConfig, extract_features
+from tfspeech.audio.acoustic import AcousticConfig, acoustic_frames
 from tfspeech.data.espeak import PhonemeTime
 from tfspeech.data.phoneme_times import PHONES, WORDS
 from tfspeech.data.textgrid import Interval
 
 _INCHES_PER_S = 4.0
+_DYNAMIC_RANGE = 7.0  # Of log magnitudes, 60 dB.
 _FOUND, _TRUE = "white", "tab:red"
 
 
@@ -34,24 +34,21 @@ def plot_alignment(
         target: The PNG.
         true_times: When each phoneme is spoken, where that is known.
     """
-    config = FeatureConfig(
+    config = AcousticConfig(
         sample_rate_hz=sample_rate_hz,
-        features="log_mel",
-        num_mels=40,
+        frame_length_ms=25.0,
         hop_length_ms=5.0,
-        dynamic_range_db=60.0,
-        trim_db=0.0,
-        utterance_normalization="none",
+        num_mels=40,
     )
-    features, _ = extract_features(
-        tf.constant(waveform[np.newaxis]), tf.constant([len(waveform)]), config
-    )
+    frames, _ = acoustic_frames(waveform[np.newaxis], [len(waveform)], config)
+    log_mels = frames[0].numpy()
     length_s = len(waveform) / sample_rate_hz
     width = max(_INCHES_PER_S * length_s, 6)
     figure = Figure(figsize=(width, 3.5), layout="constrained")
     axes = figure.subplots()
     axes.imshow(
-        features[0].numpy().T,
+        log_mels.T,
+        vmin=log_mels.max() - _DYNAMIC_RANGE,
         origin="lower",
         aspect="auto",
         extent=(0, length_s, 0, config.num_mels),

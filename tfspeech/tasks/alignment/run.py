@@ -1,11 +1,9 @@
-"""The alignment of a corpus: training, TextGrids, scores and plots, in one folder."""
+"""The alignment of a corpus by models that are trained on it, in one folder."""
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,14 +16,11 @@ from models.hmm import Hmm
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.console import progress, say
 from tfspeech.data.cache import open_or_make
-from tfspeech.data.corpora import absolute_spec, load_corpus
-from tfspeech.data.espeak import PhonemeTime
+from tfspeech.data.corpora import load_corpus
 from tfspeech.data.manifest import Utterance
-from tfspeech.data.phoneme_times import GRID_SUFFIX, PHONES
-from tfspeech.data.store import MAX_SECONDS, AudioStore, prepare
-from tfspeech.data.textgrid import read_textgrid, write_textgrid
-from tfspeech.errors import CorpusError, RunError, TextError
-from tfspeech.files import cache_folder, load_arrays, locked, replacing, write_text
+from tfspeech.data.store import prepare
+from tfspeech.errors import RunError
+from tfspeech.files import cache_folder, load_arrays, locked, replacing
 from tfspeech.tasks.alignment.aligner import (
     Aligner,
     AlignmentConfig,
@@ -33,43 +28,31 @@ from tfspeech.tasks.alignment.aligner import (
     Training,
     default_features,
 )
-from tfspeech.tasks.alignment.plots import plot_alignment
-from tfspeech.tasks.alignment.scores import boundary_errors_ms, boundary_scores
-from tfspeech.tasks.alignment.text import pronounce
+from tfspeech.tasks.alignment.grids import (
+    RESULTS_FILE,
+    Grids,
+    grid_names,
+    pronounce_all,
+    settings_text,
+)
 
-RESULTS_FILE, MODELS_FILE, PLOTS = "alignment.json", "models.npz", "plots"
+MODELS_FILE = "models.npz"
 
 _VERSION = 2  # Of the cache; a change of the alignments must raise it.
-_MAX_PLOTS = 10
 
 
 class _Job(NamedTuple):
     """A corpus and its aligner.
 
     Attributes:
-        utterances: All of the corpus.
-        store: Their waveforms.
-        grids: The paths of their TextGrids, which need not exist yet.
+        grids: Its TextGrids, which need not exist yet.
         aligner: The models.
-        rows: The utterances that fit their texts.
         settings: JSON of all that the alignments depend on, but for the audio.
     """
 
-    utterances: Sequence[Utterance]
-    store: AudioStore
-    grids: Sequence[Path]
+    grids: Grids
     aligner: Aligner
-    rows: Sequence[int]
     settings: str
-
-    def seconds(self, row: int) -> float:
-        """The length of an utterance."""
-        return float(self.store.lengths[row] / self.store.sample_rate_hz)
-
-    def true_times(self, row: int) -> Sequence[PhonemeTime]:
-        """The true times of an utterance; empty where nobody knows them."""
-        audio = self.utterances[row].audio
-        return () if isinstance(audio, Path) else audio.render_with_phonemes()[2]
 
 
 def align_corpus(
@@ -145,88 +128,35 @@ def _align(job: _Job, output: Path) -> dict[str, Any]:
     started = time.monotonic()
     training = _train(job, training, path)
     trained = time.monotonic()
-    todo = [row for row in job.rows if not job.grids[row].is_file()]
-    with progress(len(todo), "Aligning", "utterance") as bar:
-        for row, tiers in job.aligner.align(todo, training.models):
-            job.grids[row].parent.mkdir(parents=True, exist_ok=True)
-            with replacing(job.grids[row]) as partial:
-                write_textgrid(partial, tiers, job.seconds(row))
-            bar.update()
+    todo = job.grids.missing()
+    job.grids.write(job.aligner.align(todo, training.models), len(todo))
     aligned = time.monotonic()
 
-    left_out = sorted({*range(len(job.grids))} - {*job.rows})
-    results = {
-        "utterances": len(job.grids),
-        "aligned": len(job.rows),
-        "left_out": [str(job.grids[row].relative_to(output)) for row in left_out],
-        "audio_seconds": round(sum(map(job.seconds, job.rows)), 1),
+    results = job.grids.count() | {
         "log_likelihood_per_frame": list(training.log_likelihoods),
     }
-    if is_new and len(todo) == len(job.rows):
+    if is_new and len(todo) == results["aligned"]:
         results |= {
             "training_seconds": round(trained - started, 1),
             "alignment_seconds": round(aligned - trained, 1),
             "times_real_time": round(results["audio_seconds"] / (aligned - started), 1),
         }
-    results |= _score(job)
-    _plot(job, output / PLOTS)
-    write_text(output / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
-    return results
+    return job.grids.finish(results)
 
 
 def _prepare(
     spec: str, output: Path, config: AlignmentConfig, features: FeatureConfig
 ) -> _Job:
     corpus = load_corpus(spec)
-    names = _grid_names(corpus.utterances)
+    names = grid_names(corpus.utterances)
     store, report = prepare(corpus, features.sample_rate_hz, sentences=True)
     report.raise_if_fatal()
-    texts = []
-    with progress(len(corpus.utterances), "Reading", "text") as bar:
-        for each in corpus.utterances:
-            try:
-                texts.append(pronounce(each.text))
-            except TextError as error:
-                raise CorpusError(f"{each.audio}: {error}") from error
-            bar.update()
+    texts = pronounce_all(corpus.utterances)
     settings = _settings(spec, corpus.utterances, config, features)
     features = dataclasses.replace(features, sample_rate_hz=store.sample_rate_hz)
     aligner = Aligner(store, texts, config, features)
-    rows = [
-        row
-        for row, seconds in enumerate(store.measurements["seconds"])
-        if seconds <= MAX_SECONDS and aligner.fits(row)
-    ]
-    if not rows:
-        raise CorpusError(f"no utterance of {spec} is long enough for its text")
-    grids = [output / name for name in names]
-    return _Job(corpus.utterances, store, grids, aligner, rows, settings)
-
-
-def _grid_names(utterances: Sequence[Utterance]) -> list[Path]:
-    """Names TextGrids after recordings, where that is not enough with their folder.
-
-    Raises:
-        CorpusError: Names and folders of two recordings are the same.
-    """
-    paths = [
-        each.audio if isinstance(each.audio, Path) else Path(f"{number:06}")
-        for number, each in enumerate(utterances)
-    ]
-    stems = collections.Counter(path.stem for path in paths)
-    names = [
-        Path(path.parent.name if stems[path.stem] > 1 else "")
-        / (path.stem + GRID_SUFFIX)
-        for path in paths
-    ]
-    for name, count in collections.Counter(names).items():
-        if count > 1:
-            same = [str(p) for p, n in zip(paths, names, strict=True) if n == name]
-            raise CorpusError(
-                f"{count} recordings would share the TextGrid {name}; rename them or "
-                f"their folders: {', '.join(same)}"
-            )
-    return names
+    grids = Grids(corpus, names, store, output, aligner.fits)
+    return _Job(grids, aligner, settings)
 
 
 def _settings(
@@ -235,20 +165,13 @@ def _settings(
     config: AlignmentConfig,
     features: FeatureConfig,
 ) -> str:
-    texts = "\n".join(each.text for each in utterances)
-    return json.dumps(
-        {
-            "corpus": absolute_spec(spec),
-            "texts": hashlib.sha256(texts.encode()).hexdigest(),
-            **dataclasses.asdict(config),
-            **dataclasses.asdict(features),
-        }
-    )
+    sections = dataclasses.asdict(config) | dataclasses.asdict(features)
+    return settings_text(spec, utterances, **sections)
 
 
 def _train(job: _Job, start: Training | None, path: Path) -> Training:
     """Trains from where an interrupted training was, and saves each iteration."""
-    rows = job.aligner.training_rows(job.rows)
+    rows = job.aligner.training_rows(job.grids.rows)
     training = start or job.aligner.start(rows)
     done = len(training.log_likelihoods)
     total = job.aligner.config.total_iterations
@@ -281,12 +204,7 @@ def _load_training(path: Path, job: _Job) -> Training | None:
         RunError: The folder holds other alignments.
     """
     if not path.is_file():
-        taken = next((grid for grid in job.grids if grid.exists()), None)
-        if taken:
-            raise RunError(
-                f"{taken} exists, but not {path}: it is not of this command; choose "
-                "another --output"
-            )
+        job.grids.check_new(path)
         return None
     try:
         arrays = load_arrays(path)
@@ -304,32 +222,3 @@ def _load_training(path: Path, job: _Job) -> Training | None:
             "choose another --output, or delete it"
         )
     return training
-
-
-def _score(job: _Job) -> dict[str, Any]:
-    """Returns scores of the `boundaries` of what eSpeak NG speaks, if anything."""
-    errors_ms = []
-    with progress(len(job.rows), "Comparing", "utterance") as bar:
-        for row in job.rows:
-            true_times = job.true_times(row)
-            if true_times:
-                phones = read_textgrid(job.grids[row])[PHONES]
-                errors_ms.append(boundary_errors_ms(phones, true_times))
-            bar.update()
-    return {"boundaries": boundary_scores(errors_ms)} if errors_ms else {}
-
-
-def _plot(job: _Job, folder: Path) -> None:
-    """Plots ten sentences from all over the corpus."""
-    folder.mkdir(exist_ok=True)
-    positions = np.linspace(0, len(job.rows) - 1, _MAX_PLOTS).round().astype(int)
-    for position in sorted(set(positions.tolist())):
-        row = job.rows[position]
-        grid = job.grids[row]
-        plot_alignment(
-            job.store[row],
-            job.store.sample_rate_hz,
-            read_textgrid(grid),
-            folder / f"{grid.stem}.png",
-            job.true_times(row),
-        )

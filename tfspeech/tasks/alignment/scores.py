@@ -11,7 +11,7 @@ from tfspeech.data.textgrid import Interval
 from tfspeech.tasks.alignment.aligner import SILENCE
 from tfspeech.text.phonemes import PAUSE
 
-CLOSE_MS = 20
+CLOSE_MS, NEAR_MS = 20, 50
 
 
 def boundary_errors_ms(
@@ -43,15 +43,19 @@ def boundary_scores(errors_ms: Iterable[np.ndarray]) -> dict[str, float]:
         errors_ms: Those of each utterance.
 
     Returns:
-        Their number `count`, the share `within_20_ms` of the true ones, the
-        `median_ms` of the absolute errors and that of the signed ones, `bias_ms`.
+        Their number `count`, the shares `within_20_ms` and `within_50_ms` of the true
+        ones, the `median_ms` of the absolute errors and that of the signed ones,
+        `bias_ms`.
     """
     errors = np.concatenate([np.zeros(0), *errors_ms])
     if not errors.size:
         return {"count": 0}
     return {
         "count": errors.size,
-        f"within_{CLOSE_MS}_ms": float(np.mean(np.abs(errors) <= CLOSE_MS)),
+        **{
+            f"within_{limit_ms}_ms": float(np.mean(np.abs(errors) <= limit_ms))
+            for limit_ms in (CLOSE_MS, NEAR_MS)
+        },
         "median_ms": float(np.median(np.abs(errors))),
         "bias_ms": float(np.median(errors)),
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +16,13 @@ from models.config import option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.trajectory import with_deltas
 from tfspeech.console import progress
-from tfspeech.data.cache import ArrayStore, partial_folder, read_arrays
+from tfspeech.data.cache import (
+    Arrays,
+    ArrayStore,
+    JoinedArrays,
+    partial_folder,
+    read_arrays,
+)
 from tfspeech.data.phoneme_times import have_times, read_segments, symbol_durations
 from tfspeech.data.pipeline import Batch, ordered_rows
 from tfspeech.files import cache_folder
@@ -41,6 +47,12 @@ class ParallelTtsDataConfig(SentenceDataConfig):
         "the recordings, or the corpus is aligned",
         metavar="DIR",
     )
+    unlabelled: str = option(
+        "",
+        "text file, a sentence a line; the teacher speaks them as more training "
+        "examples",
+        metavar="FILE",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,7 +63,20 @@ class ParallelTtsDataConfig(SentenceDataConfig):
 
     def of_corpus(self, spec: str) -> Self:
         """Returns what holds for another corpus, whose TextGrids are beside it."""
-        return dataclasses.replace(super().of_corpus(spec), alignments="")
+        other = super().of_corpus(spec)
+        return dataclasses.replace(other, alignments="", unlabelled="")
+
+
+class SpokenSentences(NamedTuple):
+    """Sentences that nobody has recorded, as a synthesiser speaks them.
+
+    Attributes:
+        timings: Of each its segments and their durations in frames, int32 [segments].
+        frames: Of each, float32 [frames, frame_dim], 0 where a value is no target.
+    """
+
+    timings: Sequence[tuple[np.ndarray, np.ndarray]]
+    frames: Arrays
 
 
 class ParallelTtsData(SentenceData):
@@ -63,9 +88,14 @@ class ParallelTtsData(SentenceData):
         features: Its `sample_rate_hz` may be 0, for that of the corpus.
         split: Check this split alone, for an evaluation.
 
+    Attributes:
+        spoken: Further training examples; None for none.
+
     Raises:
         CorpusError: The corpus cannot be read or used.
     """
+
+    spoken: SpokenSentences | None = None
 
     def __init__(
         self,
@@ -121,6 +151,7 @@ class TimedUtterances:
         dim: The linguistic features.
         inputs: Names of the inputs of the model.
         deltas: Whether the differences between frames are targets, too.
+        spoken: What comes after the utterances; None for nothing.
 
     Attributes:
         frames: All values of the frames of each, float32 [frames, frame_dim].
@@ -138,8 +169,9 @@ class TimedUtterances:
         dim: int,
         inputs: Collection[str],
         deltas: bool,
+        spoken: SpokenSentences | None = None,
     ) -> None:
-        self.frames = data.frame_store(indices)
+        self.frames: Arrays = data.frame_store(indices)
         self._targets = targets
         self._dim = dim
         self._deltas = deltas
@@ -150,6 +182,9 @@ class TimedUtterances:
             for index in indices:
                 pairs.append(data.segments(index))
                 bar.update()
+        if spoken:
+            self.frames = JoinedArrays(self.frames, spoken.frames)
+            pairs += spoken.timings
         self._segments, self._durations = map(_ragged, zip(*pairs, strict=True))
 
         def of_segments(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

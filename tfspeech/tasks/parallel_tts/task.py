@@ -19,7 +19,11 @@ from tfspeech.tasks.parallel_tts.config import (
     ParallelSynthesisConfig,
     target_values,
 )
-from tfspeech.tasks.parallel_tts.data import ParallelTtsData, TimedUtterances
+from tfspeech.tasks.parallel_tts.data import (
+    ParallelTtsData,
+    SpokenSentences,
+    TimedUtterances,
+)
 from tfspeech.tasks.parallel_tts.losses import (
     AdversarialLoss,
     SynthesisLoss,
@@ -296,8 +300,13 @@ class ParallelSynthesis(SpeechTask):
         audible = tf.gather(self._is_phoneme, segments)
         return tf.boolean_mask(found - wanted, audible).numpy()
 
-    def timed(self, data: ParallelTtsData, indices: np.ndarray) -> TimedUtterances:
-        """Prepares the utterances at some places for training or evaluation.
+    def timed(
+        self,
+        data: ParallelTtsData,
+        indices: np.ndarray,
+        spoken: SpokenSentences | None = None,
+    ) -> TimedUtterances:
+        """Prepares the utterances at some places, and what is spoken, for training.
 
         Raises:
             CorpusError: An utterance has no phoneme times, or those of another text.
@@ -306,6 +315,7 @@ class ParallelSynthesis(SpeechTask):
             *(data, indices, self.targets, self.linguistic.linguistic_dim),
             inputs=self.model.signature,
             deltas=self._deltas,
+            spoken=spoken,
         )
 
     def evaluate_split(self, data: ParallelTtsData, split: str) -> dict[str, Any]:

@@ -43,9 +43,11 @@ class ParallelTtsTraining(SpeechTraining):
     def __init__(
         self, task: ParallelSynthesis, data: ParallelTtsData, settings: TrainingConfig
     ) -> None:
-        super().__init__(data, settings, task.config.validation_sentences)
+        spoken = data.spoken
+        more = spoken.frames.lengths * data.features.hop_length if spoken else ()
+        super().__init__(data, settings, task.config.validation_sentences, more)
         self._task = task
-        self._utterances = task.timed(data, self._train)
+        self._utterances = task.timed(data, self._train, spoken)
         validation = task.timed(data, self._validation)
         model = task.model
         dim = model.feature_dim + model.target_dim

@@ -25,6 +25,7 @@ class SpeechTraining(Training):
         data: Of the run.
         settings: Of the run.
         sentences: How many of the validation split are spoken, from all over it.
+        more: The samples of further training examples, which are no recordings.
 
     Attributes:
         spoken_texts: Their texts.
@@ -37,11 +38,16 @@ class SpeechTraining(Training):
     """
 
     def __init__(
-        self, data: SentenceData, settings: TrainingConfig, sentences: int
+        self,
+        data: SentenceData,
+        settings: TrainingConfig,
+        sentences: int,
+        more: Sequence[int] = (),
     ) -> None:
         self._data = data
         self._train = data.corpus.indices("train")
-        super().__init__(data.store.lengths[self._train], settings)
+        lengths = np.append(data.store.lengths[self._train], np.int64(more))
+        super().__init__(lengths, settings)
         self._validation = data.corpus.indices("validation")
         spread = np.linspace(0, len(self._validation) - 1, sentences)
         # Places in the validation split.
@@ -61,8 +67,8 @@ class SpeechTraining(Training):
         return cached(batches, 4 * dim * int(frames))
 
     def statistics_sample(self) -> np.ndarray:
-        """Places in the training set of utterances to normalise by, in order."""
-        shuffled = np.random.default_rng(0).permutation(self.examples)
+        """Places in the training set of recordings to normalise by, in order."""
+        shuffled = np.random.default_rng(0).permutation(len(self._train))
         return np.sort(shuffled[:STATISTICS_UTTERANCES])
 
     def mean_distortion_db(self, pairing: Pairing) -> float:

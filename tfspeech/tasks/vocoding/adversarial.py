@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
-from models.config import POSITIVE, Options, option
+from models.config import option
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.data.pipeline import Batch
+from tfspeech.tasks.adversarial import LOSSES, DiscriminatorTraining, ScoreLoss
 from tfspeech.tasks.task import GroupSpec
 from tfspeech.tasks.vocoding.config import VocodingConfig
 from tfspeech.tasks.vocoding.task import Vocoding
@@ -22,50 +22,11 @@ _SCORE = "/score"
 _SMALL = 1e-6  # Activations of silence may be 0.
 _SMALLEST_NORM = 1e-12
 
-ScoreLoss = Callable[[tf.Tensor], tf.Tensor]
-"""Scores, float32 [batch, scores], to losses of the same shape."""
-
-
-class AdversarialLoss(NamedTuple):
-    """Losses of scores, which are high where a recording is heard.
-
-    Attributes:
-        real: By the discriminators, of recordings.
-        fake: By the discriminators, of synthetic speech.
-        taken: By the vocoder, of its speech.
-    """
-
-    real: ScoreLoss
-    fake: ScoreLoss
-    taken: ScoreLoss
-
-
-LOSSES = {
-    # J. Lim, J. Ye, "Geometric GAN", 2017.
-    "hinge": AdversarialLoss(
-        lambda scores: tf.nn.relu(1.0 - scores),
-        lambda scores: tf.nn.relu(1.0 + scores),
-        lambda scores: -scores,
-    ),
-    # X. Mao et al., "Least Squares Generative Adversarial Networks", 2017.
-    "least_squares": AdversarialLoss(
-        lambda scores: tf.square(scores - 1.0),
-        tf.square,
-        lambda scores: tf.square(scores - 1.0),
-    ),
-}
-"""Name -> loss."""
-
 
 @dataclasses.dataclass(frozen=True)
-class AdversaryConfig(Options):
+class AdversaryConfig(DiscriminatorTraining):
     """Adversarial training."""
 
-    adversarial_loss: str = option(
-        "hinge",
-        "what the discriminators minimise, and by which they teach",
-        choices=tuple(LOSSES),
-    )
     adversarial_weight: float = option(
         0.1, "weight of what the discriminators say, beside the difference of spectra"
     )
@@ -77,35 +38,6 @@ class AdversaryConfig(Options):
         "these weights are of gradients at the waveform, relative to that of the "
         "difference of spectra, whatever the size of the terms",
     )
-    discriminator_learning_rate: float = option(
-        1e-3, "peak learning rate of the discriminators", POSITIVE
-    )
-    discriminator_clip: tuple[str, ...] = option(
-        ("global_norm(5.0)",),
-        "clipping strategy of the discriminators; repeat it for a chain",
-        metavar="SPEC",
-    )
-    discriminator_regularize: tuple[str, ...] = option(
-        (),
-        "regularization strategy of the discriminators; repeat it for a chain",
-        metavar="SPEC",
-    )
-
-    def settings(self, generator: OptimizationConfig) -> OptimizationConfig:
-        """How the discriminators are moved, where not otherwise said as the generator.
-
-        Raises:
-            SpecError: A strategy is unknown.
-        """
-        return OptimizationConfig(
-            optimizer=generator.optimizer,
-            learning_rate=self.discriminator_learning_rate,
-            schedule=generator.schedule,
-            warmup_steps=generator.warmup_steps,
-            clip=self.discriminator_clip,
-            regularize=self.discriminator_regularize,
-            ema_momentum=0.0,
-        )
 
 
 class AdversarialVocoding(Vocoding):

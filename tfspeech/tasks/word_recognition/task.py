@@ -25,6 +25,7 @@ from tfspeech.tasks.task import ModelTask
 from tfspeech.tasks.word_recognition.adaptation import refit
 from tfspeech.tasks.word_recognition.calibration import calibrate
 from tfspeech.tasks.word_recognition.data import RecognitionData
+from tfspeech.tasks.word_recognition.listener import WordListener
 from tfspeech.tasks.word_recognition.lite import LiteRecogniser
 from tfspeech.tasks.word_recognition.scores import recognition_scores
 from tfspeech.tasks.word_recognition.server import UNKNOWN, RecognitionServer
@@ -368,6 +369,22 @@ class WordRecognition(ModelTask):
             self.limits,
             self._config.unknown_below,
         )
+
+    def listener(self) -> WordListener | None:
+        """The recogniser as a judge, None where its model has no `embed`."""
+        if not hasattr(self.model, "embed"):
+            return None
+        return WordListener(self._listen, self.labels, self.features.sample_rate_hz)
+
+    def _listen(
+        self, waveforms: tf.Tensor, lengths: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Probabilities of the labels, and what the classifier sees; see `Heard`."""
+        features, lengths = extract_features(waveforms, lengths, self.features)
+        embedded, _ = self.model.embed({"features": features, "lengths": lengths})
+        logits = tf.cast(self.model.classifier(embedded), tf.float32)
+        probabilities = tf.nn.softmax(logits / self._config.temperature)
+        return probabilities, tf.cast(embedded, tf.float32)
 
     def lite(self) -> LiteRecogniser:
         """The part that TFLite runs."""

@@ -1,0 +1,1 @@
+"""Unconditional generation of isolated words."""
