@@ -165,7 +165,7 @@ class ParallelTts(SpeechModel):
         self.position_layer = dense(units, name="positions")
         if config.latent_size:
             self.latent_layer = dense(units, name="latent")
-            # Dropout would hide most of it from what predicts the variances.
+            # A way past the dropout of the predictors.
             self.latent_variances = dense(
                 *(_VARIANCES, None, False, "zeros"), name="latent_variances"
             )
