@@ -45,6 +45,8 @@ def test_a_server_says_what_is_said_here(task, remote):
     usual = {"rate": 1.25, "semitones": -2.0}
     here = speak_ssml(task, DOCUMENTS, **usual)
     there = remote.synthesize_ssml(DOCUMENTS, **usual)
+    with pytest.raises(SpecError, match="rate must be between"):
+        next(speak_ssml(task, DOCUMENTS, rate=9.0))
     count = 0
     for piece, answer in itertools.zip_longest(here, there):
         assert answer.sample_rate_hz == piece.sample_rate_hz == RATE_HZ

@@ -59,7 +59,7 @@ def test_several_texts_become_numbered_files_and_one_json_object(
     small_voice, tmp_path, command, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = command(synthesize.main, small_voice, *TEXTS, "--json")
+    code, out, _ = command(synthesize.main, small_voice, "--json", *TEXTS)
     assert code == 0
     files = json.loads(out)["files"]
     assert [each["file"] for each in files] == ["speech_1.wav", "speech_2.wav"]

@@ -59,11 +59,13 @@ class Parser(argparse.ArgumentParser):
             "output",
         )
 
-    def parse_args(self, *arguments: Any, **kwargs: Any) -> argparse.Namespace:
+    def parse_known_args(
+        self, *arguments: Any, **kwargs: Any
+    ) -> tuple[argparse.Namespace, list[str]]:
         """Parses arguments; `-v` leaves no trace, for it has acted before."""
-        given = super().parse_args(*arguments, **kwargs)
+        given, others = super().parse_known_args(*arguments, **kwargs)
         vars(given).pop("verbose", None)
-        return given
+        return given, others
 
     def error(self, message: str) -> typing.NoReturn:
         """Raises a `SpecError` where argparse would print its usage."""

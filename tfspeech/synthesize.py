@@ -154,7 +154,8 @@ def main(arguments: Sequence[str]) -> None:
     add_vocoder(parser)
     add_conditions(parser)
     parser.add_json()
-    given = parser.parse_args(arguments)
+    # Flags may stand before TEXT, which would else be taken for none of it.
+    given = parser.parse_intermixed_args(arguments)
     conditions = given_conditions(given)
     texts, ssml = _given_texts(given), "ssml" in given
     output = getattr(given, "output", "speech.wav")

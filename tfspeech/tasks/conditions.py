@@ -101,7 +101,7 @@ ENERGY = Condition(
 TEMPERATURE = Condition(
     *("temperature", "temperature"),
     help="how far a rendition is from the mean of all, 0 for the mean itself, 1 as far "
-    "as recordings are",
+    "as recordings are, which --count has by default",
     default=0.0,
     low=0.0,
     high=2.0,

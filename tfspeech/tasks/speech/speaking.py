@@ -95,6 +95,8 @@ def speak_ssml(
             "changed by the word"
         )
     usual = complete_conditions(task.model.name, task.conditions, conditions)
+    for condition in task.conditions:
+        condition.check(usual[condition.name])
     for utterance, last in parse_documents(documents, usual):
         speak = functools.partial(task.speak_phrases, utterance.phrases)
         spoken = _spoken(task, speak, last)
