@@ -162,7 +162,7 @@ BAD = {
     "match of nothing": (["--clip", "norm(1, match='x')"], "selects none of"),
     "unknown model": (
         ["tacotron9"],
-        "the known ones are attention_tts, ctc_recognizer, dense_synthesis, gan_voc",
+        "the known ones are attention_tts, ctc_recognizer, dense_synthesis, frame_gan",
     ),
     "unknown flag": (["--unit", "8"], "unrecognized arguments: --unit"),
     "no number": (["--epochs", "many"], "invalid int value: 'many'"),
