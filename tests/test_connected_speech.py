@@ -119,6 +119,8 @@ def test_a_long_recording_does_not_fit_a_recogniser_of_words(
     ]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_long_recording_is_transcribed_in_blocks(small_transcriber, long_recording):
     (found,) = transcribe.run(small_transcriber, [long_recording])
     ends = [segment["end_s"] for segment in found["segments"]]

@@ -24,6 +24,8 @@ def task(small_dense):
     return load_task(small_dense)[1]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_graph_says_what_the_python_model_says(served, task):
     together = served["serving_default"](text=tf.constant(TEXTS))
     assert set(together) == SPEECH | ACOUSTIC

@@ -81,6 +81,8 @@ def contents(store):
     return [store[index].tolist() for index in range(len(store))]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize(
     ("name", "damage"),
     [("samples.f32", grow)]
@@ -102,6 +104,8 @@ def test_damaged_audio_is_decoded_again(spec, cache, capsys, damage, name):
     assert "is damaged" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("damage", [zero, cut, remove])
 @pytest.mark.parametrize("name", ["frames.f32", "index.npz"])
 def test_damaged_frames_are_analysed_again(spec, cache, capsys, damage, name):
@@ -114,6 +118,8 @@ def test_damaged_frames_are_analysed_again(spec, cache, capsys, damage, name):
     assert "in the cache is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("damage", [cut, empty, zero])
 @pytest.mark.parametrize("is_read", [False, True])
 def test_what_is_damaged_after_it_was_opened_is_made_again(

@@ -69,6 +69,8 @@ def same(first, second):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("start", [1, 5, 7])
 def test_batches_are_the_same_from_wherever_they_are_asked_for(store, start):
     whole = take(training(store), start + 6)
@@ -95,6 +97,8 @@ def test_every_row_has_a_seed_by_run_batch_and_utterance(store):
             np.testing.assert_array_equal(batch["seeds"], wanted)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("workers", [2, 3, 4])
 def test_shards_are_together_the_rows_of_the_whole_batch(store, workers):
     wholes = take(training(store, first_batch=1, size=7), 5)

@@ -139,6 +139,8 @@ def test_cache_is_used_again(files, monkeypatch):
         np.testing.assert_array_equal(first[index], second[index])
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("change", ["file", "rate", "cut", "order", "text"])
 def test_cache_is_not_used_for_anything_else(files, monkeypatch, change):
     prepare(corpus_of(*files, SpokenText("one")))

@@ -145,7 +145,7 @@ def test_every_layer_that_draws_has_a_path_of_its_own(name):
     )
 
 
-def test_every_weight_gets_a_gradient_and_the_model_learns_one_batch(name):
+def test_every_weight_gets_a_gradient(name):
     kind, model, inputs = KINDS[MODELS[name].run], build(name), batch(name)
     weights = [v.value for v in model.trainable_variables]
     with tf.GradientTape() as tape:
@@ -156,6 +156,12 @@ def test_every_weight_gets_a_gradient_and_the_model_learns_one_batch(name):
         for w, g in zip(model.trainable_variables, gradients, strict=True)
         if g is None
     ] == []
+
+
+@pytest.mark.slow
+@pytest.mark.headline
+def test_the_model_learns_one_batch(name):
+    kind, model, inputs = KINDS[MODELS[name].run], build(name), batch(name)
     optimizer = keras.optimizers.Adam(3e-3)
     group = Group([model], optimizer, parse_clipping(["norm(1.0)"]))
 
@@ -180,6 +186,8 @@ def test_weights_are_saved_and_restored(name, tmp_path):
     np.testing.assert_array_equal(output(name, other, inputs), wanted)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_saved_model_has_its_results(name, tmp_path):
     model, key = build(name), KINDS[MODELS[name].run].output
     module = tf.Module()

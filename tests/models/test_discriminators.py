@@ -55,6 +55,8 @@ def test_a_period_scores_each_of_its_phases_by_itself(model, waveform):
     assert np.abs(after - before)[:, half:].max() > 1e-3
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_every_weight_gets_a_gradient_and_real_is_told_from_fake(model):
     rng = np.random.default_rng(1)
     real = np.sin(np.arange(300) * 0.3)[None] * np.ones([4, 1])

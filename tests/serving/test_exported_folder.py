@@ -60,6 +60,8 @@ def test_every_signature_is_warmed_up_with_requests_that_it_answers(exported, se
     assert dict(sizes) == {name: [1, 16] for name in served}
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_every_signature_refuses_requests_without_rows(exported, served):
     for request in read_warmup(exported):
         inputs = {k: tf.make_ndarray(v)[:0] for k, v in request.inputs.items()}
@@ -71,6 +73,8 @@ def test_every_signature_refuses_requests_without_rows(exported, served):
             )
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_all_inputs_and_outputs_are_described(exported, served):
     described = read_description(exported)
     assert described["model"] == exported.parent.name
@@ -89,6 +93,8 @@ def test_all_inputs_and_outputs_are_described(exported, served):
                 assert tensor["meaning"]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_labels_are_in_the_order_of_the_scores(exported, served):
     described = read_description(exported)
     assert (exported / LABELS_FILE).is_file() == ("labels" in described)
@@ -99,6 +105,8 @@ def test_labels_are_in_the_order_of_the_scores(exported, served):
         assert described["labels"] == labels
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_model_is_listed_for_a_server(exported):
     listed = (exported.parent.parent / MODELS_FILE).read_text()
     assert f'base_path: "/models/{exported.parent.name}"' in listed

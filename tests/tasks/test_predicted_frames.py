@@ -21,6 +21,8 @@ def config_and_task(run_dir, frames_from):
     return dataclasses.replace(config, data=data), task
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_vocoder_sees_what_is_predicted_but_the_pitch_of_the_recording(
     small_vocoder, small_dense, tmp_path, monkeypatch
 ):

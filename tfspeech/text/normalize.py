@@ -74,9 +74,12 @@ def normalize(text: str) -> str:
         'doctor lee paid five dollars on may second, nineteen eighty-four!'
     """
     text = _plain(text)
-    for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
-    return text.lower()
+    # Of marks in a row one is left, which may make an abbreviation of the word before.
+    for _ in range(2):
+        for pattern, replacement in _RULES:
+            text = pattern.sub(replacement, text)
+        text = text.lower()
+    return text
 
 
 def _plain(text: str) -> str:

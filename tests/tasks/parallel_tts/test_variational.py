@@ -249,6 +249,8 @@ def test_the_served_graph_draws_the_same_renditions(task):
         )
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_tflite_has_the_mean_rendition_alone(task):
     lite = task.lite()
     inputs = lite.inputs(TEXTS[0])

@@ -77,6 +77,8 @@ def cut(audio, rng):
     return np.split(audio, np.sort([*places, *places[:2]]).astype(int))
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_any_chunks_give_the_text_of_the_whole(cell, task, audio):
     if cell != "gru":

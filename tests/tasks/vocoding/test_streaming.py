@@ -102,6 +102,8 @@ def test_after_hours_noise_and_pulses_are_still_in_time(task, frames):
     assert two[2].number[0] - one[2].number[0] == hours
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_served_signature_hands_the_past_on(
     small_vocoder, task, frames, wanted, tmp_path
 ):
