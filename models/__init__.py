@@ -9,7 +9,8 @@ from models.frame_discriminator import FrameDiscriminator, FrameDiscriminatorCon
 from models.frame_gan import FrameGan, FrameGanConfig
 from models.hmm_recognizer import HmmRecognizer, HmmRecognizerConfig
 from models.hybrid_recognizer import HybridRecognizer, HybridRecognizerConfig
-from models.parallel_tts import ParallelTts, ParallelTtsConfig
+from models.parallel_tts import ParallelTts
+from models.parallel_tts_blocks import ParallelTtsConfig
 from models.rnn_recognizer import RnnRecognizer, RnnRecognizerConfig
 from models.source_filter import SourceFilter, SourceFilterConfig
 from models.wavenet import WaveNet, WaveNetConfig

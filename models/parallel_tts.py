@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from models.config import AT_LEAST_1, BELOW_1, NOT_NEGATIVE, Options, option, sizes
 from models.layers import (
-    DepthwiseBlock,
     FeatureNormalization,
     Posterior,
     RecurrentBlock,
-    SelfAttentionBlock,
     mask_frames,
 )
 from models.layers.convolution_block import ConvolutionBlock
@@ -26,80 +22,9 @@ from models.layers.length_regulation import POSITIONS, frame_positions
 from models.layers.posterior import Gaussian
 from models.layers.self_attention import add_positions
 from models.model import SpeechModel
-
-BODIES: dict[str, Callable[..., keras.layers.Layer]] = {
-    "cnn": lambda c, **k: DepthwiseBlock(c.units, c.kernel_size, c.dropout, **k),
-    "untied_cnn": lambda c, **k: DepthwiseBlock(
-        c.units, c.kernel_size, c.dropout, tied=False, **k
-    ),
-    "rnn": lambda c, hidden_units, **k: RecurrentBlock(c.units, c.dropout, **k),
-    "transformer": lambda c, **k: SelfAttentionBlock(c.units, c.heads, c.dropout, **k),
-    "dense": lambda c, **k: DepthwiseBlock(c.units, 1, c.dropout, **k),
-}
-"""Name -> a block over frames of a configuration, a layer with the arguments k."""
+from models.parallel_tts_blocks import ParallelTtsConfig, build_body, build_encoder
 
 _VARIANCES = 3  # Of a segment: log duration, ln F0 and energy.
-
-
-@dataclasses.dataclass(frozen=True)
-class ParallelTtsConfig(Options):
-    """Parallel TTS: encoder of phonemes, durations, pitch and energy, then a body."""
-
-    units: int = option(192, "channels of encoder and body", search=sizes)
-    encoder_layers: int = option(
-        4, "depthwise convolution blocks of the encoder, 0 for none", NOT_NEGATIVE
-    )
-    attention_layers: int = option(
-        2,
-        "self-attention blocks of the encoder, evenly among the others, 0 for none",
-        NOT_NEGATIVE,
-    )
-    body: str = option("cnn", "architecture of the blocks over frames", choices=BODIES)
-    body_layers: int = option(6, "blocks over frames", search=(4, 6, 8))
-    hidden_units: tuple[int, ...] = option(
-        (),
-        "units of the hidden layer of a block, once for all blocks or repeated for "
-        "each, from the first of the encoder to the last of the body; by default twice "
-        "the channels",
-        AT_LEAST_1,
-    )
-    kernel_size: int = option(
-        7, "kernel size of the depthwise convolutions", unit="segments or frames"
-    )
-    heads: int = option(4, "heads of self-attention")
-    dropout: float = option(0.05, "dropout rate", BELOW_1, search=(0.05, 0.1, 0.2))
-    variance_dropout: float = option(
-        0.5, "dropout rate of the predictors of durations, pitch and energy", BELOW_1
-    )
-    latent_size: int = option(
-        0,
-        "size of the latent variable of a word, which renditions differ by, 0 for none",
-        NOT_NEGATIVE,
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(self.units % 2 == 0, "units", "even")
-        self.require(
-            self.units % self.heads == 0, "heads", f"a divisor of units, {self.units}"
-        )
-        self.require(
-            len(self.hidden_units) in (0, 1, self._blocks),
-            "hidden_units",
-            f"one size for all or {self._blocks}, of each block with a hidden layer",
-        )
-
-    @property
-    def _blocks(self) -> int:
-        """Number of blocks that have a hidden layer."""
-        body = 0 if self.body == "rnn" else self.body_layers
-        return self.encoder_layers + self.attention_layers + body
-
-    @property
-    def hidden_sizes(self) -> tuple[int, ...]:
-        """Units of the hidden layer of every block that has one, encoder first."""
-        sizes = self.hidden_units or (2 * self.units,)
-        return sizes if len(sizes) == self._blocks else self._blocks * sizes
 
 
 @keras.saving.register_keras_serializable(package="tfspeech")
@@ -150,8 +75,7 @@ class ParallelTts(SpeechModel):
             num_symbols, units, dtype=policy, name="embedding"
         )
         self.feature_layer = dense(units, name="features")
-        hidden_units = iter(config.hidden_sizes)
-        self.encoder = _encoder(config, hidden_units, policy)
+        self.encoder = build_encoder(config, policy)
         self.variance_blocks = [
             ConvolutionBlock(
                 *(units, 3, tf.nn.relu, config.variance_dropout),
@@ -174,15 +98,7 @@ class ParallelTts(SpeechModel):
                 dtype=policy,
                 name="posterior",
             )
-        self.body = [
-            BODIES[config.body](
-                config,
-                hidden_units=next(hidden_units, None),
-                dtype=policy,
-                name=f"body_{index}",
-            )
-            for index in range(config.body_layers)
-        ]
+        self.body = build_body(config, policy)
         self.norm = keras.layers.LayerNormalization(dtype=policy, name="norm")
         self.frame_layer = dense(target_dim, name="frames")
         # Statistics lose too much in half precision.
@@ -428,24 +344,3 @@ class ParallelTts(SpeechModel):
             frames = block(frames, lengths, seeds, training=training)
         frames = tf.cast(self.frame_layer(self.norm(frames)), tf.float32)
         return mask_frames(self.normalization(frames, invert=True), lengths)
-
-
-def _encoder(
-    config: ParallelTtsConfig, hidden_units: Iterator[int], policy: keras.DTypePolicy
-) -> list[keras.layers.Layer]:
-    """The blocks over segments: convolutions, with self-attention among them."""
-    kinds = config.encoder_layers * ["conv"]
-    for index in range(config.attention_layers):
-        place = (index + 1) * config.encoder_layers // config.attention_layers
-        kinds.insert(place + index, "attention")
-    layers = {"conv": DepthwiseBlock, "attention": SelfAttentionBlock}
-    widths = {"conv": config.kernel_size, "attention": config.heads}
-    return [
-        layers[kind](
-            *(config.units, widths[kind], config.dropout),
-            hidden_units=next(hidden_units),
-            dtype=policy,
-            name=f"encoder_{kind}_{kinds[:index].count(kind)}",
-        )
-        for index, kind in enumerate(kinds)
-    ]

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from models import ParallelTts, ParallelTtsConfig
-from models.parallel_tts import BODIES
+from models.parallel_tts_blocks import BODIES
 
 SYMBOLS, FEATURES, VALUES = 7, 5, 4
 SMALL = {"units": 8, "encoder_layers": 2, "attention_layers": 1, "body_layers": 2}
