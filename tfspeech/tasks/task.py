@@ -61,7 +61,7 @@ class GroupSpec(NamedTuple):
     settings: OptimizationConfig | None = None
 
 
-class Heard(NamedTuple):
+class WordJudgement(NamedTuple):
     """Result of a `Listener`.
 
     Attributes:
@@ -82,7 +82,7 @@ class Listener(Protocol):
 
     labels: Sequence[str]
 
-    def __call__(self, clips: Sequence[np.ndarray], rate_hz: int) -> Heard:
+    def __call__(self, clips: Sequence[np.ndarray], rate_hz: int) -> WordJudgement:
         """Recognises clips, each float32 [samples] in [-1, 1]."""
 
 

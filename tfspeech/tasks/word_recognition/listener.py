@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfspeech.audio.resample import resample
-from tfspeech.tasks.task import Heard
+from tfspeech.tasks.task import WordJudgement
 
 _AT_ONCE = 64
 
@@ -35,7 +35,7 @@ class WordListener:
         self._rate_hz = sample_rate_hz
         self._listening = tf.function(listening, reduce_retracing=True)
 
-    def __call__(self, clips: Sequence[np.ndarray], rate_hz: int) -> Heard:
+    def __call__(self, clips: Sequence[np.ndarray], rate_hz: int) -> WordJudgement:
         """Recognises clips, each float32 [samples], of a rate of any kind."""
         heard = []
         for start in range(0, len(clips), _AT_ONCE):
@@ -48,4 +48,4 @@ class WordListener:
             for row, each in zip(padded, waveforms, strict=True):
                 row[: len(each)] = each
             heard.append([found.numpy() for found in self._listening(padded, lengths)])
-        return Heard(*map(np.concatenate, zip(*heard, strict=True)))
+        return WordJudgement(*map(np.concatenate, zip(*heard, strict=True)))

@@ -379,7 +379,7 @@ class WordRecognition(ModelTask):
     def _listen(
         self, waveforms: tf.Tensor, lengths: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Probabilities of the labels, and what the classifier sees; see `Heard`."""
+        """Probabilities and embeddings of waveforms; see `WordJudgement`."""
         features, lengths = extract_features(waveforms, lengths, self.features)
         embedded, _ = self.model.embed({"features": features, "lengths": lengths})
         logits = tf.cast(self.model.classifier(embedded), tf.float32)
