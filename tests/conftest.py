@@ -241,7 +241,7 @@ def wavenet_flags(sentences) -> list[str]:
 
 
 SMALL_GENERATOR = [
-    *("frame_gan", *SMALL_FRAMES, "--clips=12", "--latent-dim=4", "--first-frames=6"),
+    *("frame_gan", *SMALL_FRAMES, "--clips=12", "--latent-dim=4", "--first-frames=8"),
     *("--channels=8", "--channels=8", "--discriminator-channels=8"),
     *("--discriminator-channels=8", "--epochs=2", "--batch-size=8"),
     *("--warmup-steps=0", "--gradient-penalty=0.5"),

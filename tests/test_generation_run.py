@@ -10,6 +10,7 @@ from test_synthesis_run import arrays_of
 
 import tfspeech
 from tfspeech import evaluate, export, synthesize, train
+from tfspeech.errors import RunError, SpecError
 from tfspeech.tasks.generation.scores import describe_scores
 from tfspeech.tasks.runs import load_task
 from tfspeech.training.callbacks import read_metrics
@@ -98,6 +99,16 @@ def test_a_vocoder_of_its_frames_may_speak(small_generator, small_vocoder, task)
     _, vocoder = load_task(small_vocoder)
     (wanted,) = vocoder.waveforms(task.draw_frames(1))
     np.testing.assert_allclose(clip.samples, wanted, atol=1e-4)
+
+
+def test_python_names_what_draws_no_clips(small_generator, small_voice):
+    with pytest.raises(RunError, match="attention_tts, which draws no clips"):
+        tfspeech.load_run(small_voice).draw(1)
+    run = tfspeech.load_run(small_generator)
+    with pytest.raises(SpecError, match="has no rate"):
+        run.draw(1, rate=2.0)
+    with pytest.raises(SpecError, match="count must be at least 1"):
+        run.draw(0)
 
 
 def test_what_does_not_fit_is_one_line(

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfspeech import adapt, calibrate, evaluate, export, synthesize
+from tfspeech import adapt, calibrate, evaluate, export
 from tfspeech.audio.decode import read_audio
 from tfspeech.audio.encode import PAUSE_S
 from tfspeech.audio.samples import as_waveform
@@ -20,6 +20,7 @@ from tfspeech.data.corpora.manifest_file import new_manifest
 from tfspeech.data.manifest import Utterance
 from tfspeech.display import Audio, Plots, Table
 from tfspeech.errors import RunError
+from tfspeech.tasks.conditions import complete_conditions
 from tfspeech.tasks.runs import is_adapted, load_config, load_task, read_results
 from tfspeech.tasks.speech.speaking import speak_ssml, speak_texts
 from tfspeech.tasks.speech_recognition.text import Text
@@ -279,8 +280,15 @@ class TrainingRun:
             SpecError: It lacks a condition, or a value is out of range; or the vocoder
                 is not for its frames.
         """
-        clips = synthesize.draw(self.directory, count, _name(vocoder), **conditions)
-        return [Audio(clip.waveform, clip.sample_rate_hz) for clip in clips]
+        task = self._task(_name(vocoder))
+        if not task.generates:
+            raise RunError(
+                f"{self.directory} holds a run of {self.config.model}, which draws no "
+                "clips"
+            )
+        given = complete_conditions(self.config.model, task.conditions, conditions)
+        rate_hz = task.features.sample_rate_hz
+        return [Audio(clip, rate_hz) for clip in task.draw(count, **given)]
 
     def export(
         self,

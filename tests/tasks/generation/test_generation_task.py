@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy_losses import NUMPY_LOSSES
 
 from models.layers.random import normal
 from tfspeech.errors import CorpusError, SpecError
@@ -12,6 +13,8 @@ from tfspeech.tasks.adversarial import LOSSES
 from tfspeech.tasks.generation.data import Windows
 from tfspeech.tasks.runs import load_task
 from tfspeech.training.distribution import create_distribution
+
+SIZE = 32  # Frames of the window.
 
 
 @pytest.fixture(scope="module")
@@ -55,35 +58,27 @@ def scores(task, batch, group):
 
 
 def test_windows_begin_with_the_recording_and_end_with_it(task, data, batch):
-    size = task.model.config.window_frames
-    assert size == 24
-    for row, place in enumerate((0, 3, 2, 9)):
-        frames = data.frames(data.corpus.indices("train")[place])[:, task.predicted]
-        length = int(batch["frame_lengths"][row])
-        assert length == min(len(frames), size)
+    assert task.model.config.window_frames == SIZE
+    assert batch["frames"].shape[1] == SIZE
+    indices, size = data.corpus.indices("train"), 28
+    recordings = [data.frames(index)[:, task.predicted] for index in indices]
+    lengths = [len(frames) for frames in recordings]
+    rows = tf.constant([np.argmin(lengths), np.argmax(lengths)], tf.int64)
+    assert min(lengths) < size < max(lengths)
+    cut = Windows(data, indices, size, task.predicted).load(rows, rows)
+    for row, place in enumerate(rows.numpy()):
+        length = int(cut["frame_lengths"][row])
+        assert length == min(lengths[place], size)
         np.testing.assert_allclose(
-            batch["frames"][row, :length], frames[:length], atol=1e-4
+            cut["frames"][row, :length], recordings[place][:length], atol=1e-4
         )
-        assert not batch["frames"][row, length:].numpy().any()
-    assert len({int(length) for length in batch["frame_lengths"]}) > 1
+        assert not cut["frames"][row, length:].numpy().any()
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_losses_are_those_of_numpy(name, task, batch, monkeypatch):
     monkeypatch.setattr(task, "_loss", LOSSES[name])
-    of_real, of_fake, taken = {
-        "hinge": (
-            lambda s: np.maximum(0, 1 - s),
-            lambda s: np.maximum(0, 1 + s),
-            np.negative,
-        ),
-        "least_squares": (
-            lambda s: (s - 1) ** 2,
-            lambda s: s**2,
-            lambda s: (s - 1) ** 2,
-        ),
-        "wasserstein": (np.negative, np.positive, np.negative),
-    }[name]
+    of_real, of_fake, taken = NUMPY_LOSSES[name]
     real, fake = scores(task, batch, "discriminator")
     found = task.losses("discriminator", batch)
     assert float(found.terms["real"]) == pytest.approx(of_real(real).mean(), rel=1e-4)
@@ -105,7 +100,7 @@ def test_the_penalty_is_the_squared_slope_at_recordings(task, batch):
 
     def total(change):
         frames = normalized(task, batch["frames"].numpy()) + change
-        inside = tf.sequence_mask(batch["frame_lengths"], 24, dtype=tf.float32)
+        inside = tf.sequence_mask(batch["frame_lengths"], SIZE, dtype=tf.float32)
         inputs = {"frames": tf.constant(frames, tf.float32), "inside": inside}
         return float(tf.reduce_sum(task.discriminator(inputs)["score"]))
 
@@ -178,7 +173,7 @@ def test_a_discriminator_sees_how_much_clips_differ(task, batch):
 
 
 def test_what_is_beyond_the_end_is_not_seen(task, batch):
-    inside = tf.sequence_mask(batch["frame_lengths"], 24, dtype=tf.float32)
+    inside = tf.sequence_mask(batch["frame_lengths"], SIZE, dtype=tf.float32)
     inputs = {"frames": batch["frames"], "inside": inside}
     wanted = task.discriminator(inputs)["score"]
     inputs["frames"] += 1e3 * (1.0 - inside[:, :, tf.newaxis])
@@ -193,7 +188,7 @@ def test_a_clip_depends_on_its_seed_and_the_temperature_alone(task):
     cold = task.draw_frames(2, temperature=0.0)
     np.testing.assert_allclose(*cold, atol=1e-5)
     for clip in clips:
-        assert 2 <= len(clip) <= 24
+        assert 2 <= len(clip) <= SIZE
         assert clip.shape[1] == task.features.frame_dim
         assert not clip[:, :16].any()
     lengths = [len(w) for w in task.waveforms(clips)]
@@ -241,8 +236,23 @@ def test_a_split_of_one_recording_is_refused(task, data):
         task.windows(data, np.array([0]))
 
 
+def test_recordings_of_sentences_are_refused(task, data, monkeypatch):
+    indices = data.corpus.indices("test")
+    window_s = (SIZE - 1) * data.features.hop_length / data.features.sample_rate_hz
+    longer = data.store.measurements.copy()
+    most = indices[: len(indices) // 2 + 1]
+    longer["seconds"][most] = window_s + 0.01
+    monkeypatch.setattr(data.store, "measurements", longer)
+    with pytest.raises(
+        CorpusError, match=r"longer than a clip.* give more --first-fra"
+    ):
+        task.windows(data, indices)
+    longer["seconds"][most] = window_s
+    assert len(task.windows(data, indices)) == len(indices)
+
+
 def test_windows_of_a_batch_are_each_recording_once(task, data):
     indices = data.corpus.indices("test")
-    windows = Windows(data, indices, 24, task.predicted)
+    windows = Windows(data, indices, SIZE, task.predicted)
     lengths = [int(n) for batch in windows.batches() for n in batch["frame_lengths"]]
     assert lengths == [len(clip) for clip in windows.clips()]

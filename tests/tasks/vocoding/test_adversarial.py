@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy_losses import NUMPY_LOSSES
 from test_synthesis_run import arrays_of
 
 from tfspeech import train
@@ -54,19 +55,7 @@ def test_the_losses_are_those_of_numpy(name, task, batch, monkeypatch):
         scores = [s for key, s in scores.items() if key.endswith("/score")]
         return np.mean([(weights * loss(each).mean(1)).sum() for each in scores])
 
-    of_real, of_fake, of_taken = {
-        "hinge": (
-            lambda s: np.maximum(0, 1 - s),
-            lambda s: np.maximum(0, 1 + s),
-            np.negative,
-        ),
-        "least_squares": (
-            lambda s: (s - 1) ** 2,
-            lambda s: s**2,
-            lambda s: (s - 1) ** 2,
-        ),
-        "wasserstein": (np.negative, np.positive, np.negative),
-    }[name]
+    of_real, of_fake, of_taken = NUMPY_LOSSES[name]
     wanted = {"real": mean(of_real, real), "fake": mean(of_fake, fake)}
     found = task.losses("discriminators", batch)
     assert set(found.terms) == set(wanted)

@@ -15,7 +15,7 @@ from models.layers.random import normal
 from tfspeech.audio.acoustic import AcousticConfig
 from tfspeech.audio.vocoders import LpcSynthesis, Vocoder
 from tfspeech.data.pipeline import Batch
-from tfspeech.errors import CorpusError
+from tfspeech.errors import CorpusError, SpecError
 from tfspeech.tasks.adversarial import LOSSES, DiscriminatorTraining
 from tfspeech.tasks.conditions import SEED, TEMPERATURE
 from tfspeech.tasks.generation.data import EVALUATION_BATCH_SIZE, Windows
@@ -188,6 +188,8 @@ class WordGeneration(Task):
         self, count: int, seed: float = 0, temperature: float = 1.0
     ) -> list[np.ndarray]:
         """Makes the frames of clips, each [frames, frame_dim]; see `draw`."""
+        if count < 1:
+            raise SpecError(f"count must be at least 1. Received: {count}")
         for condition, value in (
             (TEMPERATURE, temperature),
             (SEED, seed),
@@ -215,7 +217,7 @@ class WordGeneration(Task):
             temperature: Factor of the noise; below 1 clips are more alike.
 
         Raises:
-            SpecError: A seed or the temperature is out of range.
+            SpecError: The number, a seed or the temperature is out of range.
         """
         return self.waveforms(self.draw_frames(count, seed, temperature))
 
@@ -229,7 +231,8 @@ class WordGeneration(Task):
         """Prepares the recordings at some places for training or evaluation.
 
         Raises:
-            CorpusError: There is only one, or the cache cannot be written.
+            CorpusError: There is only one, or most are longer than the window, or the
+                cache cannot be written.
         """
         if len(indices) < 2:
             raise CorpusError(
@@ -237,6 +240,15 @@ class WordGeneration(Task):
                 "recordings and clips need two at least"
             )
         size = self.model.config.window_frames
+        window_s = (size - 1) * self.features.hop_length / self.features.sample_rate_hz
+        median_s = float(np.median(data.store.measurements["seconds"][indices]))
+        if median_s > window_s:
+            raise CorpusError(
+                f"most recordings of {data.corpus.name} are longer than a clip of "
+                f"{window_s:.2f} s, beyond which they are cut off, their median is "
+                f"{median_s:.2f} s: choose a corpus of isolated words, or give more "
+                "--first-frames"
+            )
         return Windows(data, indices, size, self.predicted)
 
     def contours(self, clips: Sequence[np.ndarray]) -> np.ndarray:
