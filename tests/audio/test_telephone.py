@@ -16,7 +16,7 @@ def seeds(count, seed=0):
 
 
 def losses_db(count, share, seed=0):
-    """What each of some utterances of 3 frames loses, [count, bands]."""
+    """Losses of some utterances of 3 frames, [count, bands]."""
     energies = tf.fill([count, 3, len(HZ)], 2.0)
     limited = limit_band(energies, seeds(count, seed), share, HZ).numpy()
     np.testing.assert_array_equal(limited[:, 0], limited[:, 2])

@@ -48,7 +48,7 @@ def small_task(features, strides=(2, 1)):
 
 
 def phonemes(states):
-    """What a row of states is said as, without pauses."""
+    """Names of the phonemes that a row of states says, without pauses."""
     units = np.asarray(states) // 2
     units = units[np.flatnonzero(np.diff(units, prepend=-1))]
     return [UNITS[unit] for unit in units if UNITS[unit] != "pau"]

@@ -58,7 +58,7 @@ class Prune(Regularization):
             )
 
     def create_state(self, infos: Sequence[VariableInfo]) -> State:
-        """What is kept, bool in the weight's shape, with 1 for the axes of a unit."""
+        """Mask of what is kept, bool in the weight's shape, 1 along axes of a unit."""
         (info,) = infos
         kept = tf.ones(self._sizes(tf.zeros(info.shape), info).shape, tf.bool)
         return {"kept": tf.Variable(kept, trainable=False)}

@@ -210,7 +210,7 @@ def pronounce_all(utterances: Sequence[Utterance]) -> list[PronouncedText]:
 
 
 def settings_text(spec: str, utterances: Sequence[Utterance], **more: Any) -> str:
-    """What alignments depend on, but for the audio, as JSON.
+    """Settings that alignments depend on, but for the audio, as JSON.
 
     Args:
         spec: Of the corpus.

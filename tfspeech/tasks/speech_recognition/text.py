@@ -1,4 +1,4 @@
-"""What was read from a recording: words with their times."""
+"""Words that were read from a recording, with their times."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _OTHERS = {_UNKNOWN: UNKNOWN, _SILENT: SILENCE}
 
 
 class Heard(NamedTuple):
-    """What is heard from a moment on.
+    """Word, or none, that is heard from a moment on.
 
     Attributes:
         label: A word, `UNKNOWN` or `SILENCE`.
@@ -36,7 +36,7 @@ class Heard(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """What a recogniser says of windows, one every 0.1 s.
+    """Answers of a recogniser to windows, one every 0.1 s.
 
     Attributes:
         probabilities: Of the labels, means over three windows, float32 [windows,
