@@ -43,7 +43,8 @@ class Comparison:
         directory: The directory of the report and all runs.
         target_loss: The training loss for which the steps to it are reported; by
             default it is chosen from the runs.
-        varied: Other settings, each as `name=value,value`.
+        varied: Other settings, each as `name=value,value`, or some of these with plus
+            signs between them, whose values go together.
     """
 
     config: RunConfig
@@ -100,6 +101,7 @@ def _run(comparison: Comparison) -> dict[str, Any]:
         monitor,
         target_loss,
         comparison.target_loss is not None,
+        comparison.varied,
         results,
         families,
         find(results, families, monitor, target_loss),
@@ -179,8 +181,9 @@ def _add_own(parser: Parser) -> None:
         dest="varied",
         action="append",
         metavar="NAME=VALUE,...",
-        help="other setting whose values are compared, such as 'units=64,128' or "
-        "'tied_convolutions=false,true'; repeat it for more",
+        help="other setting whose values are compared, such as 'units=64,128', or some "
+        "whose values go together, 'units=64,128 + layers=2,1'; repeat it for all "
+        "combinations with another",
     )
     group.add_argument(
         "--target-loss",

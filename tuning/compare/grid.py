@@ -124,12 +124,13 @@ def build_candidates(
     Args:
         clips: Chains, each written as `split_chain` reads it.
         regularizations: The same.
-        varied: Settings, each written as `name=value,value`.
+        varied: Settings, each written as `name=value,value`, or as several of these
+            with plus signs between them, whose values go together.
 
     Raises:
         SpecError: A chain or a setting does not parse, or is there twice.
     """
-    settings = [_split_setting(text) for text in varied]
+    settings = [_split_settings(text) for text in varied]
     chains = [split_chain(text) for text in clips]
     penalties = [
         tuple(spec for spec in split_chain(text) if spec not in ("none", "none()"))
@@ -140,23 +141,28 @@ def build_candidates(
         penalties, [parse_regularization(chain) for chain in penalties], "--regularize"
     )
     return [
-        Candidate(clip, penalty, setting)
+        Candidate(clip, penalty, tuple(itertools.chain(*setting)))
         for setting in itertools.product(*settings)
         for clip in chains
         for penalty in penalties
     ]
 
 
-def _split_setting(text: str) -> list[tuple[str, str]]:
-    """The name of a setting with each of its values, of `name=value,value`."""
-    name, values = split_setting(text)
-    found = [(name, value.strip()) for value in values.split(",") if value.strip()]
-    if not name or not found or len(set(found)) < len(found):
+def _split_settings(text: str) -> list[tuple[tuple[str, str], ...]]:
+    """Settings that go together, of `name=value,value + name=value,value`."""
+    columns = []
+    for part in re.split(r"\s\+\s", text):
+        name, values = split_setting(part)
+        columns.append([(name, v.strip()) for v in values.split(",") if v.strip()])
+    rows = list(zip(*columns, strict=False))
+    named = all(name for row in rows for name, _ in row)
+    if not rows or not named or len(set(rows)) < max(map(len, columns)):
         raise SpecError(
             "--vary is written as name=value,value with different values, such as "
-            f"'units=64,128'. Received: {text!r}"
+            "'units=64,128', or as some of these that have as many values and go "
+            f"together, 'units=64,128 + layers=2,1'. Received: {text!r}"
         )
-    return found
+    return rows
 
 
 def _check_distinct(

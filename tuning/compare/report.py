@@ -55,6 +55,8 @@ class Report:
         monitor: The score by which best models were chosen.
         target_loss: The training loss for which the steps to it are reported, if any.
         target_given: Whether the user chose it.
+        varied: Other settings that candidates differ in, as `build_candidates` takes
+            them.
         results: Of all candidates.
         families: Candidates that differ in one number.
         findings: In sentences.
@@ -65,6 +67,7 @@ class Report:
     monitor: Monitor
     target_loss: float | None
     target_given: bool
+    varied: Sequence[str]
     results: Sequence[CandidateResult]
     families: Sequence[Family]
     findings: Findings
@@ -172,12 +175,8 @@ def _command(report: Report) -> str:
     for name in skip:
         chains = [getattr(result.candidate, name) for result in report.results]
         words += to_flag(name, tuple(dict.fromkeys(map(format_chain, chains))))
-    varied: dict[str, dict[str, None]] = {}
-    for result in report.results:
-        for name, value in result.candidate.settings:
-            varied.setdefault(name, {})[value] = None
-    for name, values in varied.items():
-        words += ["--vary", f"{name}={','.join(values)}"]
+    for text in report.varied:
+        words += ["--vary", text]
     words += ["--seeds", str(len(report.results[0].runs))]
     if report.target_given:
         words += ["--target-loss", str(report.target_loss)]

@@ -22,7 +22,7 @@ def flags(tones, directory):
         *("--steps-per-call", "2", "--max-skipped-steps", "4", "--seeds", "1"),
         *("--clip", "norm(0.1) + global_norm(0.2)"),
         *("--regularize", "none()", "--regularize", "l2(1e38)"),
-        *("--run-dir", str(directory)),
+        *("--vary", "layers=1 + cell=gru", "--run-dir", str(directory)),
     ]
 
 
@@ -52,7 +52,7 @@ def test_a_comparison_is_interrupted_goes_on_and_survives_a_divergence(
 ):
     arguments = flags(tones, tmp_path)
     lines = interrupt(arguments, lambda: list(tmp_path.glob("runs/*/*/metrics.jsonl")))
-    label = "norm(0.1) + global_norm(0.2)"
+    label = "layers=1, cell=gru, norm(0.1) + global_norm(0.2)"
     assert lines == [
         f"run 1 of 2: {label}, seed 0",
         "error: interrupted in run 1 of 2; the same command resumes the comparison",
@@ -62,6 +62,7 @@ def test_a_comparison_is_interrupted_goes_on_and_survives_a_divergence(
     assert "diverged: the loss or its gradient was not finite" in "\n".join(errors)
     assert f"tables and plots: {tmp_path / 'report.md'}" in errors
     report = json.loads(out.splitlines()[-1])
+    assert "--vary 'layers=1 + cell=gru'" in report["command"]
     trained, diverged = report["candidates"]
     assert (trained["label"], diverged["label"]) == (label, f"{label} with l2(1e+38)")
     (run,), (other,) = trained["runs"], diverged["runs"]

@@ -133,7 +133,27 @@ def test_other_settings_are_varied_and_reach_the_configuration(tmp_path):
     assert find_families(candidates) == []
 
 
-@pytest.mark.parametrize("text", ["units", "units=", "=3", "units=8,8"])
+def test_settings_that_go_together_are_not_combined(tmp_path):
+    candidates = build_candidates(
+        ["none()"], ["none()"], ["units=8,16,8 + layers=3,1,2", "learning_rate=1e+0"]
+    )
+    assert [c.label for c in candidates] == [
+        "units=8, layers=3, learning_rate=1e+0, none()",
+        "units=16, layers=1, learning_rate=1e+0, none()",
+        "units=8, layers=2, learning_rate=1e+0, none()",
+    ]
+    runs = build_combinations(default_config("rnn_recognizer"), candidates, 1, tmp_path)
+    built = [run.config.architecture for run in runs]
+    assert [(a.units, a.layers) for a in built] == [(8, 3), (16, 1), (8, 2)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("units", "units=", "=3", "units=8,8", "units=8,16 + layers=1"),
+        *("units=8 + ", "units=8 + =1", "units=8,8 + layers=1,1"),
+    ],
+)
 def test_a_setting_that_does_not_parse_is_refused(text):
     with pytest.raises(SpecError, match="name=value,value"):
         build_candidates(["none()"], ["none()"], [text])

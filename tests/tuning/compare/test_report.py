@@ -15,6 +15,8 @@ from tuning.compare.report import Report
 from tuning.compare.results import collect
 from tuning.trials import DIVERGED, FINISHED, Outcome
 
+VARIED = ("units=64,128 + layers=2,1", "cell=gru")
+
 
 def write_run(combination, clipped, accuracy, skipped):
     """A run of 50 steps in two epochs, with all its figures."""
@@ -57,7 +59,9 @@ def report(tmp_path):
     results, target = collect(combinations, outcomes, monitor, None)
     families = find_families(candidates)
     found = find(results, families, monitor, target)
-    return Report(config, tmp_path, monitor, target, False, results, families, found)
+    return Report(
+        *(config, tmp_path, monitor, target, False, VARIED, results, families, found)
+    )
 
 
 def test_the_markdown_holds_every_figure_with_its_interval(report, tmp_path):
@@ -109,6 +113,7 @@ def test_the_command_in_the_report_makes_the_same_comparison(report):
         ("none()",),
         2,
         report.directory,
+        varied=VARIED,
     )
 
 
