@@ -14,6 +14,7 @@ from tfspeech.tasks.registry import default_config
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.spoken_texts import with_spoken_texts
 from tfspeech.tasks.training import absolute
+from tfspeech.tasks.unlabelled import with_taught_examples
 from tfspeech.text.linguistic import encode_segments
 
 TEXTS = ("The purple box.", "a bird, and a hat!", "two doors?")
@@ -114,7 +115,7 @@ def test_pitch_that_is_not_predicted_is_missed(small_parallel, text, monkeypatch
 
 def test_other_kinds_have_no_unlabelled_text():
     config = default_config("rnn_recognizer")
-    assert with_spoken_texts(config, None) is None
+    assert with_taught_examples(config, None) is None
     assert absolute(config).data == absolute(absolute(config)).data
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfspeech.data.manifest import SPLITS, Corpus, Utterance
+from tfspeech.data.manifest import SPLITS, UNLABELLED, Corpus, Utterance
 from tfspeech.errors import CorpusError
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.normalize import normalize
@@ -204,7 +204,8 @@ def count_splits(
     """Returns utterances, known speakers, different texts and hours of each split.
 
     Where there are both, it also counts the utterances that are not recorded, but
-    spoken by synthetic voices, as `synthetic`.
+    spoken by synthetic voices, as `synthetic`. Recordings without texts are in a row of
+    their own, where there are any.
 
     Args:
         corpus: The corpus.
@@ -215,14 +216,16 @@ def count_splits(
     spoken = [not isinstance(each.audio, Path) for each in corpus.utterances]
     mixed = any(spoken) and not all(spoken)
     counts = {}
-    for split in SPLITS:
+    for split in (*SPLITS, UNLABELLED):
         utterances = corpus.split(split)
+        if split == UNLABELLED and not utterances:
+            continue
         chosen = [each.split == split for each in corpus.utterances]
         counts[split] = {
             "utterances": len(utterances),
             **({"synthetic": sum(map(min, spoken, chosen))} if mixed else {}),
             "speakers": len({each.speaker for each in utterances if each.speaker}),
-            texts: len({each.text for each in utterances}),
+            texts: len({each.text for each in utterances if each.text}),
             "hours": round(float(measurements["seconds"][chosen].sum()) / 3600, 3),
         }
     return counts
@@ -245,6 +248,8 @@ def _check_labels(
     else:
         known, reason = set(labels), f"the known ones are {', '.join(labels)}"
     for each in utterances:
+        if each.split == UNLABELLED:
+            continue
         if not each.text.strip():
             yield Problem("no label", str(each.audio), "its text is empty")
         elif each.text not in known:

@@ -17,9 +17,9 @@ from tfspeech.tasks.groups import (
     describe_groups,
 )
 from tfspeech.tasks.predicted_frames import with_predicted_frames
-from tfspeech.tasks.spoken_texts import with_spoken_texts
 from tfspeech.tasks.task import RunConfig
 from tfspeech.tasks.training import absolute
+from tfspeech.tasks.unlabelled import with_taught_examples
 from tfspeech.training.distribution import create_distribution
 from tfspeech.training.loop import LoopState
 
@@ -52,7 +52,7 @@ def dry_run(config: RunConfig) -> dict[str, Any]:
     config = config.resolved(data)
     check_teacher(config)
     task = build_seeded(config, distribution)
-    data = with_predicted_frames(config, task, with_spoken_texts(config, data))
+    data = with_predicted_frames(config, task, with_taught_examples(config, data))
     training = config.read_training(task, data)
     state = LoopState(training.steps_per_epoch, config.training.epochs)
     run = Run(state.total_steps, training.examples, config.training.seed)

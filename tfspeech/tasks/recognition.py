@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
-from typing import Any, ClassVar
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import tensorflow as tf
 
+from models.config import option
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig
-from tfspeech.data.manifest import Corpus
+from tfspeech.data.config import DataConfig
+from tfspeech.data.corpora.files import AUDIO_SUFFIXES, audio_files
+from tfspeech.data.joined import files_of
+from tfspeech.data.manifest import UNLABELLED, Corpus, Utterance
 from tfspeech.data.pipeline import (
     Batch,
     augmented_words,
@@ -21,15 +29,62 @@ from tfspeech.data.pipeline import (
     noise_energies,
 )
 from tfspeech.data.store import AudioStore
+from tfspeech.errors import CorpusError
 from tfspeech.tasks.task import ModelTask, Training
 from tfspeech.training.config import TrainingConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class RecognizerDataConfig(DataConfig):
+    """Data."""
+
+    unlabelled: str = option(
+        "",
+        "folder of recordings without texts, at any depth; the teacher transcribes "
+        "them as more training examples",
+        metavar="DIR",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.unlabelled:
+            # The run is to find them from whatever folder it is resumed in.
+            path = os.path.abspath(os.path.expanduser(self.unlabelled))
+            object.__setattr__(self, "unlabelled", path)
+
+    def of_corpus(self, spec: str) -> Self:
+        """Returns what holds for another corpus, which has texts."""
+        return dataclasses.replace(super().of_corpus(spec), unlabelled="")
+
+
+def with_unlabelled(corpus: Corpus, folder: str) -> Corpus:
+    """Adds recordings without texts to a corpus, but for those that it has already.
+
+    Args:
+        corpus: Any.
+        folder: Where they are, at any depth; empty for none.
+
+    Raises:
+        CorpusError: There is no other audio file in the folder.
+    """
+    if not folder:
+        return corpus
+    known = {file.resolve() for u in corpus.utterances for file in files_of(u.audio)}
+    found = (each.resolve() for each in audio_files(Path(folder), "**/*"))
+    added = [Utterance(file, "", "", UNLABELLED) for file in found if file not in known]
+    if not added:
+        raise CorpusError(
+            f"--unlabelled {folder} holds no audio files ({', '.join(AUDIO_SUFFIXES)}) "
+            f"that are not in {corpus.name}"
+        )
+    return dataclasses.replace(corpus, utterances=(*corpus.utterances, *added))
 
 
 class RecognizerData(abc.ABC):
     """A corpus with what synthetic voices say besides, whose texts are recognised.
 
     Args of the constructor:
-        own: The corpus.
+        own: The corpus, with recordings without texts behind those that have some.
         corpus: It with utterances of synthetic voices behind its own.
         synthetic_share: What share of an epoch these are to be.
 
@@ -72,6 +127,21 @@ class RecognizerData(abc.ABC):
             self.features,
             self.evaluation_batch_size,
         )
+
+    def with_texts(self, texts: Mapping[int, str]) -> Self:
+        """Returns the data with further training utterances.
+
+        Args:
+            texts: Of recordings that had none, by their places.
+        """
+        utterances = list(self.corpus.utterances)
+        for index, text in texts.items():
+            utterances[index] = dataclasses.replace(
+                utterances[index], text=text, split="train"
+            )
+        changed = copy.copy(self)
+        changed.corpus = dataclasses.replace(self.corpus, utterances=tuple(utterances))
+        return changed
 
     def keep(self, store: AudioStore, features: FeatureConfig) -> None:
         """Takes the waveforms, and their rate for the features."""

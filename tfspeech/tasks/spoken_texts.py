@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from tfspeech.files import cache_folder, load_arrays, read_texts
 from tfspeech.tasks.conditions import PITCH
 from tfspeech.tasks.parallel_tts.data import SpokenSentences
 from tfspeech.tasks.parallel_tts.task import ParallelSynthesis
-from tfspeech.tasks.pinned import pin_file, pinned_path, run_digest
+from tfspeech.tasks.pinned import pinned_path, run_digest
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.task import Data, RunConfig
 from tfspeech.text.linguistic import encode_segments
@@ -26,31 +25,14 @@ _FORMAT_VERSION = 1  # Of the cache; a change of what is kept must raise it.
 _FRAMES, _INDEX = "frames.f32", "index.npz"
 
 
-def pin_unlabelled(config: RunConfig) -> RunConfig:
-    """Pins the unlabelled text of a configuration, if it has one.
-
-    Raises:
-        RunError: The text is another than before; see `pin_file`.
-        SpecError: There is no teacher to speak it.
-        OSError: It cannot be read.
-    """
-    name = _unlabelled(config)
-    if not name:
-        return config
-    if not config.training.teacher:
-        raise SpecError("--unlabelled needs a teacher that speaks: give --teacher, too")
-    data = dataclasses.replace(config.data, unlabelled=pin_file(name, "text"))
-    return dataclasses.replace(config, data=data)
-
-
 def with_spoken_texts(config: RunConfig, data: Data) -> Data:
-    """The data of a training run, with spoken sentences where it asks for them.
+    """The data of a training run, with the sentences of its text as its teacher speaks.
 
     Source: Kim and Rush 2016, "Sequence-Level Knowledge Distillation" (arXiv
     1606.07947), for translation.
 
     Args:
-        config: Of the run, whose teacher `check_teacher` has checked.
+        config: Of the run, with a text, whose teacher `check_teacher` has checked.
         data: Of the run, which stays as it is.
 
     Raises:
@@ -59,10 +41,8 @@ def with_spoken_texts(config: RunConfig, data: Data) -> Data:
         TextError: There is no text, or a sentence that it cannot speak.
         CorpusError: The cache cannot be written.
     """
-    name = _unlabelled(config)
-    if not name:
-        return data
-    path, run_dir = pinned_path(name), pinned_path(config.training.teacher)
+    path = pinned_path(config.data.unlabelled)
+    run_dir = pinned_path(config.training.teacher)
     _, teacher = load_task(run_dir)
     if "prosody" in teacher.model.signature and PITCH not in teacher.conditions:
         raise SpecError(
@@ -72,11 +52,6 @@ def with_spoken_texts(config: RunConfig, data: Data) -> Data:
     changed = copy.copy(data)
     changed.spoken = _spoken(teacher, path, run_digest(run_dir))
     return changed
-
-
-def _unlabelled(config: RunConfig) -> str:
-    """The name of the unlabelled text of a run, empty where it has none."""
-    return getattr(config.data, "unlabelled", "")
 
 
 def _spoken(

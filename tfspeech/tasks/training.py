@@ -42,8 +42,8 @@ from tfspeech.tasks.runs import (
     load_config,
     save_config,
 )
-from tfspeech.tasks.spoken_texts import pin_unlabelled, with_spoken_texts
 from tfspeech.tasks.task import Data, RunConfig, Task
+from tfspeech.tasks.unlabelled import pin_unlabelled, with_taught_examples
 from tfspeech.training.callbacks import (
     JsonLines,
     KeepBest,
@@ -158,7 +158,7 @@ def _train_and_score(
     infos = describe_groups(task)
     if start is not None and not resumed:
         _take_weights(start, task)
-    seen = with_predicted_frames(resolved, task, with_spoken_texts(resolved, data))
+    seen = with_predicted_frames(resolved, task, with_taught_examples(resolved, data))
     done, seconds = _train(
         resolved, run_dir, task, infos, seen, distribution, resumed, is_over
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 AUDIO_SUFFIXES = (".flac", ".mp3", ".ogg", ".wav")
 
 
-def audio_files(folder: Path) -> list[Path]:
-    """Returns the audio files directly in a folder, sorted by name."""
+def audio_files(folder: Path, pattern: str = "*") -> list[Path]:
+    """Returns the audio files in a folder, with `"**/*"` at any depth, sorted."""
     return sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES
+        path for path in folder.glob(pattern) if path.suffix.lower() in AUDIO_SUFFIXES
     )

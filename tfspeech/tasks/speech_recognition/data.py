@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -20,13 +20,16 @@ from tfspeech.data.checks import (
     check_splits,
     count_splits,
 )
-from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus, strings
 from tfspeech.data.joined import JoinedAudio, files_of
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.spoken_words import english_voices, spoken_words
 from tfspeech.data.store import prepare
-from tfspeech.tasks.recognition import RecognizerData
+from tfspeech.tasks.recognition import (
+    RecognizerData,
+    RecognizerDataConfig,
+    with_unlabelled,
+)
 from tfspeech.tasks.speech_recognition.transcripts import (
     PADDING,
     Transcriber,
@@ -41,7 +44,7 @@ _EXCERPT = 40
 
 
 @dataclasses.dataclass(frozen=True)
-class SpeechDataConfig(DataConfig):
+class SpeechDataConfig(RecognizerDataConfig):
     """Data."""
 
     data: str = option(
@@ -94,6 +97,8 @@ class SpeechData(RecognizerData):
         split: str | None = None,
     ) -> None:
         own = load_corpus(data.data, data.held_out)
+        if split is None:
+            own = with_unlabelled(own, data.unlabelled)
         corpus = add_synthetic_strings(own) if data.synthetic_share else own
         super().__init__(own, corpus, data.synthetic_share)
         if self.synthetic and split is None:
@@ -118,6 +123,14 @@ class SpeechData(RecognizerData):
         )
         self.keep(store, features)
         self.report = self._checked(report, output_lengths, split)
+
+    def with_texts(self, texts: Mapping[int, str]) -> Self:
+        """Returns the data with further training utterances, by their places."""
+        changed = super().with_texts(texts)
+        changed.transcripts = list(self.transcripts)
+        for index, text in texts.items():
+            changed.transcripts[index] = self.transcriber.write(text)
+        return changed
 
     def targets(self, indices: np.ndarray) -> np.ndarray:
         """The symbols of the utterances at these places; see `Transcriber.encode`."""

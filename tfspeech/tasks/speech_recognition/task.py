@@ -206,6 +206,10 @@ class SpeechRecognition(ModelTask):
         check_samples(samples)
         return self.transcribe_blocks([samples], rate_hz)
 
+    def text_of(self, samples: np.ndarray, rate_hz: int) -> str:
+        """The text of a recording, empty where nothing is said; see `transcribe`."""
+        return self.transcribe(samples, rate_hz).text
+
     def transcribe_blocks(self, blocks: Iterable[np.ndarray], rate_hz: int) -> Text:
         """Recognises what is said in a recording that need not fit into memory.
 

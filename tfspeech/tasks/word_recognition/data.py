@@ -12,18 +12,21 @@ import numpy as np
 from models.config import BELOW_1, NOT_NEGATIVE, option
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.console import say
-from tfspeech.data.config import DataConfig
 from tfspeech.data.corpora import load_corpus
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.spoken_words import company
 from tfspeech.data.store import prepare
-from tfspeech.tasks.recognition import RecognizerData
+from tfspeech.tasks.recognition import (
+    RecognizerData,
+    RecognizerDataConfig,
+    with_unlabelled,
+)
 
 SYNTHETIC_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class RecognitionDataConfig(DataConfig):
+class RecognitionDataConfig(RecognizerDataConfig):
     """Data."""
 
     data: str = option(
@@ -75,6 +78,8 @@ class RecognitionData(RecognizerData):
         split: str | None = None,
     ) -> None:
         own = load_corpus(data.data, data.held_out)
+        if split is None:
+            own = with_unlabelled(own, data.unlabelled)
         found = sorted({u.text for u in own.split("train") if u.text.strip()})
         corpus = add_synthetic_voices(own, found, data.synthetic_per_label)
         super().__init__(own, corpus, data.synthetic_share)

@@ -182,6 +182,11 @@ class WordRecognition(ModelTask):
         is_known = scores[label] >= np.float32(self._config.unknown_below)
         return Transcript(label if is_known else UNKNOWN, scores[label], scores)
 
+    def text_of(self, samples: np.ndarray, rate_hz: int) -> str:
+        """The word in a recording, empty where it is `UNKNOWN`; see `transcribe`."""
+        label = self.transcribe(samples, rate_hz).label
+        return label if label in self.labels else ""
+
     @functools.cached_property
     def spotter(self) -> Spotter:
         """The recogniser of words in speech that goes on."""
