@@ -11,8 +11,12 @@ import tensorflow as tf
 from small_flags import TONES_HZ
 
 from tfspeech import evaluate, train
+from tfspeech.data.espeak import SpokenText
 from tfspeech.data.manifest import UNLABELLED
 from tfspeech.errors import CorpusError, SpecError
+from tfspeech.tasks.alignment.states import STATES_PER_UNIT
+from tfspeech.tasks.alignment.states import UNLABELLED as UNLABELLED_FRAME
+from tfspeech.tasks.alignment.text import pronounce
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.training import absolute
 from tfspeech.tasks.unlabelled import with_taught_examples
@@ -132,3 +136,21 @@ def test_what_cannot_be_transcribed_is_named(small_run, recordings, tones, tmp_p
     report = asking(config, small_run, recordings).read_data().report
     with pytest.raises(CorpusError, match=r"torn\.wav"):
         report.raise_if_fatal()
+
+
+@pytest.mark.slow
+@pytest.mark.headline
+def test_transcripts_of_the_teacher_are_aligned_for_a_hybrid(small_hybrid, tmp_path):
+    for name, text in (("a", "the red hat."), ("b", "the old door.")):
+        waveform, rate_hz = SpokenText(text, rate_wpm=240).render()
+        soundfile.write(tmp_path / f"{name}.wav", waveform, rate_hz)
+    config, teacher = load_task(small_hybrid)
+    data = asking(config, small_hybrid, tmp_path).read_data()
+    first, second = data.corpus.indices(UNLABELLED)
+    taught = data.with_texts({second: "the old door"})
+    assert (taught.targets(np.array([first])) == UNLABELLED_FRAME).all()
+    (states,) = taught.targets(np.array([second]))
+    units = states[states != UNLABELLED_FRAME] // STATES_PER_UNIT
+    assert set(units) == set(pronounce("the old door").units)
+    training = config.read_training(teacher, taught)
+    assert training.examples == len(data.corpus.indices("train")) + 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -129,7 +129,7 @@ class Aligner:
 
     Args of the constructor:
         store: The waveforms of all utterances.
-        texts: The pronounced texts of all utterances.
+        texts: The pronounced texts of the utterances, by their places.
         config: The models.
         features: The features of the waveforms, at the rate of the store.
 
@@ -140,13 +140,12 @@ class Aligner:
     def __init__(
         self,
         store: AudioStore,
-        texts: Sequence[PronouncedText],
+        texts: Sequence[PronouncedText] | Mapping[int, PronouncedText],
         config: AlignmentConfig,
         features: FeatureConfig,
     ) -> None:
         self._store = store
         self._texts = texts
-        self._units = [text.units for text in texts]
         self.config = config
         self._features = features
         # All shapes are left open, so that each function is traced once.
@@ -172,7 +171,7 @@ class Aligner:
 
     def fits(self, row: int) -> bool:
         """Whether an utterance has at least one frame for each state of its text."""
-        phonemes = np.sum(self._units[row] != PAUSE_UNIT)
+        phonemes = np.sum(self._texts[row].units != PAUSE_UNIT)
         return self._frames(row) >= max(2, phonemes * self.config.phoneme_states)
 
     def training_rows(self, rows: Sequence[int]) -> list[int]:
@@ -185,10 +184,10 @@ class Aligner:
         chosen, samples = [], 0
         wanted = self.config.training_minutes * 60 * self._features.sample_rate_hz
         for row in np.random.default_rng(0).permutation(rows).tolist():
-            if samples < wanted or seen[self._units[row]].min() < _MIN_EXAMPLES:
+            if samples < wanted or seen[self._texts[row].units].min() < _MIN_EXAMPLES:
                 chosen.append(row)
                 samples += int(self._store.lengths[row])
-                np.add.at(seen, self._units[row], 1)
+                np.add.at(seen, self._texts[row].units, 1)
         return chosen
 
     def start(self, rows: Sequence[int]) -> Training:
@@ -269,7 +268,7 @@ class Aligner:
         """
         count = self.config.phoneme_states
         for row, path in self._paths(rows, models):
-            yield row, self._units[row][path // count] * count + path % count
+            yield row, self._texts[row].units[path // count] * count + path % count
 
     def _paths(
         self, rows: Sequence[int], models: Models
@@ -288,7 +287,7 @@ class Aligner:
         chosen: list[int] = []
         for row in sorted(rows, key=self._frames):
             frames = (1 + len(chosen)) * self._frames(row)
-            longest = max(len(self._units[each]) for each in (*chosen, row))
+            longest = max(len(self._texts[each].units) for each in (*chosen, row))
             cells = frames * longest * self.config.phoneme_states
             if chosen and (frames > _BATCH_FRAMES or cells > _BATCH_CELLS):
                 yield chosen, self._batch(chosen)
@@ -298,7 +297,8 @@ class Aligner:
             yield chosen, self._batch(chosen)
 
     def _batch(self, rows: Sequence[int]) -> _Batch:
-        arrays = *self._store.batch(rows), *pad_symbols([self._units[r] for r in rows])
+        units = pad_symbols([self._texts[row].units for row in rows])
+        arrays = (*self._store.batch(rows), *units)
         return _Batch(*(tf.constant(each) for each in arrays))
 
     def _measure_batch(self, batch: _Batch) -> tuple[tf.Tensor, ...]:

@@ -80,7 +80,7 @@ def align_states(
 
     def make(folder: Path) -> bool:
         say(f"aligning {len(rows):,} utterances with their texts")
-        aligner = Aligner(store, _pronounced(texts), config, features)
+        aligner = Aligner(store, _pronounced(texts, rows), config, features)
         found = _labels(aligner, rows, training)
         lengths = [len(each) for each in found]
         np.savez(folder / _FILE, states=np.concatenate(found), lengths=lengths)
@@ -89,12 +89,12 @@ def align_states(
     return open_or_make(cache_folder() / f"states-{key[:32]}", read, make)
 
 
-def _pronounced(texts: Sequence[str]) -> list[PronouncedText]:
-    found = []
-    with progress(len(texts), "Reading", "text") as bar:
-        for text in texts:
+def _pronounced(texts: Sequence[str], rows: Sequence[int]) -> dict[int, PronouncedText]:
+    found = {}
+    with progress(len(rows), "Reading", "text") as bar:
+        for row in rows:
             try:
-                found.append(pronounce(text))
+                found[row] = pronounce(texts[row])
             except TextError as error:
                 raise CorpusError(str(error)) from error
             bar.update()
@@ -120,7 +120,7 @@ def train_models(
     Raises:
         CorpusError: A text cannot be said.
     """
-    aligner = Aligner(store, _pronounced(texts), config, features)
+    aligner = Aligner(store, _pronounced(texts, rows), config, features)
     return _trained(aligner, rows)
 
 

@@ -49,18 +49,21 @@ class HybridData(SpeechData):
         """The labels of all frames, int32 [frames], of all utterances.
 
         Recordings and synthetic voices are aligned by models of their own; those of
-        recordings are trained on the training split alone, where there is one.
+        recordings are trained on the training split alone, where there is one. Those
+        without a text have no labels.
         """
-        rows = np.arange(len(self.transcripts))
-        own = len(rows) - self.synthetic
+        found = [np.empty(0, np.int32)] * len(self.transcripts)
+        rows = np.flatnonzero(self.transcripts)
+        own = len(self.transcripts) - self.synthetic
         train = self.corpus.indices("train")
-        found = []
-        for part in (rows[:own], rows[own:]):
+        for part in (rows[rows < own], rows[rows >= own]):
             if len(part):
                 training = np.intersect1d(part, train)
-                found += align_states(
+                states = align_states(
                     *(self.store, self.transcripts, part.tolist()),
                     (training if len(training) else part).tolist(),
                     self.features.hop_length_ms,
                 )
+                for row, each in zip(part, states, strict=True):
+                    found[row] = each
         return found
