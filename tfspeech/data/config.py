@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Self
+import os
+from typing import ClassVar, Self
 
 from models.config import POSITIVE, Options, option
 from tfspeech.data.store import MAX_SECONDS
@@ -11,8 +12,13 @@ from tfspeech.data.store import MAX_SECONDS
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Options):
-    """Data."""
+    """Data.
 
+    Attributes:
+        folders: Names of the fields that hold folders, empty for none.
+    """
+
+    folders: ClassVar[tuple[str, ...]] = ()
     data: str = option("", "corpus", metavar="CORPUS[:PATH]")
     test_speakers: str = option(
         "",
@@ -22,6 +28,14 @@ class DataConfig(Options):
     max_seconds: float = option(
         MAX_SECONDS, "audio beyond this is cut off", POSITIVE, unit="s"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.folders:
+            if value := getattr(self, name):
+                # The run is to find it from whatever folder it is resumed in.
+                path = os.path.abspath(os.path.expanduser(value))
+                object.__setattr__(self, name, path)
 
     @property
     def held_out(self) -> list[str]:

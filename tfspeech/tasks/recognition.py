@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -38,19 +37,13 @@ from tfspeech.training.config import TrainingConfig
 class RecognizerDataConfig(DataConfig):
     """Data."""
 
+    folders = ("unlabelled",)
     unlabelled: str = option(
         "",
         "folder of recordings without texts, at any depth; the teacher transcribes "
         "them as more training examples",
         metavar="DIR",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.unlabelled:
-            # The run is to find them from whatever folder it is resumed in.
-            path = os.path.abspath(os.path.expanduser(self.unlabelled))
-            object.__setattr__(self, "unlabelled", path)
 
     def of_corpus(self, spec: str) -> Self:
         """Returns what holds for another corpus, which has texts."""

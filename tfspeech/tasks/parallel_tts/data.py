@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -41,6 +40,7 @@ from tfspeech.text.linguistic import frame_features, segment_features
 class ParallelTtsDataConfig(SentenceDataConfig):
     """Data."""
 
+    folders = ("alignments",)
     alignments: str = option(
         "",
         "folder of TextGrids with the times of phonemes; by default they lie beside "
@@ -53,13 +53,6 @@ class ParallelTtsDataConfig(SentenceDataConfig):
         "examples",
         metavar="FILE",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.alignments:
-            # The run is to find them from whatever folder it is resumed in.
-            path = os.path.abspath(os.path.expanduser(self.alignments))
-            object.__setattr__(self, "alignments", path)
 
     def of_corpus(self, spec: str) -> Self:
         """Returns what holds for another corpus, whose TextGrids are beside it."""
