@@ -283,10 +283,10 @@ class TrainingRun:
         task = self._task(_name(vocoder))
         if not task.generates:
             raise RunError(
-                f"{self.directory} holds a run of {self.config.model}, which draws no "
+                f"{self.directory} holds a run of {self.config.name}, which draws no "
                 "clips"
             )
-        given = complete_conditions(self.config.model, task.conditions, conditions)
+        given = complete_conditions(self.config.name, task.conditions, conditions)
         rate_hz = task.features.sample_rate_hz
         return [Audio(clip, rate_hz) for clip in task.draw(count, **given)]
 

@@ -12,10 +12,9 @@ from small_flags import TONES_HZ
 
 from tfspeech import evaluate, train
 from tfspeech.data.espeak import SpokenText
-from tfspeech.data.manifest import UNLABELLED
+from tfspeech.data.manifest import WITHOUT_TEXT
 from tfspeech.errors import CorpusError, SpecError
-from tfspeech.tasks.alignment.states import STATES_PER_UNIT
-from tfspeech.tasks.alignment.states import UNLABELLED as UNLABELLED_FRAME
+from tfspeech.tasks.alignment.states import STATES_PER_UNIT, UNLABELLED
 from tfspeech.tasks.alignment.text import pronounce
 from tfspeech.tasks.runs import load_task
 from tfspeech.tasks.training import absolute
@@ -72,9 +71,9 @@ def test_an_epoch_has_what_the_teacher_transcribes(kind, request, recordings):
     config, teacher = load_task(run_dir)
     config = asking(config, run_dir, recordings)
     data = config.read_data()
-    assert data.report.splits[UNLABELLED]["utterances"] == 2
+    assert data.report.splits[WITHOUT_TEXT]["utterances"] == 2
     taught = with_taught_examples(config, data)
-    own, known = data.corpus.indices("train"), data.corpus.indices(UNLABELLED)
+    own, known = data.corpus.indices("train"), data.corpus.indices(WITHOUT_TEXT)
     assert set(taught.corpus.indices("train")) == {*own, *known}
     for place, name in zip(known, sorted(WORDS), strict=True):
         found = taught.corpus.utterances[place]
@@ -96,7 +95,7 @@ def test_a_student_of_recordings_learns_from_them(small_run, recordings, tmp_pat
     config = asking(load_task(small_run)[0], small_run, recordings)
     results = train.run(config, tmp_path / "run")
     report = json.loads((tmp_path / "run" / "data_report.json").read_text())
-    assert report["splits"][UNLABELLED]["utterances"] == 2
+    assert report["splits"][WITHOUT_TEXT]["utterances"] == 2
     shutil.rmtree(recordings)
     again = evaluate.run(tmp_path / "run")
     assert again["accuracy"] == results["accuracy"]
@@ -105,11 +104,11 @@ def test_a_student_of_recordings_learns_from_them(small_run, recordings, tmp_pat
 def test_what_the_teacher_does_not_know_is_left_out(small_run, recordings, monkeypatch):
     config = asking(load_task(small_run)[0], small_run, recordings)
     data = config.read_data()
-    known = data.corpus.indices(UNLABELLED)
+    known = data.corpus.indices(WITHOUT_TEXT)
     words = iter(["", "high"])
     monkeypatch.setattr(WordRecognition, "text_of", lambda *_: next(words))
     taught = with_taught_examples(config, data)
-    assert taught.corpus.indices(UNLABELLED) == known[:1]
+    assert taught.corpus.indices(WITHOUT_TEXT) == known[:1]
     assert taught.corpus.utterances[known[1]].text == "high"
     monkeypatch.setattr(WordRecognition, "text_of", lambda *_: "")
     with pytest.raises(CorpusError, match="makes out nothing in the recordings"):
@@ -146,11 +145,11 @@ def test_transcripts_of_the_teacher_are_aligned_for_a_hybrid(small_hybrid, tmp_p
         soundfile.write(tmp_path / f"{name}.wav", waveform, rate_hz)
     config, teacher = load_task(small_hybrid)
     data = asking(config, small_hybrid, tmp_path).read_data()
-    first, second = data.corpus.indices(UNLABELLED)
+    first, second = data.corpus.indices(WITHOUT_TEXT)
     taught = data.with_texts({second: "the old door"})
-    assert (taught.targets(np.array([first])) == UNLABELLED_FRAME).all()
+    assert (taught.targets(np.array([first])) == UNLABELLED).all()
     (states,) = taught.targets(np.array([second]))
-    units = states[states != UNLABELLED_FRAME] // STATES_PER_UNIT
+    units = states[states != UNLABELLED] // STATES_PER_UNIT
     assert set(units) == set(pronounce("the old door").units)
     training = config.read_training(teacher, taught)
     assert training.examples == len(data.corpus.indices("train")) + 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfspeech.data.manifest import SPLITS, UNLABELLED, Corpus, Utterance
+from tfspeech.data.manifest import SPLITS, WITHOUT_TEXT, Corpus, Utterance
 from tfspeech.errors import CorpusError
 from tfspeech.text.front_end import TextFrontEnd
 from tfspeech.text.normalize import normalize
@@ -216,9 +216,9 @@ def count_splits(
     spoken = [not isinstance(each.audio, Path) for each in corpus.utterances]
     mixed = any(spoken) and not all(spoken)
     counts = {}
-    for split in (*SPLITS, UNLABELLED):
+    for split in (*SPLITS, WITHOUT_TEXT):
         utterances = corpus.split(split)
-        if split == UNLABELLED and not utterances:
+        if split == WITHOUT_TEXT and not utterances:
             continue
         chosen = [each.split == split for each in corpus.utterances]
         counts[split] = {
@@ -248,7 +248,7 @@ def _check_labels(
     else:
         known, reason = set(labels), f"the known ones are {', '.join(labels)}"
     for each in utterances:
-        if each.split == UNLABELLED:
+        if each.split == WITHOUT_TEXT:
             continue
         if not each.text.strip():
             yield Problem("no label", str(each.audio), "its text is empty")

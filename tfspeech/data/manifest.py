@@ -16,7 +16,7 @@ from tfspeech.data.spoken import SpokenAudio
 from tfspeech.errors import CorpusError
 
 SPLITS = ("train", "validation", "test")
-UNLABELLED = "unlabelled"
+WITHOUT_TEXT = "unlabelled"
 
 MIN_SPEAKERS_TO_HOLD_OUT = 10
 
@@ -29,7 +29,7 @@ class Utterance:
         audio: The path of an audio file, what is to be spoken, or what is joined.
         text: What is said; the label of an isolated word.
         speaker: Who says it; empty where that is unknown.
-        split: One of `SPLITS`, or `UNLABELLED` where nobody has written a text.
+        split: One of `SPLITS`, or `WITHOUT_TEXT` where nobody has written a text.
 
     Raises:
         CorpusError: No file can have that path, or a text is none in Unicode.

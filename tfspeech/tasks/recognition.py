@@ -16,9 +16,10 @@ from models.config import option
 from tfspeech.audio.augment import AugmentConfig
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.data.config import DataConfig
+from tfspeech.data.corpora import load_corpus
 from tfspeech.data.corpora.files import AUDIO_SUFFIXES, audio_files
 from tfspeech.data.joined import files_of
-from tfspeech.data.manifest import UNLABELLED, Corpus, Utterance
+from tfspeech.data.manifest import WITHOUT_TEXT, Corpus, Utterance
 from tfspeech.data.pipeline import (
     Batch,
     augmented_words,
@@ -49,28 +50,33 @@ class RecognizerDataConfig(DataConfig):
         """Returns what holds for another corpus, which has texts."""
         return dataclasses.replace(super().of_corpus(spec), unlabelled="")
 
+    def load(self, split: str | None) -> Corpus:
+        """Reads the corpus, with the recordings without texts behind its utterances.
 
-def with_unlabelled(corpus: Corpus, folder: str) -> Corpus:
-    """Adds recordings without texts to a corpus, but for those that it has already.
+        Those that the corpus has already are left out.
 
-    Args:
-        corpus: Any.
-        folder: Where they are, at any depth; empty for none.
+        Args:
+            split: The only split that is wanted, without these recordings.
 
-    Raises:
-        CorpusError: There is no other audio file in the folder.
-    """
-    if not folder:
-        return corpus
-    known = {file.resolve() for u in corpus.utterances for file in files_of(u.audio)}
-    found = (each.resolve() for each in audio_files(Path(folder), "**/*"))
-    added = [Utterance(file, "", "", UNLABELLED) for file in found if file not in known]
-    if not added:
-        raise CorpusError(
-            f"--unlabelled {folder} holds no audio files ({', '.join(AUDIO_SUFFIXES)}) "
-            f"that are not in {corpus.name}"
-        )
-    return dataclasses.replace(corpus, utterances=(*corpus.utterances, *added))
+        Raises:
+            CorpusError: The corpus cannot be read, or there is no other audio file in
+                the folder.
+        """
+        corpus = load_corpus(self.data, self.held_out)
+        if not self.unlabelled or split is not None:
+            return corpus
+        own = [file for each in corpus.utterances for file in files_of(each.audio)]
+        known = {file.resolve() for file in own}
+        files = (each.resolve() for each in audio_files(Path(self.unlabelled), "**/*"))
+        more = [
+            Utterance(each, "", "", WITHOUT_TEXT) for each in files if each not in known
+        ]
+        if not more:
+            raise CorpusError(
+                f"--unlabelled {self.unlabelled} holds no audio files "
+                f"({', '.join(AUDIO_SUFFIXES)}) that are not in {corpus.name}"
+            )
+        return dataclasses.replace(corpus, utterances=(*corpus.utterances, *more))
 
 
 class RecognizerData(abc.ABC):

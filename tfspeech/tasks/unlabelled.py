@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from tfspeech.console import progress, say
-from tfspeech.data.manifest import UNLABELLED
+from tfspeech.data.manifest import WITHOUT_TEXT
 from tfspeech.errors import CorpusError, SpecError
 from tfspeech.tasks.pinned import pin_file, pinned_path
 from tfspeech.tasks.recognition import RecognizerData, RecognizerDataConfig
@@ -59,7 +59,7 @@ def _with_transcripts(config: RunConfig, data: RecognizerData) -> RecognizerData
     """
     run_dir = pinned_path(config.training.teacher)
     _, teacher = load_task(run_dir)
-    places = data.corpus.indices(UNLABELLED).tolist()
+    places = data.corpus.indices(WITHOUT_TEXT).tolist()
     texts = {}
     with progress(len(places), "Transcribing", "recording") as bar:
         for place in places:

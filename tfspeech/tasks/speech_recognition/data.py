@@ -20,7 +20,7 @@ from tfspeech.data.checks import (
     check_splits,
     count_splits,
 )
-from tfspeech.data.corpora import load_corpus, strings
+from tfspeech.data.corpora import strings
 from tfspeech.data.joined import JoinedAudio, files_of
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.spoken_words import english_voices, spoken_words
@@ -28,7 +28,6 @@ from tfspeech.data.store import prepare
 from tfspeech.tasks.recognition import (
     RecognizerData,
     RecognizerDataConfig,
-    with_unlabelled,
 )
 from tfspeech.tasks.speech_recognition.transcripts import (
     PADDING,
@@ -96,9 +95,7 @@ class SpeechData(RecognizerData):
         symbols: Sequence[str] = (),
         split: str | None = None,
     ) -> None:
-        own = load_corpus(data.data, data.held_out)
-        if split is None:
-            own = with_unlabelled(own, data.unlabelled)
+        own = data.load(split)
         corpus = add_synthetic_strings(own) if data.synthetic_share else own
         super().__init__(own, corpus, data.synthetic_share)
         if self.synthetic and split is None:
@@ -125,7 +122,7 @@ class SpeechData(RecognizerData):
         self.report = self._checked(report, output_lengths, split)
 
     def with_texts(self, texts: Mapping[int, str]) -> Self:
-        """Returns the data with further training utterances, by their places."""
+        """Returns the data with further training utterances; see `RecognizerData`."""
         changed = super().with_texts(texts)
         changed.transcripts = list(self.transcripts)
         for index, text in texts.items():

@@ -12,14 +12,12 @@ import numpy as np
 from models.config import BELOW_1, NOT_NEGATIVE, option
 from tfspeech.audio.features import FeatureConfig
 from tfspeech.console import say
-from tfspeech.data.corpora import load_corpus
 from tfspeech.data.manifest import Corpus
 from tfspeech.data.spoken_words import company
 from tfspeech.data.store import prepare
 from tfspeech.tasks.recognition import (
     RecognizerData,
     RecognizerDataConfig,
-    with_unlabelled,
 )
 
 SYNTHETIC_SEED = 0
@@ -77,9 +75,7 @@ class RecognitionData(RecognizerData):
         labels: Sequence[str] | None = None,
         split: str | None = None,
     ) -> None:
-        own = load_corpus(data.data, data.held_out)
-        if split is None:
-            own = with_unlabelled(own, data.unlabelled)
+        own = data.load(split)
         found = sorted({u.text for u in own.split("train") if u.text.strip()})
         corpus = add_synthetic_voices(own, found, data.synthetic_per_label)
         super().__init__(own, corpus, data.synthetic_share)
