@@ -10,14 +10,14 @@ STAMP := $(VENV)/installed
 RUN_DIR ?= runs/rnn_recognizer$(OF_TENSORFLOW)
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-# What `make test` runs, all tests if empty.
+# Where `make test` looks for tests, everywhere if empty.
 TESTS ?=
 # How long `make fuzz` looks for input that breaks something.
 MINUTES ?= 10
-# Of the slow tests, those with this mark.
-MARK ?= slow
+# Which tests, by their marks.
+MARK ?= not slow
 
-.PHONY: train test test-slow fuzz lint bench
+.PHONY: train test fuzz lint bench
 
 train: $(STAMP)
 	$(BIN)/python -m tfspeech.train rnn_recognizer --run-dir $(RUN_DIR) --resume
@@ -25,10 +25,7 @@ train: $(STAMP)
 	$(BIN)/python -m tfspeech.export $(RUN_DIR)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
-
-test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m $(MARK) -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "$(MARK)" -n 2 --dist worksteal $(TESTS)
 
 fuzz: $(STAMP)
 	@end=$$(( $$(date +%s) + 60 * $(MINUTES) )); \

@@ -19,6 +19,18 @@ tf.config.set_logical_device_configuration(
 )
 
 
+EXPENSIVE = {"exports", "small_gan", "small_generator", "small_hybrid", "small_wavenet"}
+"""Fixtures that take too long for the default run; CI has them made."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not EXPENSIVE.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+            item.add_marker("headline")
+
+
 @pytest.fixture(scope="session")
 def speech_data() -> Path:
     """The folder of real recordings, where there is one."""

@@ -67,6 +67,8 @@ def test_what_is_finished_is_not_done_again(aligned, tmp_path, monkeypatch):
     assert again == {name: results[name] for name in again}
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_an_interrupted_training_goes_on(aligned, tmp_path, monkeypatch):
     spec, finished, results = aligned
     output = tmp_path / "grids"

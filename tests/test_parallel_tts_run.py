@@ -53,6 +53,8 @@ def test_the_results_have_their_references(small_dense):
     assert 0 < results["duration_rmse_frames"] < 10
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_evaluate_repeats_the_scores_of_the_run(small_dense, command):
     code, out, _ = command(evaluate.main, small_dense, "--json")
     assert code == 0

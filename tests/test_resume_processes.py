@@ -67,9 +67,14 @@ def test_a_synthesiser_may_be_killed_at_any_moment(flags, tmp_path, request):
     assert results[0] == results[1]
 
 
-@pytest.mark.headline
 @pytest.mark.parametrize(
-    "flags", ["voice_flags", "dense_flags", "parallel_flags", "transcriber_flags"]
+    "flags",
+    [
+        pytest.param("parallel_flags", marks=pytest.mark.headline),
+        "voice_flags",
+        "dense_flags",
+        "transcriber_flags",
+    ],
 )
 def test_a_killed_run_resumes_to_the_bit(flags, tmp_path, request):
     flags = [*request.getfixturevalue(flags), *EVERY_STEP]

@@ -28,6 +28,8 @@ def test_evaluate_repeats_the_scores_of_the_run(small_voice, command):
         assert score is None or score == pytest.approx(saved[name], rel=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_evaluate_prints_a_table_with_both_references(small_voice, command):
     code, out, _ = command(evaluate.main, small_voice, "--split", "validation")
     assert code == 0

@@ -47,6 +47,8 @@ def served(exported):
     return tf.saved_model.load(str(exported)).signatures
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_another_process_hears_what_the_python_model_says(
     exported, small_voice, tmp_path
 ):

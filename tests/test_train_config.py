@@ -19,6 +19,8 @@ def test_a_configuration_in_a_file_trains_as_it_is_and_flags_change_it(small_run
     assert config.architecture.conv_filters == 8
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_configuration_in_a_file_may_be_that_of_the_run_to_be_resumed(
     small_run, command
 ):

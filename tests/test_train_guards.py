@@ -32,6 +32,8 @@ def scripted(monkeypatch, scores):
     monkeypatch.setattr(RecognitionTraining, "validate", validate)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_best_epoch_is_chosen_on_the_validation_split(tones, tmp_path):
     """The splits differ in size, and validation is scored by its own utterances."""
     rows = ["path,text,split"]
@@ -109,6 +111,8 @@ def test_a_metric_that_never_is_a_number_says_what_helps(tones, tmp_path, monkey
     assert "--resume" not in str(error.value)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_the_advice_of_a_resume_with_other_flags_can_be_followed(
     small_run, tones, tmp_path
 ):
@@ -147,8 +151,13 @@ def test_only_the_chief_writes_into_the_run_directory(tones, tmp_path, monkeypat
 
 
 @pytest.mark.slow
-@pytest.mark.headline
-@pytest.mark.parametrize("strategy", ["kl_gaussian(0.01)", "kl_mean_field(0.1)"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param("kl_gaussian(0.01)", marks=pytest.mark.headline),
+        "kl_mean_field(0.1)",
+    ],
+)
 def test_a_run_that_began_with_other_weights_resumes_to_the_bit(
     strategy, small_run, tones, tmp_path
 ):
@@ -165,18 +174,14 @@ def test_a_run_that_began_with_other_weights_resumes_to_the_bit(
         np.testing.assert_array_equal(best(parts)[name], value, err_msg=name)
 
 
-SLOW = (pytest.mark.slow, pytest.mark.headline)
-
-
 @pytest.mark.slow
-@pytest.mark.headline
 @pytest.mark.parametrize(
     "model",
     [
-        "recogniser",
-        pytest.param("transcriber", marks=SLOW),
-        pytest.param("attention", marks=SLOW),
-        pytest.param("dense", marks=SLOW),
+        pytest.param("recogniser", marks=pytest.mark.headline),
+        pytest.param("dense", marks=pytest.mark.headline),
+        "transcriber",
+        "attention",
     ],
 )
 def test_two_replicas_train_the_model_of_one(

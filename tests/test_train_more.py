@@ -47,7 +47,6 @@ def test_a_run_that_has_ended_goes_on_with_more_epochs(tones, tmp_path, command)
 
 
 @pytest.mark.slow
-@pytest.mark.headline
 def test_the_schedule_is_that_of_the_new_total(tones, tmp_path):
     flags = ["--data", f"folder:{tones}", *SMALL, "--schedule=cosine"]
     config, *_ = train.parse([*flags, "--epochs=1"])

@@ -173,7 +173,6 @@ def test_a_corpus_that_is_lost_with_its_cache_ends_a_run_in_one_line(
 
 
 @pytest.mark.slow
-@pytest.mark.headline
 def test_neither_clock_nor_cache_matter_to_a_run(
     arguments, tmp_path, monkeypatch, tones
 ):

@@ -43,6 +43,8 @@ def test_a_run_directory_holds_all_of_the_run(small_vocoder):
     assert 0 <= recording.size - waveform.size < 100
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_evaluate_repeats_the_scores_of_the_run(small_vocoder, command):
     code, out, _ = command(evaluate.main, small_vocoder, "--json")
     assert code == 0
@@ -152,6 +154,8 @@ def test_one_graph_holds_synthesiser_and_vocoder(small_dense, small_vocoder, tmp
         np.testing.assert_allclose(found, waveform, atol=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("main", [synthesize.main, evaluate.main, export.main])
 def test_vocoders_that_do_not_fit_are_one_clear_line(
     main, small_voice, small_dense, small_vocoder, small_run, tmp_path, command

@@ -14,15 +14,6 @@ from tfspeech.tasks.runs import load_task
 SERVER = Path(__file__).with_name("model_server.py")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Has CI alone run what needs an export of every model."""
-    for item in items:
-        if "exports" in getattr(item, "fixturenames", ()):
-            item.add_marker("slow")
-            item.add_marker("headline")
-
-
 @contextlib.contextmanager
 def serve(folder, tmp_path):
     """Runs the stand-in for TF Serving on a folder of exports; yields its ports."""

@@ -240,6 +240,8 @@ def test_mixed_precision_keeps_float32_weights_and_results(policy):
     assert model.synthesize(*symbols, tf.constant(9))["frames"].dtype == tf.float32
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_saved_model_speaks_the_same(tmp_path):
     model = build(dataclasses.replace(SMALL, postnet_layers=2))
     symbols = batch()["symbols"], batch()["symbol_lengths"]

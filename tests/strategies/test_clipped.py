@@ -172,6 +172,8 @@ def test_a_part_of_a_model_needs_the_model_for_its_units():
     Clipped("sgd", "quantile(0.5)").build(part)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize("chain", ["none()", "global_norm(0.5)", STATEFUL])
 def test_two_replicas_make_the_weights_of_one(chain):
     strategy = create_distribution("mirrored").strategy

@@ -120,7 +120,6 @@ def test_other_kinds_have_no_unlabelled_text():
 
 
 @pytest.mark.slow
-@pytest.mark.headline
 def test_a_student_of_sentences_resumes_to_the_bit(
     dense_flags, small_dense, text, tmp_path, monkeypatch
 ):

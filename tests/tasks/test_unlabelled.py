@@ -91,6 +91,8 @@ def test_an_epoch_has_what_the_teacher_transcribes(kind, request, recordings):
     np.testing.assert_array_equal(targets[:, : wanted[0].size], wanted.reshape(2, -1))
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_student_of_recordings_learns_from_them(small_run, recordings, tmp_path):
     config = asking(load_task(small_run)[0], small_run, recordings)
     results = train.run(config, tmp_path / "run")

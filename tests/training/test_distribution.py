@@ -96,6 +96,8 @@ def test_regularization_is_the_same_on_two_replicas(names, two_replicas):
     check_same(trained(**settings), trained(two_replicas, **settings))
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_accumulation_is_the_same_on_two_replicas(two_replicas):
     settings = {"accumulate_steps": 3, "optimizer": "adamw(0.1)"}
     check_same(trained(**settings), trained(two_replicas, **settings))

@@ -182,6 +182,8 @@ def test_tensorboard_and_plots_are_written(fitted):
     assert (fitted[0] / "plots" / "diagnostics.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_run_that_goes_on_appends(tmp_path):
     def go_on(model, epochs, first):
         data, count = pairs().repeat(), {"steps_per_epoch": 8, "initial_epoch": first}

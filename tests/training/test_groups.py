@@ -117,6 +117,8 @@ def test_two_replicas_make_the_gan_of_one():
             np.testing.assert_allclose(theirs[group][name], figures[name], rtol=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_accumulated_batches_are_one_large_one_for_every_group():
     whole, parts = gan_step(), gan_step(accumulate_steps=2)
     whole.run(iter(gan_data().unbatch().batch(16)), 4)

@@ -247,6 +247,8 @@ def spread(frames, lengths):
     return np.sqrt(np.mean(np.concatenate([x - x.mean(0) for x in valid]) ** 2, 0))
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_scaling_gives_filters_the_variance_of_recordings(task, utterances):
     task.measure_stds(utterances.batches(2))
     (batch,) = utterances.batches(99)

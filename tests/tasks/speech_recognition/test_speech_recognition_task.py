@@ -150,6 +150,8 @@ def test_scores_are_of_what_is_read_from_the_frames(data):
     assert json.loads(json.dumps(scores))["wer"] == scores["wer"]
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_batches_are_the_same_from_anywhere_and_fit_the_loss(data):
     run = SpeechTraining(build(data), data, AugmentConfig(), SMALL_BATCHES)
     third = next(iter(run.batches(2)))
@@ -160,6 +162,8 @@ def test_batches_are_the_same_from_anywhere_and_fit_the_loss(data):
     assert "errors" not in run.validate()
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_strings_of_recordings_get_synthetic_voices_in_training_alone(
     tones, monkeypatch
 ):

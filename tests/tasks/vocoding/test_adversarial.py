@@ -181,7 +181,6 @@ def test_a_vocoder_is_where_its_adversarial_training_may_start(
 
 
 @pytest.mark.slow
-@pytest.mark.headline
 def test_a_stopped_run_resumes_to_the_same_weights(small_gan, gan_flags, tmp_path):
     config, *_ = train.parse(gan_flags)
     run_dir = tmp_path / "run"

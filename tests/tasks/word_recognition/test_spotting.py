@@ -91,6 +91,8 @@ def test_the_threshold_is_the_lowest_that_is_quiet_enough():
     assert 0.9 < threshold_for(windows, 0) < 0.901
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 def test_a_threshold_is_fitted_kept_and_used(
     small_run, tones, sentences, tmp_path, command
 ):

@@ -218,6 +218,8 @@ def test_a_directory_holds_one_search_which_may_be_made_longer(unplotted, tmp_pa
         search.run(parse(tmp_path, "--max-trials", 4, *THRESHOLD))
 
 
+@pytest.mark.slow
+@pytest.mark.headline
 @pytest.mark.parametrize(
     ("address", "tuner_id"), [("", "tuner0"), ("127.0.0.1", "worker0")]
 )

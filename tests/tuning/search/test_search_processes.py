@@ -86,7 +86,6 @@ def test_the_command_searches_trains_the_best_again_and_exports_it(
 
 
 @pytest.mark.slow
-@pytest.mark.headline
 def test_kill_9_ten_times_ends_with_the_trials_of_an_undisturbed_search(
     tones, tmp_path
 ):
