@@ -21,6 +21,7 @@ from tuning.settings import command_words, format_chain
 from tuning.trials import FINISHED, count_statuses, write_json
 
 CURVES = "curves.png"
+COUNTS = {f"{SCORE}parameters"}
 
 EXPLANATIONS = f"""\
 Figures are means over the runs that finished, ± half the width of the 95 % interval of
@@ -130,7 +131,10 @@ def _markdown(report: Report) -> str:
     for title, columns in TABLES.items():
         lines += [f"## {title}", "", *_table(report, columns), ""]
     scores = {
-        name: (name.removeprefix(SCORE).replace("_", " "), ".4g")
+        name: (
+            name.removeprefix(SCORE).replace("_", " "),
+            ",.0f" if name in COUNTS else ".4g",
+        )
         for result in report.results
         for name in result.scores
     }

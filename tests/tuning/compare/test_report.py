@@ -34,6 +34,7 @@ def write_run(combination, clipped, accuracy, skipped):
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (combination.run_dir / "metrics.jsonl").write_text(text)
     results = {"split": "test", "accuracy": accuracy - 0.05, "weights": {"zeros": 0.1}}
+    results["parameters"] = 1_074_294
     (combination.run_dir / "results.json").write_text(json.dumps(results))
 
 
@@ -77,6 +78,7 @@ def test_the_markdown_holds_every_figure_with_its_interval(report, tmp_path):
     assert "| 2 finished | 90.0% ± 0.0% | - | - | 0.8200 ±" in rows[1]
     assert "| `norm(10)` | 1 finished, 1 diverged | 0.8200 |" in text
     assert r"`norm(10, match='a\|b')`" in text
+    assert "| 1,074,294 ± 0 |" in rows[3]
     assert "steps to loss 0.946" in text
     assert "0.946 is 1.1 times the median" in text
     assert "- `norm(10)` diverged in 1 of 2 runs, from step 1 on." in text
