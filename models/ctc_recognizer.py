@@ -11,6 +11,7 @@ import tensorflow as tf
 from models.config import option
 from models.frame_recognizer import FrameRecognizer, FrameRecognizerConfig
 from models.layers import mask_frames
+from models.layers.activations import silu
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,7 @@ class CtcRecognizer(FrameRecognizer):
             frames, lengths, after[layer.name] = layer.stream(
                 frames, lengths, past[layer.name]
             )
-            frames = tf.nn.silu(norm(frames))
+            frames = silu(norm(frames))
         for layer in self.recurrent:
             frames, after[layer.name] = layer.stream(frames, lengths, past[layer.name])
         after = {name: tf.cast(each, tf.float32) for name, each in after.items()}

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from models.config import Options, option, sizes
 from models.layers import FeatureNormalization, mask_frames
+from models.layers.activations import silu
 from models.layers.dead_units import drop_constant_units
 from models.model import SpeechModel
 
@@ -71,10 +72,9 @@ class DenseNet(keras.Model):
         super().__init__(name=name, **kwargs)
         self.feature_dim = feature_dim
         policy = self.dtype_policy
+        hidden = silu if hidden_activation == "silu" else hidden_activation
         self.hidden = [
-            keras.layers.Dense(
-                units, hidden_activation, dtype=policy, name=f"hidden_{index}"
-            )
+            keras.layers.Dense(units, hidden, dtype=policy, name=f"hidden_{index}")
             for index, units in enumerate(hidden_units)
         ]
         self.last = keras.layers.Dense(

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from models.config import Options
 from models.layers import Dropout, FeatureNormalization, MaskedConv1D, Recurrent
+from models.layers.activations import silu
 from models.layers.dead_units import drop_zero_units, kept_outputs, live_units
 from models.model import SpeechModel, features_signature
 
@@ -142,7 +143,7 @@ class Recognizer(SpeechModel):
             self.convolutions, self.norms, self.conv_dropouts, strict=True
         ):
             frames, lengths = convolution(frames, lengths)
-            frames = dropout(tf.nn.silu(norm(frames)), seeds, training=training)
+            frames = dropout(silu(norm(frames)), seeds, training=training)
         activations = {}
         for recurrent, dropout in zip(
             self.recurrent, self.recurrent_dropouts, strict=True

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from models.config import Options, option, sizes
 from models.layers import mask_frames
+from models.layers.activations import silu
 from models.layers.cepstral_filter import cepstral_response, filter_frames
 from models.layers.convolution_block import ConvolutionBlock
 from models.vocoder import VocoderNetwork
@@ -67,7 +68,7 @@ class SourceFilter(VocoderNetwork):
             ConvolutionBlock(
                 config.channels,
                 config.kernel_size,
-                tf.nn.silu,
+                silu,
                 0.0,
                 dtype=policy,
                 name=f"block_{index}",

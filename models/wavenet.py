@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from models.config import Options, option, sizes
 from models.layers import mask_frames
+from models.layers.activations import silu
 from models.layers.convolution_block import ConvolutionBlock
 from models.layers.mu_law import (
     LEVELS,
@@ -71,7 +72,7 @@ class WaveNet(VocoderNetwork):
 
         self.frame_blocks = [
             ConvolutionBlock(
-                *(config.frame_channels, 3, tf.nn.silu, 0.0),
+                *(config.frame_channels, 3, silu, 0.0),
                 dtype=policy,
                 name=f"frame_block_{index}",
             )

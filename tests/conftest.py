@@ -26,7 +26,8 @@ EXPENSIVE = {"exports", "small_gan", "small_generator", "small_hybrid", "small_w
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:
-        if not EXPENSIVE.isdisjoint(getattr(item, "fixturenames", ())):
+        dear = not EXPENSIVE.isdisjoint(getattr(item, "fixturenames", ()))
+        if dear and not item.get_closest_marker("slow"):
             item.add_marker("slow")
             item.add_marker("headline")
 

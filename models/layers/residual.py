@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from models.layers.activations import silu
 from models.layers.dropout import Dropout
 from models.layers.masking import Shape, mask_frames
 from models.layers.recurrent import Recurrent
@@ -91,7 +92,7 @@ class DepthwiseBlock(ResidualBlock):
         elif kernel_size > 1:
             self.convolution = keras.layers.Conv1D(units, kernel_size, **options)
         self.hidden = keras.layers.Dense(
-            hidden_units, "silu", dtype=policy, name="hidden"
+            hidden_units, silu, dtype=policy, name="hidden"
         )
 
     def build(self, input_shape: Shape) -> None:

@@ -1,7 +1,9 @@
 """Requirements on every model in the registry."""
 
 import dataclasses
+import gc
 import json
+import weakref
 
 import keras
 import numpy as np
@@ -63,6 +65,14 @@ def test_weights_have_the_same_names_in_every_model_and_no_two_the_same(name):
     paths = [[weight.path for weight in build(name).weights] for _ in range(2)]
     assert paths[0] == paths[1]
     assert len(set(paths[0])) == len(paths[0])
+
+
+def test_a_graph_is_gone_with_its_function(name):
+    """Or a program that trains many models would run out of memory."""
+    inputs = {key: tf.constant(value) for key, value in batch(name).items()}
+    graph = weakref.ref(tf.function(build(name)).get_concrete_function(inputs).graph)
+    gc.collect()
+    assert graph() is None
 
 
 @pytest.mark.slow
