@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tfspeech import train
@@ -12,6 +13,7 @@ from tfspeech.training.paths import RESULTS_FILE
 pytestmark = pytest.mark.slow
 
 HEADLINE = pytest.mark.headline
+SPEAKERS = ("george", "jackson", "lucas", "nicolas")
 
 
 def scores(run_dir, *flags):
@@ -42,25 +44,21 @@ def test_synthetic_voices_never_heard_are_recognised(listener):
     assert results_of(listener)["accuracy"] >= 0.975  # README: 99.0 %.
 
 
+@HEADLINE
 def test_fsdd_is_recognised(speech_data, tmp_path):
     found = scores(tmp_path, "--data", f"fsdd:{speech_data / 'fsdd'}")
     assert found["accuracy"] >= 0.985  # README: 100 %.
 
 
-@pytest.mark.parametrize(
-    ("speaker", "bound"),  # README: 89.8 % in the mean.
-    [
-        ("george", 0.85),
-        ("jackson", 0.86),
-        ("lucas", 0.89),
-        pytest.param("nicolas", 0.82, marks=HEADLINE),
-    ],
-)
-def test_a_speaker_of_fsdd_never_heard_is_recognised(
-    speech_data, tmp_path, speaker, bound
-):
-    data = ["--data", f"fsdd:{speech_data / 'fsdd'}", "--test-speakers", speaker]
-    assert scores(tmp_path, *data)["accuracy"] >= bound
+@HEADLINE
+def test_speakers_of_fsdd_never_heard_are_recognised(speech_data, tmp_path):
+    data = ["--data", f"fsdd:{speech_data / 'fsdd'}"]
+    found = [
+        scores(tmp_path / name, *data, "--test-speakers", name)["accuracy"]
+        for name in SPEAKERS
+    ]
+    assert np.mean(found) >= 0.87  # README: 89.8 %.
+    assert min(found) >= 0.80
 
 
 @HEADLINE
@@ -76,6 +74,16 @@ def test_the_dense_synthesiser_is_near_the_reader(tmp_path):
 def test_the_reader_is_aligned(tmp_path):
     found = align_corpus("reader", tmp_path)["boundaries"]
     assert found["within_20_ms"] >= 0.87  # README: 89.0 %.
+
+
+@HEADLINE
+def test_a_third_of_its_training_lets_the_default_voice_speak_to_the_end(tmp_path):
+    results = scores(tmp_path, "attention_tts", "--epochs=10")
+    assert results["stopped"] >= 0.95
+    assert results["monotonic_coverage"] >= 0.95
+    assert results["focus"] >= 0.7  # 0.75.
+    assert results["mcd_db"] <= 4.4  # 4.19.
+    assert results["skipped_words"] <= 0.02
 
 
 def test_sentences_never_read_before_are_spoken_to_their_end(voice):
@@ -99,6 +107,6 @@ def test_digits_of_the_default_voice_are_understood(voice, listener):
 
     shares = digits_understood(voice, listener)
     assert shares["reader, in lists"] >= 0.95
-    # To some listeners its soft "nine" after a pause is a five: 14 of the 160.
-    assert shares["synthesis, in lists"] >= 0.9
+    # Missed where it was measured last, by 0.919: docs/synthesis.md.
+    assert shares["synthesis, in lists"] >= 0.95
     assert shares["synthesis, alone"] >= 0.95
